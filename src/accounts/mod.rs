@@ -1,0 +1,56 @@
+//! The account store as the agent sees it: list, find, apply.
+//!
+//! Deliberately absent: any decision about seats, any knowledge of the directory, retries that the caller cannot see.
+
+use crate::model::{Email, Intent, ObjectGuid, Observed, Outcome, StoreKind, UserId};
+
+/// Where accounts, licences and suspensions live.
+#[allow(async_fn_in_trait)] // Used with static dispatch only; no caller needs a bound on the future.
+pub trait AccountStore {
+    /// What kind of account it is: the row of the seat matrix.
+    async fn kind(&mut self) -> Result<StoreKind, AccountsError>;
+
+    /// Every account, seated or not. Complete, or an error.
+    async fn list(&mut self) -> Result<Vec<Observed>, AccountsError>;
+
+    /// The accounts of these people, in the order asked for; `None` where there is none.
+    async fn find(&mut self, sought: &[Sought]) -> Result<Vec<Option<Observed>>, AccountsError>;
+
+    /// Brings each seat to its intent's absolute target: one outcome an intent, in the same order.
+    ///
+    /// An intent whose target is already reached is `Done`. A failure of the whole request is `Ambiguous` for each
+    /// intent that may have been done.
+    async fn apply(&mut self, intents: &[Intent]) -> Vec<Outcome>;
+
+    /// How many intents one `apply` takes at most.
+    fn batch_max(&self) -> usize;
+}
+
+/// Whose account is looked for: by the store's own key if we have it, else by identity where the store keeps it, else
+/// by address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sought {
+    /// The person.
+    pub guid: ObjectGuid,
+    /// The account, where one is known.
+    pub account: Option<UserId>,
+    /// The address.
+    pub email: Email,
+}
+
+/// Why the account store gave no answer, by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountsError {
+    /// Try again later.
+    #[error("{message}")]
+    Unavailable {
+        /// What was tried, what came back, what to do.
+        message: String,
+    },
+    /// Somebody must act first: credentials, a wrong account, a damaged store.
+    #[error("{message}")]
+    Refused {
+        /// What was tried, what came back, what to do.
+        message: String,
+    },
+}

@@ -1,0 +1,25 @@
+//! `seatsync` keeps a product's licences in step with Active Directory groups.
+//!
+//! ```text
+//! config -> directory.read -> absorb -> desire -> plan -> clear -> journal -> apply -> settle -> report
+//!  (once)     effect          pure      pure     pure    pure     effect     effect    effect    value
+//!             Reading         Roster   DesiredSet Plan   Cleared  Journaled  Outcomes  Snapshot  Report
+//! ```
+//!
+//! | room | what is in it | may import |
+//! |---|---|---|
+//! | [`model`] | the nouns | nothing of ours |
+//! | [`decide`] | who should hold what, what to change, what to hold back: pure | model |
+//! | [`durable`] | sled with its guards | nothing of ours |
+//! | [`directory`] | LDAP and LDIF | model |
+//! | [`accounts`] | the account store, seen from the agent | model; `embedded` also store |
+//! | [`state`] | what the agent remembers | model, durable |
+//! | [`store`] | the account store itself | model, durable |
+//! | [`pass`] | the line above | model, decide, and the traits of directory, accounts, state |
+//! | [`config`] | the TOML file, checked | model and the settings types of the effect rooms |
+//! | [`cli`] | the commands; the only place that prints | all |
+
+pub mod accounts;
+pub mod directory;
+pub mod model;
+pub mod state;

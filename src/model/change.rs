@@ -1,0 +1,200 @@
+//! One action for one person: planned, guarded, journaled, sent, answered.
+
+use super::{Email, ObjectGuid, Observed, PassId, Seat, Tiers, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// What is done to a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Ask a person to join (team accounts): vacant to invited.
+    Invite,
+    /// Make an account with its licence: vacant to active.
+    Create,
+    /// Give a licence to an account that exists and has none.
+    Grant,
+    /// Change the tier of an active seat, up or down.
+    Move,
+    /// Take the right to sign in; the account and its tier remain.
+    Suspend,
+    /// Give the right to sign in back, with the tier wanted now.
+    Resume,
+    /// Take the account out (team accounts): undone only by a new invitation.
+    Remove,
+    /// Follow a changed e-mail address; the seat stays.
+    Rename,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Invite => "invite",
+            Self::Create => "create",
+            Self::Grant => "grant",
+            Self::Move => "move",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Remove => "remove",
+            Self::Rename => "rename",
+        })
+    }
+}
+
+/// The names of the groups that lead to a person: the mapped group first, the group that lists the person last.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GroupPath(pub Vec<Arc<str>>);
+
+/// `Chime Pro via Engineering > Berlin`.
+impl fmt::Display for GroupPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names = self.0.iter();
+        if let Some(mapped) = names.next() {
+            f.write_str(mapped)?;
+        }
+        names.enumerate().try_for_each(|(index, name)| write!(f, "{}{name}", if index == 0 { " via " } else { " > " }))
+    }
+}
+
+impl fmt::Debug for GroupPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why somebody is not to hold a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Cause {
+    /// In the directory, in no mapped group.
+    LeftAllGroups,
+    /// In a group of `exclude_groups`.
+    Excluded,
+    /// The directory account is disabled.
+    DisabledInDirectory,
+    /// The directory account has expired.
+    ExpiredInDirectory,
+    /// No entry with that identity any more.
+    GoneFromDirectory,
+    /// The e-mail address is outside the claimed domains.
+    DomainNotClaimed,
+    /// No usable e-mail address.
+    NoEmail,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LeftAllGroups => "in no mapped group",
+            Self::Excluded => "in an excluded group",
+            Self::DisabledInDirectory => "disabled in the directory",
+            Self::ExpiredInDirectory => "expired in the directory",
+            Self::GoneFromDirectory => "gone from the directory",
+            Self::DomainNotClaimed => "e-mail outside the claimed domains",
+            Self::NoEmail => "no usable e-mail",
+        })
+    }
+}
+
+/// Why a change is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Because {
+    /// The group path that gives the tier.
+    InGroup(GroupPath),
+    /// Why there is to be no seat.
+    Unseated(Cause),
+    /// The address the account has is no longer the person's.
+    EmailChanged,
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InGroup(path) => write!(f, "in {path}"),
+            Self::Unseated(cause) => fmt::Display::fmt(cause, f),
+            Self::EmailChanged => f.write_str("e-mail changed in the directory"),
+        }
+    }
+}
+
+/// One change for one person, with an absolute target: done twice is done once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What is done.
+    pub action: Action,
+    /// To whom.
+    pub guid: ObjectGuid,
+    /// The address the account shall have afterwards.
+    pub email: Email,
+    /// Where the person stands in the directory, for the reader; empty when gone from there.
+    pub dn: String,
+    /// The account it is done to, where one is known.
+    pub account: Option<UserId>,
+    /// What the account store last confirmed.
+    pub from: Seat,
+    /// What shall be.
+    pub to: Seat,
+    /// Why.
+    pub because: Because,
+}
+
+impl Change {
+    /// Whether it takes something from the person: suspend, remove, or a move to a lower tier.
+    pub fn is_loss(&self, tiers: &Tiers) -> bool {
+        match self.action {
+            Action::Suspend | Action::Remove => true,
+            Action::Move | Action::Resume | Action::Grant => match (self.from.tier(), self.to.tier()) {
+                (Some(from), Some(to)) => self.from.is_held() && tiers.is_downgrade(from, to),
+                (Some(_), None) | (None, Some(_)) | (None, None) => false,
+            },
+            Action::Invite | Action::Create | Action::Rename => false,
+        }
+    }
+
+    /// Whether it gives something that costs: what the `gains` limit counts.
+    pub fn is_gain(&self, tiers: &Tiers) -> bool {
+        self.action != Action::Rename && !self.is_loss(tiers)
+    }
+}
+
+/// A change about to be sent: written durably before the first request leaves, removed with its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The pass that wants it.
+    pub pass: PassId,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What is done.
+    pub action: Action,
+    /// To whom.
+    pub guid: ObjectGuid,
+    /// The account, where one is known.
+    pub account: Option<UserId>,
+    /// The address the account shall have afterwards.
+    pub email: Email,
+    /// What the account store last confirmed.
+    pub from: Seat,
+    /// What shall be: absolute.
+    pub to: Seat,
+    /// Why, in words, for the history.
+    pub because: String,
+}
+
+impl Intent {
+    /// The intent of a change.
+    pub fn of(change: &Change, pass: PassId, at: Timestamp) -> Self {
+        let Change { action, guid, email, dn: _, account, from, to, because } = change.clone();
+        Self { pass, at, action, guid, account, email, from, to, because: because.to_string() }
+    }
+}
+
+/// How the account store answered one intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Accepted; this is the account as the store describes it afterwards, `None` when there is none any more.
+    Done(Option<Observed>),
+    /// Refused for good: the intent is closed, the snapshot stays. The text is the store's, for the operator.
+    Rejected(String),
+    /// Not known whether it was done (a time-out, a cut connection): the intent stays open and is looked up next time.
+    Ambiguous(String),
+}

@@ -1,0 +1,178 @@
+//! What the agent remembers between passes: the value that `state` loads and keeps.
+
+use super::{
+    Action, GroupRef, HeldNote, HistoryEntry, Holding, Intent, ObjectGuid, PassRecord, Seat, Timestamp, UserId,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// What the account store last confirmed, by person. A person without an entry is vacant as far as we know.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Snapshot(HashMap<ObjectGuid, Holding>);
+
+impl Snapshot {
+    /// The person's account, if one is known.
+    pub fn get(&self, guid: &ObjectGuid) -> Option<&Holding> {
+        self.0.get(guid)
+    }
+
+    /// The person's seat; vacant when no account is known.
+    pub fn seat(&self, guid: &ObjectGuid) -> Seat {
+        self.0.get(guid).map_or(Seat::Vacant, |holding| holding.seat.clone())
+    }
+
+    /// In no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&ObjectGuid, &Holding)> {
+        self.0.iter()
+    }
+
+    /// Accounts known, seated or not.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Seats in use: what percentages of the limits are of.
+    pub fn held(&self) -> usize {
+        self.0.values().filter(|holding| holding.seat.is_held()).count()
+    }
+
+    /// Takes a confirmed fact in.
+    pub fn learn(&mut self, guid: ObjectGuid, fact: &Fact) {
+        match fact {
+            Fact::Unchanged => {}
+            Fact::Holds(holding) => {
+                self.0.insert(guid, holding.clone());
+            }
+            Fact::NoAccount => {
+                self.0.remove(&guid);
+            }
+        }
+    }
+}
+
+impl FromIterator<(ObjectGuid, Holding)> for Snapshot {
+    fn from_iter<I: IntoIterator<Item = (ObjectGuid, Holding)>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
+    }
+}
+
+/// What the account store said about one person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Nothing new.
+    Unchanged,
+    /// An account, with this seat.
+    Holds(Holding),
+    /// No account.
+    NoAccount,
+}
+
+/// One line of what `settle` writes: a fact, perhaps the end of an intent, perhaps a line of history; all or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// Whom it is about.
+    pub guid: ObjectGuid,
+    /// What is known now.
+    pub fact: Fact,
+    /// Whether the person's open intent ends with it.
+    pub closes_intent: bool,
+    /// What the history says about it.
+    pub entry: Option<HistoryEntry>,
+}
+
+/// Where the memory comes from: how far its emptiness can be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing was ever written for this account: adopt what exists, hold all losses in this pass.
+    Fresh,
+    /// As the last pass left it.
+    Known,
+    /// It was damaged and has been set aside (the text says where): rebuild from the account store, hold all losses.
+    Rebuilt(String),
+}
+
+/// What is remembered of a mapped (or excluded) group, under the reference as configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RememberedGroup {
+    /// The group that the reference was found to mean; a rename keeps it.
+    pub guid: ObjectGuid,
+    /// Its name then, for messages when it is missing.
+    pub name: String,
+    /// Its effective members at the last confirmed pass, sorted: what `group_shrink` and "suddenly empty" compare with.
+    pub members: Vec<ObjectGuid>,
+}
+
+/// Held changes that an operator released: exactly these, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// The hash that was approved.
+    pub hash: String,
+    /// What it released: person, action, and the seat it ends in.
+    pub changes: Vec<ApprovedChange>,
+    /// Who approved, as the operating system names them.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// When it is void.
+    pub expires: Timestamp,
+}
+
+/// One released change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ApprovedChange {
+    /// To whom.
+    pub guid: ObjectGuid,
+    /// What.
+    pub action: Action,
+    /// From what.
+    pub from: Seat,
+    /// To what.
+    pub to: Seat,
+    /// On which account.
+    pub account: Option<UserId>,
+}
+
+/// All of it, for one account of one account store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The seats last confirmed.
+    pub snapshot: Snapshot,
+    /// Intents whose answer was never recorded: each means "look again".
+    pub open: Vec<Intent>,
+    /// The groups of the mapping as last found.
+    pub groups: BTreeMap<GroupRef, RememberedGroup>,
+    /// Since when somebody with a seat has been in no mapped group: the start of the grace.
+    pub absent: HashMap<ObjectGuid, Timestamp>,
+    /// Released and not yet used.
+    pub approvals: Vec<Approval>,
+    /// What the last pass held.
+    pub held: Option<HeldNote>,
+    /// The latest passes, the newest last.
+    pub passes: Vec<PassRecord>,
+    /// The last pass that ended well.
+    pub last_good: Option<Timestamp>,
+}
+
+impl Memory {
+    /// A memory of nothing, with that reason.
+    pub fn empty(origin: Origin) -> Self {
+        Self {
+            origin,
+            snapshot: Snapshot::default(),
+            open: Vec::new(),
+            groups: BTreeMap::new(),
+            absent: HashMap::new(),
+            approvals: Vec::new(),
+            held: None,
+            passes: Vec::new(),
+            last_good: None,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The nouns: what the other rooms talk about.
+//!
+//! Plain values with their invariants in their constructors. This room imports nothing of ours and has no effects.
+//!
+//! Deliberately absent: anything async, any clock (a time is always an argument), any text format of a server or a file.
+
+pub mod change;
+pub mod dn;
+pub mod email;
+pub mod group;
+pub mod guid;
+pub mod memory;
+pub mod person;
+pub mod reading;
+pub mod report;
+pub mod rules;
+pub mod seat;
+pub mod sid;
+pub mod tier;
+
+pub use change::{Action, Because, Cause, Change, GroupPath, Intent, Outcome};
+pub use dn::{Dn, DnKey};
+pub use email::{Email, Mailbox};
+pub use group::{Group, Member};
+pub use guid::ObjectGuid;
+pub use memory::{Approval, Fact, Memory, Origin, RememberedGroup, Settlement, Snapshot};
+pub use person::Person;
+pub use reading::Reading;
+pub use report::{Counts, HeldNote, HistoryEntry, PassId, PassRecord, PassResult, Warning, WarningKind};
+pub use rules::{GroupRef, Limit, Limits, Rules, TierRule};
+pub use seat::{Holding, Observed, Seat, StoreKind, UserId};
+pub use sid::Sid;
+pub use tier::{Tier, Tiers};
+
+/// An instant, always UTC inside the program; shown as RFC 3339.
+pub type Timestamp = jiff::Timestamp;

@@ -1,0 +1,41 @@
+//! People as a directory describes them.
+
+use super::{Dn, Mailbox, ObjectGuid, Sid, Timestamp};
+
+/// A user entry as read. Contacts, computers and managed service accounts are not people and never become one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Identity.
+    pub guid: ObjectGuid,
+    /// Where the entry stands now; an attribute like any other.
+    pub dn: Dn,
+    /// `sAMAccountName`, or `uid` elsewhere; how an administrator names the person.
+    pub account_name: Option<String>,
+    /// The address under which the account store knows the person.
+    pub mailbox: Mailbox,
+    /// `userAccountControl` bit 2 (ACCOUNTDISABLE, MS-ADTS 2.2.16), or the like elsewhere.
+    pub disabled: bool,
+    /// `accountExpires`, where one is set (MS-ADA1 2.1: 0 and 2^63-1 mean never).
+    pub expires: Option<Timestamp>,
+    /// The object's own SID, whose domain part names the primary group.
+    pub sid: Option<Sid>,
+    /// `primaryGroupID`: membership in that group stands in no `member` attribute.
+    pub primary_group_rid: Option<u32>,
+}
+
+impl Person {
+    /// The name for messages: the account name, else the DN.
+    pub fn label(&self) -> &str {
+        self.account_name.as_deref().unwrap_or(self.dn.as_str())
+    }
+
+    /// Whether the directory lets this person sign in at `now`. Locked and must-change people are enabled.
+    pub fn is_enabled(&self, now: Timestamp) -> bool {
+        !self.disabled && !self.is_expired(now)
+    }
+
+    /// Whether `accountExpires` has passed.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+}

@@ -1,0 +1,77 @@
+//! What the agent remembers on disk: snapshot, journal of intents, history, passes.
+//!
+//! The order of writes is the crash safety: `begin` is durable before the first request leaves; `settle` stores what the
+//! account store answered and ends the intent in one transaction; an open intent found by `load` means "look again".
+//!
+//! Deliberately absent: any decision, any reading of the clock, any replay of intents.
+
+use crate::model::{
+    Approval, GroupRef, HeldNote, HistoryEntry, Intent, Memory, ObjectGuid, PassRecord, RememberedGroup, Settlement,
+    Timestamp,
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// The memory of one account of one account store.
+#[allow(async_fn_in_trait)] // Used with static dispatch only; no caller needs a bound on the future.
+pub trait StateStore {
+    /// All of it.
+    async fn load(&mut self) -> Result<Memory, StateError>;
+
+    /// Writes the intents; they are on the disk when it returns.
+    async fn begin(&mut self, intents: &[Intent]) -> Result<(), StateError>;
+
+    /// Takes in what the account store said: at most [`SETTLE_MAX`] people at once, all or nothing, durable on return.
+    async fn settle(&mut self, settled: &[Settlement]) -> Result<(), StateError>;
+
+    /// Ends a pass: its record and what the next one compares with.
+    async fn finish(&mut self, closing: &Closing) -> Result<(), StateError>;
+
+    /// Keeps an approval until a pass uses it.
+    async fn approve(&mut self, approval: &Approval) -> Result<(), StateError>;
+
+    /// The audit log, the newest last, at most `most` lines, of one person or of all.
+    async fn history(&mut self, who: Option<ObjectGuid>, most: usize) -> Result<Vec<HistoryEntry>, StateError>;
+}
+
+/// Most people in one `settle`: larger batches cost sled gigabytes of memory.
+pub const SETTLE_MAX: usize = 500;
+
+/// What `finish` writes. `None` leaves a part as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// The pass.
+    pub record: PassRecord,
+    /// Whether it was a good one: sets the last good time, and ends [`crate::model::Origin::Fresh`] or `Rebuilt`.
+    pub good: Option<Timestamp>,
+    /// The groups as found, with the members that the next pass compares with. Replaces all.
+    pub groups: Option<BTreeMap<GroupRef, RememberedGroup>>,
+    /// Who has been out of all groups, since when. Replaces all.
+    pub absent: Option<HashMap<ObjectGuid, Timestamp>>,
+    /// The approvals still unused. Replaces all.
+    pub approvals: Option<Vec<Approval>>,
+    /// What is held: `Some(None)` when nothing is any more.
+    pub held: Option<Option<HeldNote>>,
+}
+
+/// Why the state cannot be used, by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Another process has it: ask that one, or wait.
+    #[error("{message}")]
+    InUse {
+        /// What was tried, what came back, what to do.
+        message: String,
+    },
+    /// The disk or its rights: somebody must act.
+    #[error("{message}")]
+    Disk {
+        /// What was tried, what came back, what to do.
+        message: String,
+    },
+    /// Written by a newer program.
+    #[error("{message}")]
+    TooNew {
+        /// What was tried, what came back, what to do.
+        message: String,
+    },
+}
