@@ -23,4 +23,5 @@ pub mod accounts;
 pub mod decide;
 pub mod directory;
 pub mod model;
+pub mod pass;
 pub mod state;
