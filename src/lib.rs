@@ -21,5 +21,6 @@
 
 pub mod accounts;
 pub mod directory;
+pub mod durable;
 pub mod model;
 pub mod state;
