@@ -479,9 +479,13 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), DurableError> {
     let failed = |cause: &io::Error| DurableError::disk("copy, to look at it,", from, cause);
     for entry in fs::read_dir(from).map_err(|cause| failed(&cause))? {
         let entry = entry.map_err(|cause| failed(&cause))?;
-        // sled's files are flat, but for `blobs`, which stays empty below VALUE_BYTES_MAX.
-        if entry.file_type().map_err(|cause| failed(&cause))?.is_file() {
-            fs::copy(entry.path(), to.join(entry.file_name())).map_err(|cause| failed(&cause))?;
+        let target = to.join(entry.file_name());
+        if entry.file_type().map_err(|cause| failed(&cause))?.is_dir() {
+            // Only `blobs`, which is empty unless a page has outgrown its segment after all.
+            make_folder(&target)?;
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target).map_err(|cause| failed(&cause))?;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@
 //! | `flush` ends in `sync_file_range`, which neither metadata nor the drive's cache obeys | [`Database::sync`] adds `fdatasync` |
 //! | a cut-off log is recovered silently to an earlier state | the number of the last sync is kept beside the folder and compared |
 //! | pages are checked when they are read, and recovery may panic | every record has a CRC; every call is made inside `catch_unwind` |
+//! | a page above 128 KiB goes to a file of its own, which is never synced | [`VALUE_BYTES_MAX`], [`KEY_BYTES_MAX`] |
 //! | batches of 10,000 cost gigabytes; the cache defaults to 1 GB | [`BATCH_MAX`], an explicit cache |
 //! | a kill while it creates its files leaves a folder it refuses | a new database is made beside and renamed into place |
 //! | a second process gets an unnamed I/O error | our own lock file, which also says who holds it |
@@ -14,7 +15,7 @@
 //! `state.corrupt-<time>`. Everything here blocks: call it from `spawn_blocking`.
 //!
 //! Deliberately absent: any knowledge of what is stored, a background flusher (it only logs its errors), transactions over
-//! several tables, values above [`VALUE_BYTES_MAX`] (sled keeps large ones in files of their own, slowly).
+//! several tables, large values.
 
 mod calm;
 mod database;

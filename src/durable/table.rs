@@ -10,10 +10,11 @@ use std::sync::Arc;
 pub const BATCH_MAX: usize = 2_000;
 
 /// Longest key, in bytes.
-pub const KEY_BYTES_MAX: usize = 512;
+pub const KEY_BYTES_MAX: usize = 128;
 
-/// Longest value, in bytes; above half a segment sled would put it in a file of its own.
-pub const VALUE_BYTES_MAX: usize = 192 * 1024;
+/// Longest value, in bytes. sled writes up to some thirty neighbours as one page, and a page above 128 KiB goes to a
+/// file of its own in `blobs/`, which nothing ever syncs. Larger things are to be stored in pieces.
+pub const VALUE_BYTES_MAX: usize = 4 * 1024;
 
 /// The frame of a value: this byte, the CRC-32 of key and bytes (little-endian), the bytes.
 const FRAME_FORMAT: u8 = 1;
@@ -118,11 +119,10 @@ impl Table {
         Ok(())
     }
 
+    /// A bad record is told and no more: sled is sound, and the other records stay readable.
     fn opened(&self, key: &[u8], framed: &[u8]) -> Result<Vec<u8>, DurableError> {
-        unframed(key, framed).map(<[u8]>::to_vec).ok_or_else(|| {
-            self.owner.failed(DurableError::Damaged {
-                message: format!("{}: the record at key {} is damaged", self.owner.path.display(), key.escape_ascii()),
-            })
+        unframed(key, framed).map(<[u8]>::to_vec).ok_or_else(|| DurableError::Damaged {
+            message: format!("{}: the record at key {} is damaged", self.owner.path.display(), key.escape_ascii()),
         })
     }
 }

@@ -288,6 +288,35 @@ fn a_second_damage_of_the_same_moment_gets_its_own_folder() {
     }
 }
 
+/// What is in `blobs/` is never synced by sled, so nothing may ever be there.
+#[test]
+fn the_largest_values_stay_out_of_unsynced_files() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    let mut number = 1_u64;
+    for _ in 0..3 {
+        let database = open(&path);
+        let table = database.tree("t").unwrap();
+        for round in 0..40 {
+            let mut batch = Batch::new();
+            for _ in 0..100 {
+                // A full-period generator (Knuth's MMIX): keys all over, some again and again, in runs and apart.
+                number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let mut key = vec![round as u8; KEY_BYTES_MAX - 2];
+                key.extend_from_slice(&(number >> 40).to_be_bytes()[6..]);
+                key.rotate_right(if round % 2 == 0 { 2 } else { 0 });
+                match number >> 62 {
+                    0 => batch.remove(key),
+                    _ => batch.put(key, vec![number as u8; VALUE_BYTES_MAX]),
+                }
+            }
+            table.apply(&batch).unwrap();
+            database.sync().unwrap();
+            assert_eq!(fs::read_dir(path.join("blobs")).unwrap().count(), 0, "round {round}");
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Apply(Vec<(u8, Option<Vec<u8>>)>),
