@@ -22,6 +22,7 @@
 pub mod accounts;
 pub mod decide;
 pub mod directory;
+pub mod durable;
 pub mod model;
 pub mod pass;
 pub mod state;
