@@ -23,3 +23,4 @@ pub mod accounts;
 pub mod directory;
 pub mod model;
 pub mod state;
+pub mod store;
