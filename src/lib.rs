@@ -21,6 +21,7 @@
 
 pub mod accounts;
 pub mod directory;
+pub mod durable;
 pub mod model;
 pub mod state;
 pub mod store;
