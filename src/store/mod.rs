@@ -15,6 +15,7 @@
 
 pub mod account;
 pub mod book;
+pub mod disk;
 pub mod user;
 
 #[cfg(test)]
@@ -22,4 +23,5 @@ mod laws;
 
 pub use account::{Account, AccountId, Profile};
 pub use book::{Book, Record};
+pub use disk::{DiskBook, StoreError};
 pub use user::{Invitation, Refusal, RefusalCode, Registration, User};
