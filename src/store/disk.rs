@@ -113,12 +113,13 @@ impl DiskBook {
         Ok(&self.book)
     }
 
-    /// Lets `edit` change the book. When this returns `Ok`, all of what it did is durable; when it returns an error, all
-    /// of it or nothing is, and the book is read anew before it is used again.
+    /// Lets `edit` change the book. When this returns `Ok(Ok(_))`, all of what it did is durable; with `Ok(Err(_))`, a
+    /// refusal, nothing of it is kept; with an error, all of it or nothing is, and the book is read anew before it is used
+    /// again.
     ///
     /// # Errors
     /// Any [`StoreError`]; `Disk` also for a change of more than [`BATCH_MAX`] records, of which nothing is kept.
-    pub fn change<T>(&mut self, edit: impl FnOnce(&mut Book) -> T) -> Result<T, StoreError> {
+    pub fn change<T, E>(&mut self, edit: impl FnOnce(&mut Book) -> Result<T, E>) -> Result<Result<T, E>, StoreError> {
         // Taken out, and put back only at the end: a panic in `edit` also leads to a new reading.
         let open = match self.open.take() {
             Some(open) => open,
@@ -126,10 +127,13 @@ impl DiskBook {
         };
         let answer = edit(&mut self.book);
         let records = self.book.drain();
-        if !records.is_empty() {
+        if records.is_empty() {
+            self.open = Some(open);
+        } else if answer.is_ok() {
             self.write(&open, &records)?;
+            self.open = Some(open);
         }
-        self.open = Some(open);
+        // Else a refusal came after commands that were granted: they are in memory alone, which is not used again.
         Ok(answer)
     }
 
@@ -268,6 +272,7 @@ fn sorted(path: &Path, error: DurableError) -> StoreError {
 mod tests {
     use super::*;
     use crate::model::{Email, StoreKind, Tier, Timestamp};
+    use crate::store::Refusal;
     use std::fs;
 
     fn corp() -> AccountId {
@@ -282,9 +287,11 @@ mod tests {
             for number in from..to {
                 let email = Email::parse(&format!("p{number}@corp.example")).unwrap();
                 let id = UserId::new(&format!("u{number:05}"));
-                account.create(&email, &Tier::new("pro"), None, id, at).unwrap();
+                account.create(&email, &Tier::new("pro"), None, id, at)?;
             }
+            Ok(())
         })
+        .map(|granted: Result<(), Refusal>| granted.unwrap())
     }
 
     fn emails(book: &Book) -> Vec<String> {
@@ -299,10 +306,11 @@ mod tests {
         fill(&mut disk, 0, 3).unwrap();
         disk.change(|book| {
             let account = book.account_mut(&corp()).unwrap();
-            account.suspend(&UserId::new("u00001")).unwrap();
+            account.suspend(&UserId::new("u00001"))?;
             let email = Email::parse("new@corp.example").unwrap();
-            account.rename(&[(UserId::new("u00002"), email)]).remove(0).unwrap();
+            account.rename(&[(UserId::new("u00002"), email)]).remove(0)
         })
+        .unwrap()
         .unwrap();
         let before = disk.book().unwrap().account(&corp()).unwrap().clone();
         drop(disk);
@@ -323,9 +331,11 @@ mod tests {
             for (number, name) in names.iter().enumerate() {
                 let account = book.open_account(name, "n", StoreKind::Team, Timestamp::UNIX_EPOCH).unwrap();
                 let email = Email::parse(&format!("p{number}@corp.example")).unwrap();
-                account.invite(&email, None, UserId::new("same"), Timestamp::UNIX_EPOCH).unwrap();
+                account.invite(&email, None, UserId::new("same"), Timestamp::UNIX_EPOCH)?;
             }
+            Ok::<(), Refusal>(())
         })
+        .unwrap()
         .unwrap();
         drop(disk);
         let book = look(&path).unwrap();
@@ -358,13 +368,29 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_after_granted_commands_leaves_nothing_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut disk = DiskBook::open(&folder.path().join("accounts")).unwrap();
+        fill(&mut disk, 0, 2).unwrap();
+        let answer = disk.change(|book| {
+            let account = book.account_mut(&corp())?;
+            account.suspend(&UserId::new("u00000"))?;
+            account.remove(&UserId::new("u00001"))
+        });
+        assert!(answer.unwrap().is_err(), "nobody is removed from an account of this kind");
+        let book = disk.book().unwrap();
+        let seat = book.account(&corp()).unwrap().user(&UserId::new("u00000")).unwrap().seat();
+        assert!(seat.is_held(), "{seat}");
+    }
+
+    #[test]
     fn a_panic_in_a_change_leaves_no_trace() {
         let folder = tempfile::tempdir().unwrap();
         let mut disk = DiskBook::open(&folder.path().join("accounts")).unwrap();
         fill(&mut disk, 0, 2).unwrap();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            disk.change(|book| {
-                book.account_mut(&corp()).unwrap().suspend(&UserId::new("u00000")).unwrap();
+            disk.change(|book| -> Result<(), Refusal> {
+                book.account_mut(&corp())?.suspend(&UserId::new("u00000"))?;
                 panic!("half-way");
             })
         }));
