@@ -26,3 +26,4 @@ pub mod durable;
 pub mod model;
 pub mod pass;
 pub mod state;
+pub mod store;

@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: any decision about seats, any knowledge of the directory, retries that the caller cannot see.
 
+pub mod embedded;
+
 use crate::model::{Email, Intent, ObjectGuid, Observed, Outcome, StoreKind, UserId};
 
 /// Where accounts, licences and suspensions live.
