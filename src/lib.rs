@@ -27,3 +27,6 @@ pub mod model;
 pub mod pass;
 pub mod state;
 pub mod store;
+
+#[cfg(test)]
+mod sim;

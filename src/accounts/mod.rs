@@ -59,3 +59,47 @@ pub enum AccountsError {
         message: String,
     },
 }
+
+/// The account store that the configuration names.
+pub enum Configured {
+    /// In a folder of this machine.
+    Embedded(embedded::Embedded),
+}
+
+impl AccountStore for Configured {
+    async fn kind(&mut self) -> Result<StoreKind, AccountsError> {
+        match self {
+            Self::Embedded(store) => store.kind().await,
+        }
+    }
+
+    async fn list(&mut self) -> Result<Vec<Observed>, AccountsError> {
+        match self {
+            Self::Embedded(store) => store.list().await,
+        }
+    }
+
+    async fn find(&mut self, sought: &[Sought]) -> Result<Vec<Option<Observed>>, AccountsError> {
+        match self {
+            Self::Embedded(store) => store.find(sought).await,
+        }
+    }
+
+    async fn apply(&mut self, intents: &[Intent]) -> Vec<Outcome> {
+        match self {
+            Self::Embedded(store) => store.apply(intents).await,
+        }
+    }
+
+    fn renames(&self) -> bool {
+        match self {
+            Self::Embedded(store) => store.renames(),
+        }
+    }
+
+    fn batch_max(&self) -> usize {
+        match self {
+            Self::Embedded(store) => store.batch_max(),
+        }
+    }
+}

@@ -211,6 +211,10 @@ impl AccountStore for Embedded {
         }
     }
 
+    fn renames(&self) -> bool {
+        true
+    }
+
     fn batch_max(&self) -> usize {
         BATCH_INTENTS_MAX
     }
