@@ -135,12 +135,14 @@ struct Collector<'a> {
     identities: HashMap<ObjectGuid, u64>,
     /// Entries at and below the base.
     counted: usize,
+    /// Those of them that say anything.
+    described: usize,
 }
 
 impl<'a> Collector<'a> {
     fn new(email_attributes: &'a [String], base: Option<DnKey>) -> Self {
         let (reading, names, identities) = Default::default();
-        Self { email_attributes, base, reading, names, identities, counted: 0 }
+        Self { email_attributes, base, reading, names, identities, counted: 0, described: 0 }
     }
 
     fn collect(mut self, input: impl BufRead) -> Result<Reading, Fault> {
@@ -162,6 +164,10 @@ impl<'a> Collector<'a> {
         if let Some(base) = self.base.filter(|_| self.counted == 0) {
             return Err(Fault::OtherBase(base));
         }
+        if self.described == 0 {
+            let help = "export with all attributes, as an account that may read them";
+            return Err(Fault::whole("the file has names only, nothing of what the entries are", help));
+        }
         Ok(self.reading)
     }
 
@@ -177,6 +183,11 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         self.counted += 1;
+        // What the exporting account may not read comes as a bare name, as some system objects of Active Directory do.
+        if attributes.is_empty() {
+            return Ok(());
+        }
+        self.described += 1;
         match (Source { dn_line, attributes }).decode(dn, self.email_attributes)? {
             Entry::Person(person) => {
                 note(&mut self.identities, person.guid, dn_line, "entry with this identity")?;

@@ -188,7 +188,8 @@ impl<R: BufRead, W: Fn(&str) -> bool> Records<R, W> {
             );
         }
         let Some(colon) = bytes.iter().position(|byte| *byte == b':') else {
-            let help = "a line is `name: value`; one that continues the line above begins with a blank";
+            let help = "a line is `name: value`, and one that continues the line above begins with a blank; if the line above is a \
+             comment of ldapsearch, export with -LLL, which leaves comments out";
             return fault(String::new(), "a line without a colon (not shown, as it may be part of a secret)", help);
         };
         let (description, rest) = bytes.split_at(colon);

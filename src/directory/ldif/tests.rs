@@ -150,7 +150,7 @@ fn ranges_count_only_when_they_are_whole() {
 
 #[test]
 fn the_base_says_what_counts() {
-    let text = format!("{ADA}\ndn: CN=Bo,DC=other\nobjectClass: user\n\ndn: CN=noclass,DC=other\n");
+    let text = format!("{ADA}\ndn: CN=Bo,DC=other\nobjectClass: user\n\ndn: CN=noclass,DC=other\ncn: noclass\n");
     let at = |base: &str| read_text(text.as_bytes(), &LdifSettings { base_dn: Some(base.into()), ..settings() });
     assert_eq!(at("dc=Corp, dc=example").unwrap().people.len(), 1);
     assert_eq!(at("CN=Ada,OU=People,DC=corp,DC=example").unwrap().people.len(), 1, "the base itself counts");
@@ -240,6 +240,11 @@ fn nothing_is_not_an_empty_directory() {
     for text in ["", "\n\n", "version: 1\n", "# only a comment\n", "search: 2\nresult: 0 Success\n"] {
         assert!(refusal(text).contains("no entries"), "{text:?}");
     }
+    for text in ["dn: CN=a,DC=x\n\ndn: CN=b,DC=x\n", "dn:\nnamingContexts: DC=x\n"] {
+        assert!(refusal(text).contains("names only"), "{text:?}");
+    }
+    let partly = "dn: CN=unreadable,DC=x\n\ndn: CN=b,DC=x\nobjectClass: user\n";
+    assert_eq!(read(partly).unwrap().people.len(), 1);
     assert!(refusal(b"\xff\xfed\0n\0:\0").contains("UTF-16"));
     let cut = refusal("dn: CN=a,DC=x\nobjectClass: user\nobjectGUID:: S4oBAhEiM0QBAgMEBQYHC");
     assert!(cut.contains("ends inside") && cut.contains("cut off"), "{cut}");
