@@ -56,7 +56,7 @@ fn intent(who: u8, salt: u8) -> Intent {
         at: at(i64::from(salt)),
         action: [Action::Invite, Action::Move, Action::Suspend, Action::Rename][usize::from(salt % 4)],
         guid: guid(who),
-        account: (salt % 2 == 0).then(|| UserId::new("u")),
+        account: salt.is_multiple_of(2).then(|| UserId::new("u")),
         email: email(who),
         from: seat(salt),
         to: seat(salt.wrapping_add(1)),
@@ -66,7 +66,7 @@ fn intent(who: u8, salt: u8) -> Intent {
 
 fn entry(who: u8, salt: u8) -> HistoryEntry {
     let Intent { pass, at, action, guid, account: _, email, from, to, because } = intent(who, salt);
-    let error = (salt % 3 == 0).then(|| "refused: no such domain".to_owned());
+    let error = salt.is_multiple_of(3).then(|| "refused: no such domain".to_owned());
     HistoryEntry { at, pass, guid, email, action, from, to, because, error }
 }
 
@@ -79,7 +79,7 @@ fn settlement(who: u8, salt: u8) -> Settlement {
             _ => Fact::Holds(holding(who, salt)),
         },
         closes_intent: salt % 3 != 1,
-        entry: (salt % 5 != 0).then(|| entry(who, salt)),
+        entry: (!salt.is_multiple_of(5)).then(|| entry(who, salt)),
     }
 }
 
@@ -127,7 +127,7 @@ fn closing(salt: u8, mask: u8) -> Closing {
         groups: part(1).then(groups),
         absent: part(2).then(|| (0..salt % 9).map(|who| (guid(who), at(i64::from(salt % 2)))).collect()),
         approvals: part(3).then(|| (0..salt % 3).map(approval).collect()),
-        held: part(4).then(|| (salt % 2 == 0).then(held)),
+        held: part(4).then(|| salt.is_multiple_of(2).then(held)),
     }
 }
 
