@@ -7,99 +7,10 @@
 //! Commands are absolute where the wish is ("be suspended", not "toggle"), so that twice is once.
 
 use super::book::Record;
+use super::profile::{DOMAINS_MAX, LICENCES_MAX, Profile};
 use super::user::{Invitation, Refusal, RefusalCode, Registration, User};
 use crate::model::{Email, ObjectGuid, StoreKind, Tier, Timestamp, UserId};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fmt;
-use std::sync::Arc;
-
-/// Longest account id and name, in bytes and characters.
-pub const NAME_LENGTH_MAX: usize = 100;
-/// Most supported licences of one account.
-pub const LICENCES_MAX: usize = 100;
-/// Most claimed domains of one account.
-pub const DOMAINS_MAX: usize = 1_000;
-
-/// Names an account: 1 to 100 bytes without control characters and without blanks at the ends.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct AccountId(Arc<str>);
-
-impl AccountId {
-    /// Checks; `None` when it is no account id.
-    pub fn parse(text: &str) -> Option<Self> {
-        let well_formed = !text.is_empty()
-            && text.len() <= NAME_LENGTH_MAX
-            && text.trim() == text
-            // The NUL ends the account's part of a key on disk.
-            && !text.contains(char::is_control);
-        well_formed.then(|| Self(text.into()))
-    }
-
-    /// As written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<AccountId> for String {
-    fn from(id: AccountId) -> Self {
-        id.0.as_ref().into()
-    }
-}
-
-impl TryFrom<String> for AccountId {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text).ok_or_else(|| format!("{text:?} is not an account id"))
-    }
-}
-
-impl fmt::Display for AccountId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for AccountId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What is known of an account besides its users. The order of the fields is the form on disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Profile {
-    /// Its id.
-    pub id: AccountId,
-    /// Its name, for people.
-    pub name: String,
-    /// How a seat is given and taken.
-    pub kind: StoreKind,
-    /// The licence of somebody who accepts an invitation or registers; a supported one.
-    pub default_licence: Option<Tier>,
-    /// The licences there are, in the order they were added. None is ever taken away: somebody may hold it.
-    pub supported: Vec<Tier>,
-    /// Claimed domains, in lower case; none claimed means that any address is welcome.
-    pub domains: Vec<String>,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
-impl Profile {
-    /// Of a new account, which supports no licence yet.
-    pub fn new(id: AccountId, name: &str, kind: StoreKind, at: Timestamp) -> Self {
-        let name = name.chars().take(NAME_LENGTH_MAX).collect();
-        Self { id, name, kind, default_licence: None, supported: Vec::new(), domains: Vec::new(), created_at: at }
-    }
-
-    /// Whether an address is of a claimed domain. Sub-domains are domains of their own.
-    pub fn claims(&self, email: &Email) -> bool {
-        self.domains.is_empty() || self.domains.iter().any(|domain| domain == email.domain())
-    }
-}
 
 /// One account with its users.
 #[derive(Clone, Debug)]

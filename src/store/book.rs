@@ -3,7 +3,8 @@
 //! The book is a value: commands change it in memory, [`Book::drain`] says which records differ from the ones last
 //! drained, and whoever keeps the book (the disk, a test) takes them from there.
 
-use super::account::{Account, AccountId, Profile};
+use super::account::Account;
+use super::profile::{AccountId, Profile};
 use super::user::{Refusal, RefusalCode, User};
 use crate::model::{StoreKind, Timestamp, UserId};
 use std::collections::BTreeMap;

@@ -14,8 +14,8 @@
 //! Deliberately absent: setting a damaged store aside. It is the only record of who holds which licence; an empty one in its
 //! place would look as if everybody had left.
 
-use super::account::{AccountId, Profile};
 use super::book::{Book, Record};
+use super::profile::{AccountId, Profile};
 use super::user::User;
 use crate::durable::{BATCH_MAX, Batch, Database, DurableError, Table};
 use crate::model::UserId;

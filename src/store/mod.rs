@@ -3,6 +3,7 @@
 //! | file | what is in it | effects |
 //! |---|---|---|
 //! | `user` | one user, and when a command is refused | none |
+//! | `profile` | what is known of an account besides its users | none |
 //! | `account` | one account with its users: every rule of the seat matrix | none |
 //! | `book` | all accounts, and what has changed in them | none |
 //! | `disk` | the book on disk: what is acknowledged is durable | disk |
@@ -16,12 +17,14 @@
 pub mod account;
 pub mod book;
 pub mod disk;
+pub mod profile;
 pub mod user;
 
 #[cfg(test)]
 mod laws;
 
-pub use account::{Account, AccountId, Profile};
+pub use account::Account;
 pub use book::{Book, Record};
 pub use disk::{DiskBook, StoreError};
+pub use profile::{AccountId, Profile};
 pub use user::{Invitation, Refusal, RefusalCode, Registration, User};

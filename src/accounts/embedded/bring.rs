@@ -355,6 +355,15 @@ mod tests {
     }
 
     #[test]
+    fn a_resumption_to_an_unknown_licence_leaves_the_person_suspended() {
+        let mut book = book(StoreKind::EnterpriseDirectory, &[("anna", Some(1))]);
+        account(&mut book).suspend(&UserId::new("anna")).unwrap();
+        let outcome = done(&mut book, &[intent(Action::Resume, 1, Some("anna"), "anna", active("gone"))]).remove(0);
+        assert_eq!(words(&outcome), "licence gone is not one of the account's: pro, plus");
+        assert_eq!(shown(&mut book), "anna suspended of 1");
+    }
+
+    #[test]
     fn a_rename_leaves_the_seat_as_it_is() {
         let mut book = book(StoreKind::Team, &[("anna", Some(1))]);
         done(&mut book, &[intent(Action::Rename, 1, Some("anna"), "mrs-anna", Seat::Vacant)]);
@@ -395,12 +404,17 @@ mod tests {
         fn one_intent_does_what_its_outcome_says(
             kind in prop::sample::select(&KINDS[..]),
             owners in prop::collection::vec(prop::option::of(1..4_u8), 0..4),
+            suspended in prop::sample::subsequence(vec!["a", "b", "c", "d"], 0..4),
             wish in any_intent(),
         ) {
             let mut taken = std::collections::HashSet::new();
             let owners = owners.into_iter().map(|owner| owner.filter(|owner| taken.insert(*owner)));
             let people: Vec<_> = ["a", "b", "c", "d"].into_iter().zip(owners).collect();
             let mut book = book(kind, &people);
+            for name in suspended {
+                // Where a kind suspends nobody, or nobody has that name, all stay as they are.
+                let _ = account(&mut book).suspend(&UserId::new(name));
+            }
             let before = account(&mut book).clone();
             let first = done(&mut book, std::slice::from_ref(&wish)).remove(0);
             book.drain();
