@@ -15,6 +15,8 @@ mod directory;
 mod raw;
 mod schedule;
 mod secret;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use diagnose::Problems;
