@@ -1,0 +1,270 @@
+//! `[directory]`: how to reach the people and groups.
+
+use super::check::Ground;
+use super::diagnose::{Complaint, Found, Problem};
+use super::raw::{Section, Text};
+use super::{DirectoryConfig, LdapConfig, LdifConfig, secret, value};
+use secrecy::SecretString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What is meant when `page_size` is absent.
+const PAGE_SIZE_DEFAULT: u32 = 1_000;
+/// More than this in one page no server gives.
+const PAGE_SIZE_MAX: u64 = 10_000;
+/// What is meant when `timeout` is absent.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// The shortest `timeout`: a handshake alone can take that long.
+const TIMEOUT_MIN: Duration = Duration::from_secs(1);
+/// The longest `timeout`: a server that needs more is not there.
+const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// The keys of both kinds.
+pub(super) const KEYS_COMMON: &[&str] = &["kind", "base_dn", "email_attribute"];
+/// The keys of `kind = "ldap"` alone.
+pub(super) const KEYS_LDAP: &[&str] = &[
+    "urls",
+    "bind_dn",
+    "bind_password_file",
+    "bind_password_credential",
+    "ca_file",
+    "starttls",
+    "allow_cleartext",
+    "page_size",
+    "timeout",
+    "user_filter",
+];
+/// The keys of `kind = "ldif"` alone.
+pub(super) const KEYS_LDIF: &[&str] = &["path"];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Ldap,
+    Ldif,
+}
+
+/// Reads `[directory]`; `None` when anything needed is absent or wrong, which is noted.
+pub(super) fn directory(section: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<DirectoryConfig> {
+    let known: Vec<&str> = [KEYS_COMMON, KEYS_LDAP, KEYS_LDIF].concat();
+    ground.only(section, &known, found);
+    section.need("kind", "\"ldap\"", found);
+    let kinds = [("ldap", Kind::Ldap), ("ldif", Kind::Ldif)];
+    let read = |text: &str| value::one_of("a kind of directory", text, &kinds);
+    let kind = section.parsed("kind", "\"ldap\"", read, found);
+    // With an unknown kind the rest is still read, as what is by far more common.
+    match kind.unwrap_or(Kind::Ldap) {
+        Kind::Ldap => {
+            let ldap = ldap(section, ground, kind.is_some(), found);
+            kind.and(ldap).map(DirectoryConfig::Ldap)
+        }
+        Kind::Ldif => ldif(section, ground, found).map(DirectoryConfig::Ldif),
+    }
+}
+
+fn ldap(section: &Section<'_>, ground: &Ground<'_>, is_certain: bool, found: &mut Found) -> Option<LdapConfig> {
+    if is_certain {
+        belongs_to(section, KEYS_LDIF, "ldif", found);
+        section.need("urls", "[\"ldaps://dc1.corp.example\"]", found);
+        section.need("base_dn", "\"DC=corp,DC=example\"", found);
+        section.need("bind_dn", "\"svc-seatsync@corp.example\"", found);
+    }
+    let starttls = section.flag("starttls", found).unwrap_or(false);
+    let allow_cleartext = section.flag("allow_cleartext", found).unwrap_or(false);
+    let urls = urls(section, starttls, allow_cleartext, found);
+    let base_dn = base_dn(section, found);
+    let bind_dn = section.text("bind_dn", "\"svc-seatsync@corp.example\"", found);
+    let bind_password = bind_password(section, ground, is_certain, found);
+    let ca_file = section.text("ca_file", "\"/etc/seatsync/corp-ca.pem\"", found);
+    let ca_file = ca_file.and_then(|text| existing(&text, ground, found));
+    let help = "Active Directory gives at most 1000 entries a page (MaxPageSize)";
+    let page_size = section.number("page_size", 1..=PAGE_SIZE_MAX, "1000", help, found);
+    let read = |text: &str| value::duration_within(text, TIMEOUT_MIN..=TIMEOUT_MAX);
+    let timeout = section.parsed("timeout", "\"30s\"", read, found).unwrap_or(TIMEOUT_DEFAULT);
+    let check = |text: &str| {
+        (ground.env.check_filter)(text).map(|()| text.to_owned()).map_err(|why| {
+            Complaint::new(format!("{text:?} is not a filter: {why}")).help("such as: \"(!(employeeType=robot))\"")
+        })
+    };
+    let user_filter = section.parsed("user_filter", "\"(!(employeeType=robot))\"", check, found);
+    let email_attributes = email_attributes(section, found);
+    Some(LdapConfig {
+        urls: urls?,
+        base_dn: base_dn?,
+        bind_dn: bind_dn?.into_inner().to_owned(),
+        bind_password: bind_password?,
+        ca_file,
+        starttls,
+        allow_cleartext,
+        page_size: page_size.and_then(|size| u32::try_from(size.into_inner()).ok()).unwrap_or(PAGE_SIZE_DEFAULT),
+        timeout,
+        user_filter,
+        email_attributes,
+    })
+}
+
+fn ldif(section: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<LdifConfig> {
+    belongs_to(section, KEYS_LDAP, "ldap", found);
+    section.need("path", "\"people.ldif\"", found);
+    let path = section.text("path", "\"people.ldif\"", found);
+    let base_dn = base_dn(section, found);
+    let email_attributes = email_attributes(section, found);
+    Some(LdifConfig { path: ground.path(path?.get_ref()), base_dn, email_attributes })
+}
+
+/// Notes keys that go with the other kind only.
+fn belongs_to(section: &Section<'_>, keys: &[&str], kind: &str, found: &mut Found) {
+    for (key, span) in section.keys().filter(|(key, _)| keys.contains(key)) {
+        let problem = Problem::wrong(span, format!("`{key}` goes only with kind = \"{kind}\""));
+        found.add(problem.help(format!("leave it out, or write kind = \"{kind}\"")));
+    }
+}
+
+fn base_dn(section: &Section<'_>, found: &mut Found) -> Option<String> {
+    section.parsed("base_dn", "\"DC=corp,DC=example\"", value::base_dn, found)
+}
+
+fn urls(section: &Section<'_>, starttls: bool, allow_cleartext: bool, found: &mut Found) -> Option<Vec<String>> {
+    let (_, written) = section.entry("urls")?;
+    let texts = section.texts("urls", "[\"ldaps://dc1.corp.example\"]", found)?;
+    if texts.is_empty() {
+        let problem = Problem::wrong(written.span(), "`urls` holds no usable URL");
+        found.add(problem.help("such as: urls = [\"ldaps://dc1.corp.example\"]"));
+    }
+    let mut urls = Vec::with_capacity(texts.len());
+    for text in texts {
+        match url(text.get_ref()) {
+            Err(complaint) => found.complain(text.span(), complaint),
+            Ok(true) if starttls => {
+                let problem = Problem::wrong(text.span(), "`starttls` does not go with an ldaps:// URL");
+                let problem = problem.label("encrypted from the first byte already");
+                found.add(problem.help("leave starttls out, or write ldap:// in every URL"));
+            }
+            Ok(false) if !starttls && !allow_cleartext => {
+                let problem = Problem::wrong(text.span(), "this URL would send the bind password in clear text");
+                found.add(problem.help(
+                    "write ldaps://, or starttls = true; in a laboratory, allow_cleartext = true sends it readable",
+                ));
+            }
+            Ok(_) => urls.push(text.get_ref().trim().to_owned()),
+        }
+    }
+    Some(urls)
+}
+
+/// Checks `scheme://host[:port]`; whether it is encrypted from the start.
+fn url(text: &str) -> Result<bool, Complaint> {
+    let example = "such as: \"ldaps://dc1.corp.example\" or \"ldaps://dc1.corp.example:636\"";
+    if text.contains('@') {
+        // Not shown: what stands before the @ may be a password.
+        return Err(Complaint::new("a URL holds no user and no password")
+            .help("write bind_dn and bind_password_file, and only scheme and host in the URL"));
+    }
+    let wrong = |why: &str| Complaint::new(format!("{text:?} is not the URL of a directory: {why}")).help(example);
+    let Some((scheme, rest)) = text.trim().split_once("://") else {
+        return Err(wrong("it has no scheme"));
+    };
+    let encrypted = match scheme.to_ascii_lowercase().as_str() {
+        "ldaps" => true,
+        "ldap" => false,
+        _ => return Err(wrong("the scheme must be ldaps or ldap")),
+    };
+    let host_port = rest.strip_suffix('/').unwrap_or(rest);
+    if host_port.contains(['/', '?', '#']) {
+        return Err(wrong("nothing may follow host and port"));
+    }
+    let (host_is_good, port) = match host_port.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, port) = bracketed.split_once(']').ok_or_else(|| wrong("a bracket is not closed"))?;
+            (host.parse::<std::net::Ipv6Addr>().is_ok(), port)
+        }
+        None => {
+            let (host, port) = host_port.split_at(host_port.find(':').unwrap_or(host_port.len()));
+            let well_formed = |c: char| c.is_alphanumeric() || "-._".contains(c);
+            (!host.is_empty() && host.chars().all(well_formed), port)
+        }
+    };
+    if !host_is_good {
+        return Err(wrong("the host is no name and no address"));
+    }
+    let port_is_good =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    if !port.is_empty() && !port.strip_prefix(':').is_some_and(port_is_good) {
+        return Err(wrong("the port is not a number from 1 to 65535"));
+    }
+    Ok(encrypted)
+}
+
+fn bind_password(
+    section: &Section<'_>,
+    ground: &Ground<'_>,
+    is_certain: bool,
+    found: &mut Found,
+) -> Option<SecretString> {
+    let file = section.entry("bind_password_file");
+    let credential = section.entry("bind_password_credential");
+    match (file, credential) {
+        (None, None) => {
+            if is_certain {
+                let title = format!("the bind password is missing in {}", section.name);
+                found.add(Problem::missing(section.at.clone(), title).help(
+                    "add a line such as: bind_password_file = \"/etc/seatsync/ldap-password\"   \
+                     or bind_password_credential = \"ldap\" (systemd)",
+                ));
+            }
+            None
+        }
+        (Some((first, _)), Some((second, _))) => {
+            let problem = Problem::wrong(second, "the bind password is given twice").also(first, "and here");
+            found.add(problem.help("keep one of the two"));
+            None
+        }
+        (Some(_), None) => {
+            let text = section.text("bind_password_file", "\"/etc/seatsync/ldap-password\"", found)?;
+            let secret = secret::read(&ground.path(text.get_ref()));
+            secret.map_err(|complaint| found.complain(text.span(), complaint)).ok()
+        }
+        (None, Some(_)) => {
+            let text = section.text("bind_password_credential", "\"ldap\"", found)?;
+            let path = secret::credential(text.get_ref(), ground.env.credentials_directory.as_deref());
+            let secret = path.and_then(|path| secret::read(&path));
+            secret.map_err(|complaint| found.complain(text.span(), complaint)).ok()
+        }
+    }
+}
+
+/// A file that must be there already.
+fn existing(text: &Text<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<PathBuf> {
+    let path = ground.path(text.get_ref());
+    let why = match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.is_file() => return Some(path),
+        Ok(_) => "it is not a regular file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let problem = Problem::wrong(text.span(), format!("cannot read {}: {why}", path.display()));
+    found.add(problem.help("name a file with PEM certificates, or leave the line out to trust the system's roots"));
+    None
+}
+
+/// One name or a list of names.
+fn email_attributes(section: &Section<'_>, found: &mut Found) -> Vec<String> {
+    let key = "email_attribute";
+    let default = || vec!["mail".to_owned()];
+    let Some((_, written)) = section.entry(key) else { return default() };
+    let texts = if written.get_ref().is_array() {
+        section.texts(key, "[\"mail\", \"userPrincipalName\"]", found).unwrap_or_default()
+    } else {
+        section.text(key, "\"mail\"", found).into_iter().collect()
+    };
+    if written.get_ref().as_array().is_some_and(|array| array.is_empty()) {
+        let problem = Problem::wrong(written.span(), format!("`{key}` lists no attribute"));
+        found.add(problem.help("such as: email_attribute = [\"mail\", \"userPrincipalName\"]"));
+    }
+    let mut names = Vec::with_capacity(texts.len());
+    for text in texts {
+        match value::attribute(text.get_ref()) {
+            Ok(name) => names.push(name),
+            Err(complaint) => found.complain(text.span(), complaint),
+        }
+    }
+    names
+}

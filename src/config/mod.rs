@@ -1,0 +1,250 @@
+//! The TOML file, checked: what the operator wrote becomes what the program means, or a list of all problems at once.
+//!
+//! ```text
+//! load -> raw (tables with places) -> check, directory, value (meaning) -> Config, or Problems -> diagnose (rendering)
+//! ```
+//!
+//! Invariants: a [`Config`] exists only when nothing at all was wrong; no secret is in the TOML, in `Debug`, in a
+//! [`Problems`] or in an error.
+//!
+//! Deliberately absent: defaults from environment variables, merging of several files, any connection to anything.
+
+mod check;
+mod diagnose;
+mod directory;
+mod raw;
+mod schedule;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use diagnose::Problems;
+pub use schedule::Schedule;
+pub use secret::SECRET_BYTES_MAX;
+
+use crate::model::{Limits, Rules, StoreKind};
+use chrono_tz::Tz;
+use secrecy::SecretString;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The largest configuration file accepted, in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Everything configured, as meant. Paths are absolute when the path of the file was.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[directory]`: where people and groups are read from.
+    pub directory: DirectoryConfig,
+    /// `[[tier]]` and `[rules]`: who gets what.
+    pub rules: Rules,
+    /// `[limits]`: what is held until approved.
+    pub limits: Limits,
+    /// `[accounts]`: where seats are given and taken.
+    pub accounts: AccountsConfig,
+    /// `[schedule]`: when.
+    pub schedule: ScheduleConfig,
+    /// `[state] path`: what the agent remembers.
+    pub state_path: PathBuf,
+    /// `[status]`: where it can be asked.
+    pub status: StatusConfig,
+    /// `[log]`.
+    pub log: LogConfig,
+}
+
+/// `[directory]` by its kind.
+#[derive(Clone, Debug)]
+pub enum DirectoryConfig {
+    /// `kind = "ldap"`.
+    Ldap(LdapConfig),
+    /// `kind = "ldif"`.
+    Ldif(LdifConfig),
+}
+
+/// One or more servers with the same directory.
+#[derive(Clone, Debug)]
+pub struct LdapConfig {
+    /// `ldaps://host[:port]` or `ldap://host[:port]`, in the order to try; at least one.
+    pub urls: Vec<String>,
+    /// People and groups are looked for below this name.
+    pub base_dn: String,
+    /// DN or UPN to bind as.
+    pub bind_dn: String,
+    /// Never empty, one line.
+    pub bind_password: SecretString,
+    /// PEM certificates to trust instead of the system's roots.
+    pub ca_file: Option<PathBuf>,
+    /// Whether `ldap://` connections are upgraded before anything is sent (RFC 4511 4.14); never with `ldaps://`.
+    pub starttls: bool,
+    /// Whether a bind in clear text is wanted.
+    pub allow_cleartext: bool,
+    /// Entries a page (RFC 2696), 1 to 10 000.
+    pub page_size: u32,
+    /// For one request, a page included.
+    pub timeout: Duration,
+    /// Further condition on people, in the syntax of RFC 4515.
+    pub user_filter: Option<String>,
+    /// Where the address of a person stands, in the order to look; at least one.
+    pub email_attributes: Vec<String>,
+}
+
+/// A file in place of a server.
+#[derive(Clone, Debug)]
+pub struct LdifConfig {
+    /// The file.
+    pub path: PathBuf,
+    /// Only what is below this name counts; `None` means all of it.
+    pub base_dn: Option<String>,
+    /// Where the address of a person stands, in the order to look; at least one.
+    pub email_attributes: Vec<String>,
+}
+
+/// `[accounts]` by its kind.
+#[derive(Clone, Debug)]
+pub enum AccountsConfig {
+    /// `kind = "embedded"`: on this machine's disk.
+    Embedded {
+        /// The folder.
+        path: PathBuf,
+        /// Which account of it; made on first use.
+        account: String,
+        /// What kind of account is made.
+        kind: StoreKind,
+    },
+}
+
+impl AccountsConfig {
+    /// The account the state belongs to: another one begins with an empty snapshot.
+    pub fn account(&self) -> &str {
+        match self {
+            Self::Embedded { path: _, account, kind: _ } => account,
+        }
+    }
+}
+
+/// `[schedule]`.
+#[derive(Clone, Debug)]
+pub struct ScheduleConfig {
+    /// When a pass is due.
+    pub sync: Schedule,
+    /// When a pass that also lists the account store is due.
+    pub audit: Schedule,
+    /// Whose clock the schedules mean.
+    pub timezone: Tz,
+    /// Each fire is put off by a random part of this.
+    pub jitter: Duration,
+}
+
+/// `[status]`.
+#[derive(Clone, Debug)]
+pub struct StatusConfig {
+    /// Where the page is served; `None` is off.
+    pub listen: Option<SocketAddr>,
+    /// The socket for the commands; `None` is off.
+    pub control: Option<PathBuf>,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// How lines look.
+    pub format: LogFormat,
+    /// The least important level that is written.
+    pub level: tracing::Level,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For journald under systemd, text elsewhere.
+    Auto,
+    /// Text, always.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What the meaning of a file depends on besides its text.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// systemd's `CREDENTIALS_DIRECTORY`, where there is one.
+    pub credentials_directory: Option<PathBuf>,
+    /// Says what is wrong with a search filter. By default only its parentheses are looked at.
+    pub check_filter: fn(&str) -> Result<(), String>,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self { credentials_directory: None, check_filter: value::filter_shape }
+    }
+}
+
+impl Environment {
+    /// That of this process.
+    pub fn of_process() -> Self {
+        let credentials_directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Self { credentials_directory, ..Self::default() }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file itself cannot be read.
+    #[error("{message}")]
+    Unreadable {
+        /// What was tried, what came back, what to do.
+        message: String,
+    },
+    /// It was read and has problems: all of them are here.
+    #[error("{0}")]
+    Invalid(Problems),
+}
+
+/// Reads the file and the secrets it names.
+///
+/// # Errors
+/// [`ConfigError::Unreadable`] when there is no text, [`ConfigError::Invalid`] with all problems of it.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    load_with(path, &Environment::of_process())
+}
+
+/// As [`load`], in an environment of the caller's choice.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(path: &Path, env: &Environment) -> Result<Config, ConfigError> {
+    let shown = path.display();
+    let unreadable = |why: String| ConfigError::Unreadable { message: format!("cannot read {shown}: {why}") };
+    // Absolute, so that what it names stays the same wherever the process goes.
+    let path = std::path::absolute(path).map_err(|error| unreadable(error.to_string()))?;
+    let is_file = std::fs::metadata(&path).map_err(|error| unreadable(error.to_string()))?.is_file();
+    if !is_file {
+        return Err(unreadable("it is not a regular file; name the TOML file with --config".to_owned()));
+    }
+    let file = std::fs::File::open(&path).map_err(|error| unreadable(error.to_string()))?;
+    let mut bytes = Vec::new();
+    file.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+    if bytes.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(unreadable(format!("it is larger than {CONFIG_BYTES_MAX} bytes; is it the right file?")));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = error.utf8_error().valid_up_to();
+        let line = error.as_bytes().iter().take(before).filter(|byte| **byte == b'\n').count() + 1;
+        unreadable(format!("line {line} is not UTF-8; save the file as UTF-8"))
+    })?;
+    parse(&path, &text, env).map_err(ConfigError::Invalid)
+}
+
+/// Checks a text. `path` names it in messages, and its folder is where relative paths begin.
+///
+/// Reads the secrets that the text names, since an unreadable one is a problem like any other.
+///
+/// # Errors
+/// All problems, sorted by position.
+pub fn parse(path: &Path, text: &str, env: &Environment) -> Result<Config, Problems> {
+    check::check(path, text, env)
+}

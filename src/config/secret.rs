@@ -1,0 +1,180 @@
+//! Secrets: read from a file or a systemd credential, never from the TOML.
+//!
+//! Invariant: no message made here contains anything of what a file holds.
+
+use super::diagnose::Complaint;
+use secrecy::SecretString;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The largest secret accepted, in bytes. A larger file is not a password file.
+pub const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// The path of a systemd credential (systemd.exec(5), `LoadCredential=`).
+pub(super) fn credential(name: &str, directory: Option<&Path>) -> Result<PathBuf, Complaint> {
+    if name.contains(['/', '\\']) || name == "." || name == ".." {
+        return Err(Complaint::new(format!("{name:?} is not the name of a credential"))
+            .help("write the name given in LoadCredential=NAME:PATH, without a path"));
+    }
+    let directory = directory.ok_or_else(|| {
+        Complaint::new(format!("credential {name:?} cannot be read: CREDENTIALS_DIRECTORY is not set")).help(format!(
+            "systemd sets it for a unit with LoadCredential={name}:PATH; outside of systemd use a file instead"
+        ))
+    })?;
+    Ok(directory.join(name))
+}
+
+/// Reads a secret: a regular file, closed to others, one line, not empty. One line feed at its end is not part of it.
+pub(super) fn read(path: &Path) -> Result<SecretString, Complaint> {
+    let shown = path.display();
+    let unreadable = |error: std::io::Error| {
+        Complaint::new(format!("cannot read the secret in {shown}: {error}"))
+            .help("the file must exist and be readable by the user this program runs as")
+    };
+    // Looked at before it is opened: opening a pipe would wait for a writer.
+    check(&std::fs::metadata(path).map_err(unreadable)?, path)?;
+    let file = File::open(path).map_err(unreadable)?;
+    // Looked at again, since another file may have taken the name in between.
+    check(&file.metadata().map_err(unreadable)?, path)?;
+    let mut bytes = Vec::new();
+    file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > SECRET_BYTES_MAX {
+        return Err(too_large(path));
+    }
+    let mut text = String::from_utf8(bytes)
+        .map_err(|_| Complaint::new(format!("the secret in {shown} is not UTF-8 text")).help("save it as UTF-8"))?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    if text.is_empty() {
+        // RFC 4513 5.1.2: a bind with a name and no password succeeds without proving anything.
+        return Err(Complaint::new(format!("the secret in {shown} is empty"))
+            .help("write the password into the file: an empty one would be an anonymous bind (RFC 4513 5.1.2)"));
+    }
+    if text.contains(['\n', '\r']) {
+        return Err(Complaint::new(format!("the secret in {shown} has more than one line"))
+            .help("the file must hold the secret alone, on one line"));
+    }
+    if text.contains('\0') {
+        return Err(Complaint::new(format!("the secret in {shown} contains a NUL byte"))
+            .help("the file must hold the secret alone, as UTF-8 text"));
+    }
+    if text.starts_with('\u{feff}') {
+        return Err(Complaint::new(format!("the secret in {shown} begins with a byte order mark"))
+            .help("save the file as UTF-8 without a byte order mark: it would become part of the password"));
+    }
+    Ok(SecretString::from(text))
+}
+
+fn check(metadata: &Metadata, path: &Path) -> Result<(), Complaint> {
+    let shown = path.display();
+    if !metadata.is_file() {
+        return Err(Complaint::new(format!("{shown} is not a regular file")).help("name a file that holds the secret"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = metadata.permissions().mode();
+        if mode & 0o007 != 0 {
+            return Err(Complaint::new(format!("{shown} is open to every user (mode {:04o})", mode & 0o7777))
+                .help(format!("close it with: chmod o= {shown}   and change the secret if others may have read it")));
+        }
+    }
+    if metadata.len() > SECRET_BYTES_MAX {
+        return Err(too_large(path));
+    }
+    Ok(())
+}
+
+fn too_large(path: &Path) -> Complaint {
+    Complaint::new(format!("{} is larger than {SECRET_BYTES_MAX} bytes", path.display()))
+        .help("name the file that holds the secret alone")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    fn secret(bytes: &[u8], mode: u32) -> Result<SecretString, Complaint> {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        read(&path).map_err(|complaint| Complaint {
+            message: complaint.message.replace(&path.display().to_string(), "FILE"),
+            help: complaint.help.map(|help| help.replace(&path.display().to_string(), "FILE")),
+        })
+    }
+
+    #[test]
+    fn one_line_feed_at_the_end_is_not_part_of_it() {
+        for (bytes, expected) in [
+            (&b"hunter2"[..], "hunter2"),
+            (b"hunter2\n", "hunter2"),
+            (b"hunter2\r\n", "hunter2"),
+            (b" blanks stay \n", " blanks stay "),
+            ("sch\u{f6}n".as_bytes(), "sch\u{f6}n"),
+        ] {
+            for mode in [0o600, 0o400, 0o640, 0o440] {
+                assert_eq!(secret(bytes, mode).unwrap().expose_secret(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_password_is_refused_without_showing_it() {
+        let large = vec![b'x'; SECRET_BYTES_MAX as usize + 1];
+        for (bytes, mode, expected) in [
+            (&b""[..], 0o600, "the secret in FILE is empty"),
+            (b"\n", 0o600, "the secret in FILE is empty"),
+            (b"\r\n", 0o600, "the secret in FILE is empty"),
+            (b"hunter2\n\n", 0o600, "the secret in FILE has more than one line"),
+            (b"hunter2\nother", 0o600, "the secret in FILE has more than one line"),
+            (b"hunter2\rother", 0o600, "the secret in FILE has more than one line"),
+            (b"hunter2\0", 0o600, "the secret in FILE contains a NUL byte"),
+            (b"hunter2\xff", 0o600, "the secret in FILE is not UTF-8 text"),
+            (b"\xef\xbb\xbfhunter2", 0o600, "the secret in FILE begins with a byte order mark"),
+            (b"hunter2", 0o604, "FILE is open to every user (mode 0604)"),
+            (b"hunter2", 0o602, "FILE is open to every user (mode 0602)"),
+            (b"hunter2", 0o601, "FILE is open to every user (mode 0601)"),
+            (&large, 0o600, "FILE is larger than 65536 bytes"),
+        ] {
+            let complaint = secret(bytes, mode).unwrap_err();
+            assert_eq!(complaint.message, expected);
+            assert!(!complaint.help.unwrap().contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn the_help_for_an_open_file_closes_it() {
+        let help = secret(b"hunter2", 0o644).unwrap_err().help.unwrap();
+        assert!(help.starts_with("close it with: chmod o= FILE "), "{help}");
+    }
+
+    #[test]
+    fn only_regular_files() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read(folder.path()).unwrap_err().message.ends_with("is not a regular file"));
+        assert!(read(&folder.path().join("none")).unwrap_err().message.starts_with("cannot read the secret in "));
+        assert!(read(Path::new("/dev/null")).unwrap_err().message.ends_with("is not a regular file"));
+    }
+
+    #[test]
+    fn credentials_are_names_in_the_directory_of_systemd() {
+        let directory = Path::new("/run/credentials/x");
+        assert_eq!(credential("ldap", Some(directory)).unwrap(), Path::new("/run/credentials/x/ldap"));
+        assert!(credential("ldap", None).unwrap_err().message.contains("CREDENTIALS_DIRECTORY is not set"));
+        for name in ["../ldap", "/etc/shadow", "..", "."] {
+            assert!(
+                credential(name, Some(directory)).unwrap_err().message.ends_with("is not the name of a credential")
+            );
+        }
+    }
+}
