@@ -20,6 +20,8 @@
 //! | [`cli`] | the commands; the only place that prints | all |
 
 pub mod accounts;
+pub mod decide;
 pub mod directory;
 pub mod model;
+pub mod pass;
 pub mod state;

@@ -22,6 +22,9 @@ pub trait AccountStore {
     /// intent that may have been done.
     async fn apply(&mut self, intents: &[Intent]) -> Vec<Outcome>;
 
+    /// Whether an account's e-mail can be changed in place.
+    fn renames(&self) -> bool;
+
     /// How many intents one `apply` takes at most.
     fn batch_max(&self) -> usize;
 }

@@ -1,0 +1,41 @@
+//! `accounts list`: the seats in the account store, as it says itself.
+
+use super::arguments::{AccountsCommand, AccountsOptions};
+use super::exit::{Exit, Stop};
+use super::world::{self, Purpose};
+use super::{json, show};
+use crate::accounts::AccountStore;
+use crate::model::Observed;
+use std::path::Path;
+
+/// `seatsync accounts list`.
+pub(super) async fn accounts(config: &Path, options: AccountsOptions) -> Result<Exit, Stop> {
+    let AccountsCommand::List { json } = options.command;
+    let config = world::configuration(config)?;
+    let mut observed = world::accounts(&config, Purpose::Look)?.list().await?;
+    observed.sort_by(|a, b| a.email.cmp(&b.email).then_with(|| a.id.cmp(&b.id)));
+    let account = world::account_name(&config);
+    if json {
+        json::print(&json::accounts(account, &observed))?;
+    } else {
+        show::say(&text(account, &observed))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn text(account: &str, observed: &[Observed]) -> String {
+    let rows: Vec<Vec<String>> = observed
+        .iter()
+        .map(|Observed { id, email, seat, external: _ }| {
+            let tier = seat.tier().map_or("-", |tier| tier.name());
+            vec![email.to_string(), tier.to_owned(), json::seat_status(seat).to_owned(), id.to_string()]
+        })
+        .collect();
+    let held = observed.iter().filter(|each| each.seat.is_held()).count();
+    format!(
+        "{}account {}: {} accounts, {held} active\n",
+        show::table(&["email", "tier", "status", "id"], &rows),
+        show::printable(account),
+        observed.len()
+    )
+}

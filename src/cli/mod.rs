@@ -1,0 +1,68 @@
+//! The commands: arguments, dispatch, exit status. The only room that prints.
+//!
+//! Results go to stdout, messages to stderr. With `--json` stdout is empty or one valid document.
+
+mod accounts;
+mod apply;
+mod approve;
+mod arguments;
+mod check;
+mod exit;
+mod explain;
+mod history;
+mod init;
+mod json;
+mod log;
+mod progress;
+mod show;
+mod status;
+mod sync;
+mod world;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use exit::{Exit, Stop};
+use std::process::ExitCode;
+
+/// Runs the command line given to this process.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Also help and version, which clap calls errors with exit status 0.
+            let status = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return if error.print().is_ok() { status.into() } else { Exit::Failed.into() };
+        }
+    };
+    log::start(arguments.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("seatsync: the operating system gave no threads or timers: {error}");
+            return Exit::Failed.into();
+        }
+    };
+    match runtime.block_on(dispatch(arguments)) {
+        Ok(exit) => exit.into(),
+        Err(stop) => {
+            show::complain(&stop);
+            stop.exit().into()
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
+    let config = arguments.config;
+    match arguments.command {
+        Command::Sync(options) => sync::sync(&config, options).await,
+        Command::Plan(options) => sync::plan(&config, options).await,
+        Command::Apply(options) => apply::apply(&config, options).await,
+        Command::Approve(options) => approve::approve(&config, options).await,
+        Command::Explain(options) => explain::explain(&config, options).await,
+        Command::Status(options) => status::status(&config, options).await,
+        Command::History(options) => history::history(&config, options).await,
+        Command::Check(options) => check::check(&config, options).await,
+        Command::Accounts(options) => accounts::accounts(&config, options).await,
+        Command::Init(options) => init::init(&config, options),
+    }
+}

@@ -1,0 +1,66 @@
+//! `sync` and `plan`: the same line, walked to its end or stopped before anything is written.
+
+use super::arguments::{PlanOptions, SyncOptions};
+use super::exit::{Exit, Stop};
+use super::progress::Progress;
+use super::world::{self, Purpose};
+use super::{json, show};
+use crate::model::PassResult;
+use crate::pass::{self, Report, Request};
+use std::path::Path;
+
+/// `seatsync sync`.
+pub(super) async fn sync(config: &Path, options: SyncOptions) -> Result<Exit, Stop> {
+    let SyncOptions { audit, user, dry_run, json } = options;
+    if dry_run {
+        return plan(config, PlanOptions { out: None, audit, user, json }).await;
+    }
+    let request = Request { audit, only: user, expect: None };
+    let report = run(config, &request).await?;
+    print(&report, json)?;
+    Ok(ended(&report))
+}
+
+/// `seatsync plan`.
+pub(super) async fn plan(config: &Path, options: PlanOptions) -> Result<Exit, Stop> {
+    let PlanOptions { out, audit, user, json } = options;
+    let config = world::configuration(config)?;
+    let mut world = world::open(&config, Purpose::Look)?;
+    let progress = Progress::start();
+    let preview = pass::preview(&mut world, &Request { audit, only: user, expect: None }, &|step| progress.tell(step)).await?;
+    drop(progress);
+    let report = Report::of_preview(&preview);
+    if let Some(file) = out {
+        let text = serde_json::to_vec_pretty(&json::plan(&report)).map_err(|error| Stop::Other(error.to_string()))?;
+        std::fs::write(&file, text)
+            .map_err(|error| Stop::Other(format!("the plan could not be written to {}: {error}", file.display())))?;
+    }
+    print(&report, json)?;
+    Ok(match (report.counts.changes, report.counts.held) {
+        (0, _) => Exit::Done,
+        (_, 0) => Exit::Due,
+        (_, _) => Exit::Held,
+    })
+}
+
+/// One pass with everything the configuration names.
+pub(super) async fn run(config: &Path, request: &Request) -> Result<Report, Stop> {
+    let config = world::configuration(config)?;
+    let mut world = world::open(&config, Purpose::Change)?;
+    let progress = Progress::start();
+    Ok(pass::run(&mut world, request, &|step| progress.tell(step)).await?)
+}
+
+/// How a pass that ran ends the command.
+pub(super) fn ended(report: &Report) -> Exit {
+    match report.result {
+        PassResult::InSync | PassResult::Applied => Exit::Done,
+        PassResult::Held => Exit::Held,
+        PassResult::Partial => Exit::Partial,
+        PassResult::Failed => Exit::Failed,
+    }
+}
+
+pub(super) fn print(report: &Report, json: bool) -> Result<(), Stop> {
+    if json { json::print(&json::plan(report)) } else { show::report(report) }
+}

@@ -1,0 +1,108 @@
+//! From the configuration to a world a pass can work on.
+
+use super::exit::Stop;
+use crate::accounts::{self, embedded};
+use crate::config::{AccountsConfig, Config, DirectoryConfig, LdapConfig};
+use crate::directory::{self, ldap, ldif};
+use crate::model::Timestamp;
+use crate::pass::World;
+use crate::state::local::{self, LocalState, StateSettings};
+use std::path::Path;
+
+/// The world of the agent.
+pub(super) type AgentWorld = World<directory::Configured, accounts::Configured, LocalState>;
+
+/// What the world is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To look: nothing is created, nothing is written.
+    Look,
+    /// To change.
+    Change,
+}
+
+/// Reads the configuration. All its problems come back at once.
+pub(super) fn configuration(path: &Path) -> Result<Config, Stop> {
+    Ok(crate::config::load(path)?)
+}
+
+/// Opens everything the configuration names.
+pub(super) fn open(config: &Config, purpose: Purpose) -> Result<AgentWorld, Stop> {
+    Ok(World {
+        directory: directory(config)?,
+        state: state(config, purpose)?,
+        accounts: accounts(config, purpose)?,
+        rules: config.rules.clone(),
+        limits: config.limits.clone(),
+        now: Timestamp::now,
+    })
+}
+
+/// The directory only.
+pub(super) fn directory(config: &Config) -> Result<directory::Configured, Stop> {
+    Ok(match &config.directory {
+        DirectoryConfig::Ldap(ldap) => directory::Configured::Ldap(Box::new(ldap::Ldap::new(ldap_settings(ldap)?))),
+        DirectoryConfig::Ldif(file) => directory::Configured::Ldif(ldif::Ldif::new(ldif::LdifSettings {
+            path: file.path.clone(),
+            base_dn: file.base_dn.clone(),
+            email_attributes: file.email_attributes.clone(),
+        })),
+    })
+}
+
+fn ldap_settings(config: &LdapConfig) -> Result<ldap::LdapSettings, Stop> {
+    let urls = config
+        .urls
+        .iter()
+        .map(|url| ldap::LdapUrl::parse(url).map_err(|why| Stop::Other(format!("directory.urls: {url}: {why}"))))
+        .collect::<Result<_, _>>()?;
+    Ok(ldap::LdapSettings {
+        urls,
+        base_dn: config.base_dn.clone(),
+        bind_dn: config.bind_dn.clone(),
+        bind_password: config.bind_password.clone(),
+        ca_file: config.ca_file.clone(),
+        starttls: config.starttls,
+        allow_cleartext: config.allow_cleartext,
+        page_size: config.page_size,
+        timeout: config.timeout,
+        user_filter: config.user_filter.clone(),
+        email_attributes: config.email_attributes.clone(),
+        limits: ldap::ReadLimits::default(),
+    })
+}
+
+/// The state only.
+pub(super) fn state(config: &Config, purpose: Purpose) -> Result<LocalState, Stop> {
+    let AccountsConfig::Embedded(embedded) = &config.accounts;
+    let settings =
+        StateSettings { path: config.state_path.clone(), account: format!("embedded:{}", embedded.account) };
+    let access = match purpose {
+        Purpose::Look => local::Access::Look,
+        Purpose::Change => local::Access::Write,
+    };
+    Ok(LocalState::open(settings, access)?)
+}
+
+/// The account store only.
+pub(super) fn accounts(config: &Config, purpose: Purpose) -> Result<accounts::Configured, Stop> {
+    let AccountsConfig::Embedded(embedded) = &config.accounts;
+    let settings = embedded::EmbeddedSettings {
+        path: embedded.path.clone(),
+        account: embedded.account.clone(),
+        kind: embedded.kind,
+        tiers: config.rules.order().iter().cloned().collect(),
+        domains: config.rules.domains.clone(),
+    };
+    let access = match purpose {
+        Purpose::Look => embedded::Access::Look,
+        Purpose::Change => embedded::Access::Write,
+    };
+    Ok(accounts::Configured::Embedded(embedded::Embedded::open(settings, access)?))
+}
+
+/// The account the configuration names, for people.
+pub(super) fn account_name(config: &Config) -> &str {
+    let AccountsConfig::Embedded(embedded) = &config.accounts;
+    &embedded.account
+}

@@ -1,0 +1,1 @@
+//! Binds group references to groups and resolves nesting.

@@ -1,0 +1,26 @@
+//! Who should hold what, what to change, and what to hold back.
+//!
+//! ```text
+//! Reading -> absorb -> Roster -> desire -> DesiredSet -> plan -> Plan -> clear -> Cleared
+//! ```
+//!
+//! Everything here is a pure function of its arguments: the same values in any order give the same values out.
+//!
+//! Deliberately absent: anything async, the clock (a time is always an argument), logging, chance, the environment and
+//! every kind of input or output. What cannot be known is a value of its own here (an unknown group, a person to keep
+//! as is), never an empty list.
+
+pub mod adopt;
+pub mod desired;
+pub mod explain;
+pub mod guard;
+mod membership;
+pub mod plan;
+pub mod roster;
+
+pub use adopt::{Adoption, adopt, inherit};
+pub use desired::{Desired, DesiredSet, FoundGroup, GroupRole, KeepReason, Standing, desire};
+pub use explain::{Explanation, NextStep, explain};
+pub use guard::{Cleared, HeldChange, clear};
+pub use plan::{Plan, plan};
+pub use roster::{Roster, absorb};

@@ -1,0 +1,365 @@
+//! One pass: the line from the directory to the account store, on one screen.
+//!
+//! [`preview`] is the line up to `clear` and writes nothing; [`run`] is the same line to its end. `&mut World` makes sure
+//! that there is one pass at a time.
+//!
+//! Deliberately absent: a clock of its own (times come from [`World::now`]), any word about dry runs, any retry.
+
+mod apply;
+mod recover;
+mod report;
+
+pub use report::{Report, ReportedChange, Status};
+
+use crate::accounts::{AccountStore, AccountsError, Sought};
+use crate::decide::{Adoption, Cleared, DesiredSet, Plan, Roster, absorb, adopt, clear, desire, inherit, plan};
+use crate::directory::{Directory, DirectoryError};
+use crate::model::{
+    Counts, Email, Fact, Limits, Memory, ObjectGuid, Origin, PassId, PassRecord, PassResult, Rules, Settlement,
+    StoreKind, Tiers, Timestamp, Warning, WarningKind,
+};
+use crate::state::{Closing, SETTLE_MAX, StateError, StateStore};
+use std::collections::HashSet;
+
+/// Everything a pass works on.
+pub struct World<D, A, S> {
+    /// Where people and groups are read from.
+    pub directory: D,
+    /// Where seats live.
+    pub accounts: A,
+    /// What is remembered between passes.
+    pub state: S,
+    /// Who gets what.
+    pub rules: Rules,
+    /// What holds a plan back.
+    pub limits: Limits,
+    /// The time, asked for once a pass.
+    pub now: fn() -> Timestamp,
+}
+
+/// What a pass is asked to do beyond the usual.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// List the account store as well and repair drift.
+    pub audit: bool,
+    /// Only for this person (e-mail, account name, DN or GUID); the limits are those of the whole plan.
+    pub only: Option<String>,
+    /// Go on only if the plan is exactly this one.
+    pub expect: Option<String>,
+}
+
+/// Where a pass is, for whoever waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Loading what is remembered.
+    Remembering,
+    /// Asking the account store about intents whose answer is not known.
+    Recovering {
+        /// How many.
+        open: usize,
+    },
+    /// Reading the directory.
+    Reading,
+    /// Listing the account store.
+    Auditing,
+    /// Resolving groups and comparing.
+    Deciding,
+    /// Sending changes.
+    Applying {
+        /// How many have an answer.
+        done: usize,
+        /// Of how many.
+        of: usize,
+    },
+}
+
+/// Where the steps of a pass are told.
+pub type Watch<'a> = &'a (dyn Fn(Step) + Sync);
+
+/// Why there was no pass.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The directory gave no reading.
+    #[error("the directory was not read, nothing was changed: {0}")]
+    Directory(#[from] DirectoryError),
+    /// The account store did not answer before anything was sent.
+    #[error("the account store did not answer, nothing was changed: {0}")]
+    Accounts(#[from] AccountsError),
+    /// The state cannot be used.
+    #[error("{0}")]
+    State(#[from] StateError),
+    /// Nobody fits the name given.
+    #[error("nobody in the directory or the snapshot is {0:?}: give an e-mail, a sAMAccountName, a DN or a GUID")]
+    Nobody(String),
+    /// The plan is not the one expected.
+    #[error("the world moved since that plan was made, nothing was changed: make a new plan and look at it")]
+    Moved {
+        /// The plan as it is now.
+        now: Box<Preview>,
+    },
+}
+
+/// What a pass would do, and everything it is decided from.
+#[derive(Debug)]
+pub struct Preview {
+    /// Names the pass.
+    pub id: PassId,
+    /// When it began.
+    pub at: Timestamp,
+    /// The directory, nesting resolved.
+    pub roster: Roster,
+    /// What everybody should hold.
+    pub desired: DesiredSet,
+    /// What to change, and what of it is held.
+    pub cleared: Cleared,
+    /// What is remembered, with what the account store said since.
+    pub memory: Memory,
+    /// What an operator should look at.
+    pub warnings: Vec<Warning>,
+    /// What the account store said that is not written down yet.
+    learned: Vec<Settlement>,
+    /// The configured tiers, to tell losses from gains.
+    tiers: Tiers,
+    /// People whose open intents could not be looked up: left out of the plan.
+    unresolved: usize,
+    /// Whether the plan is of some people only.
+    scoped: bool,
+    /// Whether people outside the scope have changes due.
+    rest_due: bool,
+}
+
+impl Preview {
+    /// The numbers of this plan before anything is done.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            people: self.roster.people().len(),
+            seated: self.desired.seated(),
+            changes: self.cleared.go().len() + self.cleared.held().len(),
+            held: self.cleared.held().len(),
+            failed: 0,
+        }
+    }
+
+    /// Whether nothing is left to do, for anybody.
+    pub fn in_sync(&self) -> bool {
+        self.counts().changes == 0 && !self.rest_due && self.unresolved == 0
+    }
+}
+
+/// What would be done now. Writes nothing.
+///
+/// # Errors
+/// See [`PassError`]; in every case nothing was changed.
+pub async fn preview<D: Directory, A: AccountStore, S: StateStore>(
+    world: &mut World<D, A, S>,
+    request: &Request,
+    watch: Watch<'_>,
+) -> Result<Preview, PassError> {
+    let at = (world.now)();
+    survey(world, request, PassId::new(at, salt()), at, watch).await
+}
+
+/// Does what is to be done, and records how it went.
+///
+/// # Errors
+/// See [`PassError`]; nothing was changed in the account store unless the state broke while changes were being sent.
+pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
+    world: &mut World<D, A, S>,
+    request: &Request,
+    watch: Watch<'_>,
+) -> Result<Report, PassError> {
+    let at = (world.now)();
+    let id = PassId::new(at, salt());
+    let surveyed = match survey(world, request, id.clone(), at, watch).await {
+        Ok(preview) if request.expect.as_deref().is_none_or(|wanted| wanted == preview.cleared.fingerprint()) => {
+            preview
+        }
+        Ok(preview) => return Err(PassError::Moved { now: Box::new(preview) }),
+        Err(error) => {
+            record_failure(world, id, at, &error).await;
+            return Err(error);
+        }
+    };
+    for learned in surveyed.learned.chunks(SETTLE_MAX) {
+        world.state.settle(learned).await?;
+    }
+    let journaled = apply::journal(&mut world.state, &surveyed).await?;
+    let outcomes = apply::carry_out(world, journaled, watch).await?;
+    let took_ms = u64::try_from((world.now)().duration_since(at).as_millis()).unwrap_or(0);
+    let (report, closing) = report::close(surveyed, &outcomes, took_ms, (world.now)());
+    world.state.finish(&closing).await?;
+    Ok(report)
+}
+
+/// The line up to `clear`.
+async fn survey<D: Directory, A: AccountStore, S: StateStore>(
+    world: &mut World<D, A, S>,
+    request: &Request,
+    id: PassId,
+    at: Timestamp,
+    watch: Watch<'_>,
+) -> Result<Preview, PassError> {
+    watch(Step::Remembering);
+    let mut memory = world.state.load().await?;
+    watch(Step::Recovering { open: memory.open.len() });
+    let recovered = recover::look_again(&mut world.accounts, &memory.open, &id, at).await;
+    let mut learned = Vec::new();
+    learn(&mut memory, &mut learned, recovered.settled);
+    let mut warnings = recovered.warnings;
+    if let Origin::Rebuilt(aside) = &memory.origin {
+        warnings.push(Warning::new(
+            WarningKind::StateRebuilt,
+            "state",
+            format!("the state was damaged and set aside ({aside}); it is rebuilt from the account store and all losses of this pass are held"),
+        ));
+    }
+
+    watch(Step::Reading);
+    let roster = absorb(world.directory.read().await?);
+
+    if request.audit || memory.origin != Origin::Known {
+        watch(Step::Auditing);
+        let observed = world.accounts.list().await?;
+        let adopted = adopt(&observed, &roster, &memory.snapshot, at);
+        take_in(&mut memory, &mut learned, &mut warnings, adopted);
+    }
+    let inherited = inherit(&roster, &memory.snapshot, &world.rules, at);
+    take_in(&mut memory, &mut learned, &mut warnings, inherited);
+
+    watch(Step::Deciding);
+    let kind = world.accounts.kind().await?;
+    let renames = world.accounts.renames();
+    let (mut desired, mut planned) = decide(&roster, &world.rules, &memory, kind, renames, at);
+    // Who is waited for (invited, or not yet registered) may have arrived since: one look, so that nobody waits for
+    // the next audit. After a listing that look has been had.
+    if !request.audit && memory.origin == Origin::Known && !planned.waiting().is_empty() {
+        let arrived = look_for(&mut world.accounts, &planned, &memory).await?;
+        if !arrived.is_empty() {
+            learn(&mut memory, &mut learned, arrived);
+            (desired, planned) = decide(&roster, &world.rules, &memory, kind, renames, at);
+        }
+    }
+    warnings.extend(roster.warnings().iter().cloned());
+    warnings.extend(desired.warnings().iter().cloned());
+    let planned = planned.without(&recovered.unresolved);
+    let cleared = clear(planned, &desired, &world.rules, &world.limits, &memory, at);
+
+    let whole = cleared.go().len() + cleared.held().len();
+    let cleared = match &request.only {
+        None => cleared,
+        Some(who) => cleared.only(&resolve(who, &roster, &memory).ok_or_else(|| PassError::Nobody(who.clone()))?),
+    };
+    warnings.extend(cleared.warnings().iter().cloned());
+    let rest_due = cleared.go().len() + cleared.held().len() < whole;
+    let unresolved = recovered.unresolved.len();
+    let scoped = request.only.is_some();
+    let tiers = world.rules.order();
+    Ok(Preview { id, at, roster, desired, cleared, memory, warnings, learned, tiers, unresolved, scoped, rest_due })
+}
+
+/// The pure middle of the line.
+fn decide(
+    roster: &Roster,
+    rules: &Rules,
+    memory: &Memory,
+    kind: StoreKind,
+    renames: bool,
+    at: Timestamp,
+) -> (DesiredSet, Plan) {
+    let desired = desire(roster, rules, memory, at);
+    let planned = plan(&desired, &memory.snapshot, rules, kind, renames);
+    (desired, planned)
+}
+
+/// Facts into the memory of this pass, and onto the list of what is to be written.
+fn learn(memory: &mut Memory, learned: &mut Vec<Settlement>, settled: Vec<Settlement>) {
+    for settlement in settled {
+        memory.snapshot.learn(settlement.guid, &settlement.fact);
+        learned.push(settlement);
+    }
+}
+
+fn take_in(memory: &mut Memory, learned: &mut Vec<Settlement>, warnings: &mut Vec<Warning>, adoption: Adoption) {
+    warnings.extend(adoption.warnings);
+    let settled = adoption.facts.into_iter().map(|(guid, fact)| observation(guid, fact)).collect();
+    learn(memory, learned, settled);
+}
+
+/// A fact that nobody's action brought about.
+fn observation(guid: ObjectGuid, fact: Fact) -> Settlement {
+    Settlement { guid, fact, closes_intent: false, entry: None }
+}
+
+/// Looks for the people the plan waits for; gives those whose account is not as the snapshot says.
+async fn look_for<A: AccountStore>(
+    accounts: &mut A,
+    planned: &Plan,
+    memory: &Memory,
+) -> Result<Vec<Settlement>, AccountsError> {
+    let sought: Vec<Sought> = planned
+        .waiting()
+        .iter()
+        .map(|(guid, email)| Sought {
+            guid: *guid,
+            account: memory.snapshot.get(guid).map(|holding| holding.id.clone()),
+            email: email.clone(),
+        })
+        .collect();
+    let mut arrived = Vec::new();
+    for some in sought.chunks(accounts.batch_max().max(1)) {
+        for (sought, found) in some.iter().zip(accounts.find(some).await?) {
+            let fact = found.map_or(Fact::NoAccount, |observed| Fact::Holds(observed.into()));
+            let known = memory.snapshot.get(&sought.guid);
+            let news = match &fact {
+                Fact::Holds(holding) => known != Some(holding),
+                Fact::NoAccount => known.is_some(),
+                Fact::Unchanged => false,
+            };
+            if news {
+                arrived.push(observation(sought.guid, fact));
+            }
+        }
+    }
+    Ok(arrived)
+}
+
+/// Whom a name given by an operator means: in the directory, or in the snapshot when gone from there.
+pub fn resolve(who: &str, roster: &Roster, memory: &Memory) -> Option<HashSet<ObjectGuid>> {
+    let mut found: HashSet<ObjectGuid> = roster.find(who).iter().map(|person| person.guid).collect();
+    let by_guid = ObjectGuid::parse(who);
+    let by_email = Email::parse(who);
+    found.extend(
+        memory
+            .snapshot
+            .iter()
+            .filter(|(guid, holding)| by_guid == Some(**guid) || by_email.as_ref() == Some(&holding.email))
+            .map(|(guid, _)| *guid),
+    );
+    (!found.is_empty()).then_some(found)
+}
+
+/// Keeps a line about a pass that came to no plan. A state that cannot take it has already been complained about.
+async fn record_failure<D, A, S: StateStore>(world: &mut World<D, A, S>, id: PassId, at: Timestamp, error: &PassError) {
+    if matches!(error, PassError::State(_)) {
+        return;
+    }
+    let took_ms = u64::try_from((world.now)().duration_since(at).as_millis()).unwrap_or(0);
+    let record = PassRecord {
+        id,
+        at,
+        took_ms,
+        result: PassResult::Failed,
+        reason: Some(error.to_string()),
+        counts: Counts::default(),
+    };
+    let closing = Closing { record, good: None, groups: None, absent: None, approvals: None, held: None };
+    if let Err(error) = world.state.finish(&closing).await {
+        tracing::error!("the failed pass could not be recorded: {error}");
+    }
+}
+
+/// Tells passes of the same second apart; not a secret.
+fn salt() -> u16 {
+    let bytes = *uuid::Uuid::new_v4().as_bytes();
+    u16::from_be_bytes([bytes[0], bytes[1]])
+}

@@ -1,0 +1,70 @@
+//! Open intents: changes that were sent, or about to be, when an earlier pass ended without an answer.
+//!
+//! An open intent means "look again", nothing else: the account store is asked what is so, and that is what is kept.
+
+use crate::accounts::{AccountStore, Sought};
+use crate::model::{
+    Fact, HistoryEntry, Intent, ObjectGuid, Observed, PassId, Seat, Settlement, Timestamp, Warning, WarningKind,
+};
+use std::collections::HashSet;
+
+/// What looking again gave.
+#[derive(Debug, Default)]
+pub(super) struct Recovered {
+    /// Facts, each ending its intent.
+    pub settled: Vec<Settlement>,
+    /// People about whom the account store did not answer: they must be left out of this plan.
+    pub unresolved: HashSet<ObjectGuid>,
+    /// Those, for the operator.
+    pub warnings: Vec<Warning>,
+}
+
+/// Asks the account store about each open intent.
+pub(super) async fn look_again<A: AccountStore>(
+    accounts: &mut A,
+    open: &[Intent],
+    pass: &PassId,
+    at: Timestamp,
+) -> Recovered {
+    let mut recovered = Recovered::default();
+    for intents in open.chunks(accounts.batch_max().max(1)) {
+        let sought: Vec<Sought> = intents
+            .iter()
+            .map(|intent| Sought { guid: intent.guid, account: intent.account.clone(), email: intent.email.clone() })
+            .collect();
+        match accounts.find(&sought).await {
+            Ok(found) => recovered.settled.extend(
+                intents.iter().zip(found).map(|(intent, found)| settle_by_observation(intent, found, pass, at)),
+            ),
+            Err(error) => {
+                for intent in intents {
+                    recovered.unresolved.insert(intent.guid);
+                    recovered.warnings.push(Warning::new(
+                        WarningKind::Unresolved,
+                        intent.email.as_str(),
+                        format!("whether \"{}\" of pass {} was done is not known, and the account store did not answer ({error}); this person waits for the next pass", intent.action, intent.pass),
+                    ));
+                }
+            }
+        }
+    }
+    recovered
+}
+
+/// What is there now, and a line of history if it is what the intent wanted.
+fn settle_by_observation(intent: &Intent, found: Option<Observed>, pass: &PassId, at: Timestamp) -> Settlement {
+    let seat = found.as_ref().map_or(Seat::Vacant, |observed| observed.seat.clone());
+    let entry = (seat == intent.to).then(|| HistoryEntry {
+        at,
+        pass: pass.clone(),
+        guid: intent.guid,
+        email: intent.email.clone(),
+        action: intent.action,
+        from: intent.from.clone(),
+        to: intent.to.clone(),
+        because: format!("{} (begun in pass {}, found done)", intent.because, intent.pass),
+        error: None,
+    });
+    let fact = found.map_or(Fact::NoAccount, |observed| Fact::Holds(observed.into()));
+    Settlement { guid: intent.guid, fact, closes_intent: true, entry }
+}

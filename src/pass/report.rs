@@ -1,0 +1,157 @@
+//! What a pass did, as a value, and what is remembered of it.
+
+use super::Preview;
+use super::apply::Outcomes;
+use crate::model::{
+    Change, Counts, GroupRef, HeldNote, ObjectGuid, PassId, PassRecord, PassResult, RememberedGroup, Timestamp, Warning,
+};
+use crate::state::Closing;
+use std::collections::{BTreeMap, HashSet};
+
+/// How one planned change ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Would be done.
+    Planned,
+    /// Waits for approval; the reason.
+    Held(String),
+    /// Done, and confirmed by the account store.
+    Done,
+    /// Refused, or not known; the reason.
+    Failed(String),
+}
+
+/// A change and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedChange {
+    /// The change.
+    pub change: Change,
+    /// How it ended.
+    pub status: Status,
+}
+
+/// What a pass did, or would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Which pass.
+    pub id: PassId,
+    /// When it began.
+    pub at: Timestamp,
+    /// How it ended.
+    pub result: PassResult,
+    /// Whether nothing is left to do.
+    pub in_sync: bool,
+    /// Names what is held, or the whole plan when nothing is.
+    pub hash: String,
+    /// Names the whole plan, held or not.
+    pub fingerprint: String,
+    /// Its numbers.
+    pub counts: Counts,
+    /// Every change, sorted by person.
+    pub changes: Vec<ReportedChange>,
+    /// What an operator should look at.
+    pub warnings: Vec<Warning>,
+    /// What waits for approval.
+    pub held: Option<HeldNote>,
+}
+
+impl Report {
+    /// The report of a pass that stops after its plan.
+    pub fn of_preview(preview: &Preview) -> Self {
+        let counts = preview.counts();
+        let result = match (counts.changes, counts.held) {
+            (0, _) => PassResult::InSync,
+            (_, 0) => PassResult::Applied,
+            _ => PassResult::Held,
+        };
+        Self {
+            id: preview.id.clone(),
+            at: preview.at,
+            result,
+            in_sync: preview.in_sync(),
+            hash: preview.cleared.hash().to_owned(),
+            fingerprint: preview.cleared.fingerprint(),
+            counts,
+            changes: changes(preview, |_| Status::Planned),
+            warnings: sorted(preview.warnings.clone()),
+            held: preview.cleared.held_note(preview.memory.held.as_ref(), preview.at),
+        }
+    }
+}
+
+/// All changes of a preview, each with its status.
+fn changes(preview: &Preview, of_go: impl Fn(&Change) -> Status) -> Vec<ReportedChange> {
+    let go = preview.cleared.go().iter().map(|change| ReportedChange { change: change.clone(), status: of_go(change) });
+    let held = preview
+        .cleared
+        .held()
+        .iter()
+        .map(|held| ReportedChange { change: held.change.clone(), status: Status::Held(held.why.clone()) });
+    let mut changes: Vec<_> = go.chain(held).collect();
+    changes.sort_by_key(|reported| reported.change.guid);
+    changes
+}
+
+fn sorted(mut warnings: Vec<Warning>) -> Vec<Warning> {
+    warnings.sort();
+    warnings.dedup();
+    warnings
+}
+
+/// Ends a pass: what it did, and what the next one compares with.
+pub(super) fn close(preview: Preview, outcomes: &Outcomes, took_ms: u64, ended: Timestamp) -> (Report, Closing) {
+    let status = |change: &Change| match outcomes.get(&change.guid) {
+        Some(Ok(())) => Status::Done,
+        Some(Err(why)) => Status::Failed(why.clone()),
+        None => Status::Planned,
+    };
+    let mut report = Report { changes: changes(&preview, status), ..Report::of_preview(&preview) };
+    report.counts.failed = outcomes.values().filter(|outcome| outcome.is_err()).count();
+    report.result = match (report.counts.failed, report.counts.held, report.counts.changes) {
+        (0, 0, 0) => PassResult::InSync,
+        (0, 0, _) => PassResult::Applied,
+        (0, _, _) => PassResult::Held,
+        (_, _, _) => PassResult::Partial,
+    };
+    report.in_sync = matches!(report.result, PassResult::InSync | PassResult::Applied)
+        && !preview.rest_due
+        && preview.unresolved == 0;
+
+    let record = PassRecord {
+        id: preview.id.clone(),
+        at: preview.at,
+        took_ms,
+        result: report.result,
+        reason: None,
+        counts: report.counts,
+    };
+    let done: HashSet<ObjectGuid> =
+        outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(guid, _)| *guid).collect();
+    // A pass for one person has decided about nobody else: what the next whole pass compares with stays.
+    let whole = !preview.scoped;
+    let closing = Closing {
+        record,
+        good: (whole && report.counts.failed == 0).then_some(ended),
+        groups: whole.then(|| remembered(&preview, &done)),
+        absent: whole.then(|| preview.desired.absent().clone()),
+        approvals: Some(preview.cleared.approvals_left(&preview.memory, &done, ended)),
+        held: whole.then(|| report.held.clone()),
+    };
+    (report, closing)
+}
+
+/// The groups for the next pass. Whoever keeps a seat only because the loss failed stays in the baseline: otherwise the
+/// next pass would compare with a group that has already forgotten that person.
+fn remembered(preview: &Preview, done: &HashSet<ObjectGuid>) -> BTreeMap<GroupRef, RememberedGroup> {
+    let Preview { desired, cleared, memory, tiers, .. } = preview;
+    let losses = cleared.go().iter().filter(|change| change.is_loss(tiers)).map(|change| change.guid);
+    let (applied, failed): (HashSet<_>, HashSet<_>) = losses.partition(|guid| done.contains(guid));
+    let mut groups = desired.remembered(memory, cleared.blocked_groups(), &applied);
+    for (reference, group) in &mut groups {
+        let before = memory.groups.get(reference).map_or(&[][..], |before| &before.members);
+        group.members.extend(before.iter().filter(|guid| failed.contains(guid)));
+        group.members.sort_unstable();
+        group.members.dedup();
+    }
+    groups
+}

@@ -1,0 +1,282 @@
+//! The parts of the simulated world.
+
+use crate::accounts::{AccountStore, AccountsError, Sought};
+use crate::directory::{Directory, DirectoryError};
+use crate::model::{
+    Action, Approval, Dn, Email, Fact, Group, HistoryEntry, Intent, Mailbox, Member, Memory, ObjectGuid, Observed,
+    Origin, Outcome, Person, Reading, Seat, Settlement, StoreKind, Tier, UserId,
+};
+use crate::state::{Closing, StateError, StateStore};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+/// SplitMix64.
+pub(super) struct Dice(pub u64);
+
+impl Dice {
+    pub(super) fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    }
+}
+
+/// How many effects are left before the process dies.
+#[derive(Clone, Default)]
+pub(super) struct Fuse(Rc<Cell<Option<u64>>>);
+
+impl Fuse {
+    pub(super) fn light(&self, effects: Option<u64>) {
+        self.0.set(effects);
+    }
+
+    /// One effect; false when dead.
+    fn burn(&self) -> bool {
+        match self.0.get() {
+            None => true,
+            Some(0) => false,
+            Some(left) => {
+                self.0.set(Some(left - 1));
+                true
+            }
+        }
+    }
+}
+
+/// One simulated person.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    pub exists: bool,
+    pub enabled: bool,
+    pub pro: bool,
+    pub plus: bool,
+}
+
+pub(super) fn guid(number: usize) -> ObjectGuid {
+    ObjectGuid::from_u128(number as u128 + 1)
+}
+
+pub(super) fn email(number: usize) -> Email {
+    Email::parse(&format!("p{number}@x.example")).unwrap()
+}
+
+/// The directory: bodies in two groups, and whether it answers.
+pub(super) struct SimDirectory {
+    pub bodies: Rc<RefCell<Vec<Body>>>,
+    pub answers: Rc<Cell<bool>>,
+    pub fuse: Fuse,
+}
+
+impl Directory for SimDirectory {
+    async fn read(&mut self) -> Result<Reading, DirectoryError> {
+        if !self.answers.get() || !self.fuse.burn() {
+            return Err(DirectoryError::Incomplete { message: "rc 51 on page 3 of 5".into() });
+        }
+        let bodies = self.bodies.borrow();
+        let dn = |number: usize| Dn::new(&format!("CN=p{number},DC=x"));
+        let present = || bodies.iter().enumerate().filter(|(_, body)| body.exists);
+        let people = present()
+            .map(|(number, body)| Person {
+                guid: guid(number),
+                dn: dn(number),
+                account_name: Some(format!("p{number}")),
+                mailbox: Mailbox::Address(email(number)),
+                disabled: !body.enabled,
+                expires: None,
+                sid: None,
+                primary_group_rid: None,
+            })
+            .collect();
+        let group = |number: usize, name: &str, within: fn(&Body) -> bool| Group {
+            guid: guid(10_000 + number),
+            dn: Dn::new(&format!("CN={name},DC=x")),
+            account_name: Some(name.to_owned()),
+            common_names: vec![name.to_owned()],
+            sid: None,
+            members: present()
+                .filter(|(_, body)| within(body))
+                .map(|(number, _)| Member::Dn(dn(number).key().clone()))
+                .collect(),
+        };
+        let groups = vec![group(0, "Pro", |body| body.pro), group(1, "Plus", |body| body.plus)];
+        Ok(Reading { people, groups, ..Reading::default() })
+    }
+}
+
+/// The account store: survives the process. Some of its answers get lost.
+pub(super) struct SimStore {
+    pub kind: StoreKind,
+    pub users: Rc<RefCell<BTreeMap<UserId, Observed>>>,
+    /// Invitations sent to an address that had one open already: must stay 0.
+    pub double_invitations: Rc<Cell<u32>>,
+    pub dice: Rc<RefCell<Dice>>,
+    /// One in so many answers is lost, refused or never reached; 0 for a good day.
+    pub trouble: Rc<Cell<u64>>,
+    pub fuse: Fuse,
+}
+
+impl SimStore {
+    fn refused(&self) -> Option<AccountsError> {
+        let bad_luck = self.trouble.get() > 0 && self.dice.borrow_mut().roll(self.trouble.get()) == 0;
+        (bad_luck || !self.fuse.burn()).then(|| AccountsError::Unavailable { message: "503".into() })
+    }
+
+    fn by_email(&self, email: &Email) -> Option<UserId> {
+        self.users.borrow().values().find(|user| user.email == *email).map(|user| user.id.clone())
+    }
+
+    /// Brings a seat to its target.
+    fn carry_out(&self, intent: &Intent) -> Option<Observed> {
+        let known = intent.account.clone().filter(|id| self.users.borrow().contains_key(id));
+        let id = known.or_else(|| self.by_email(&intent.email)).unwrap_or_else(|| UserId::new(intent.email.key()));
+        if intent.to == Seat::Vacant {
+            self.users.borrow_mut().remove(&id);
+            return None;
+        }
+        let before = self.users.borrow().get(&id).map(|user| user.seat.clone());
+        if intent.action == Action::Invite && before == Some(Seat::Invited) {
+            self.double_invitations.set(self.double_invitations.get() + 1);
+        }
+        let user = Observed { id: id.clone(), email: intent.email.clone(), seat: intent.to.clone(), external: None };
+        self.users.borrow_mut().insert(id, user.clone());
+        Some(user)
+    }
+}
+
+impl AccountStore for SimStore {
+    async fn kind(&mut self) -> Result<StoreKind, AccountsError> {
+        Ok(self.kind)
+    }
+
+    async fn list(&mut self) -> Result<Vec<Observed>, AccountsError> {
+        self.refused().map_or_else(|| Ok(self.users.borrow().values().cloned().collect()), Err)
+    }
+
+    async fn find(&mut self, sought: &[Sought]) -> Result<Vec<Option<Observed>>, AccountsError> {
+        if let Some(error) = self.refused() {
+            return Err(error);
+        }
+        let users = self.users.borrow();
+        Ok(sought
+            .iter()
+            .map(|sought| {
+                let by_id = sought.account.as_ref().and_then(|id| users.get(id));
+                by_id.or_else(|| users.values().find(|user| user.email == sought.email)).cloned()
+            })
+            .collect())
+    }
+
+    async fn apply(&mut self, intents: &[Intent]) -> Vec<Outcome> {
+        intents
+            .iter()
+            .map(|intent| {
+                let lost = || Outcome::Ambiguous("time-out".into());
+                if !self.fuse.burn() {
+                    return lost();
+                }
+                let trouble = self.trouble.get();
+                match if trouble == 0 { 3 } else { self.dice.borrow_mut().roll(trouble) } {
+                    0 => lost(),
+                    1 => {
+                        self.carry_out(intent);
+                        lost()
+                    }
+                    2 => Outcome::Rejected("409".into()),
+                    _ => {
+                        let done = self.carry_out(intent);
+                        // Dead after the change, before the answer was heard.
+                        if self.fuse.burn() { Outcome::Done(done) } else { lost() }
+                    }
+                }
+            })
+            .collect()
+    }
+
+    fn batch_max(&self) -> usize {
+        3
+    }
+
+    fn renames(&self) -> bool {
+        true
+    }
+}
+
+/// The state: survives the process; each call is all or nothing.
+pub(super) struct SimState {
+    pub memory: Rc<RefCell<Memory>>,
+    pub history: Rc<RefCell<Vec<HistoryEntry>>>,
+    pub fuse: Fuse,
+}
+
+impl SimState {
+    pub(super) fn new(fuse: Fuse) -> Self {
+        Self { memory: Rc::new(RefCell::new(Memory::empty(Origin::Fresh))), history: Rc::default(), fuse }
+    }
+
+    fn effect(&self) -> Result<(), StateError> {
+        if self.fuse.burn() { Ok(()) } else { Err(StateError::Disk { message: "killed".into() }) }
+    }
+}
+
+impl StateStore for SimState {
+    async fn load(&mut self) -> Result<Memory, StateError> {
+        self.effect()?;
+        Ok(self.memory.borrow().clone())
+    }
+
+    async fn begin(&mut self, intents: &[Intent]) -> Result<(), StateError> {
+        self.effect()?;
+        self.memory.borrow_mut().open.extend_from_slice(intents);
+        Ok(())
+    }
+
+    async fn settle(&mut self, settled: &[Settlement]) -> Result<(), StateError> {
+        self.effect()?;
+        let mut memory = self.memory.borrow_mut();
+        for Settlement { guid, fact, closes_intent, entry } in settled {
+            memory.snapshot.learn(*guid, fact);
+            if *closes_intent {
+                memory.open.retain(|intent| intent.guid != *guid);
+            }
+            self.history.borrow_mut().extend(entry.clone());
+            assert!(!matches!(fact, Fact::Holds(holding) if holding.seat == Seat::Active(Tier::new(""))));
+        }
+        Ok(())
+    }
+
+    async fn finish(&mut self, closing: &Closing) -> Result<(), StateError> {
+        self.effect()?;
+        let Closing { record, good, groups, absent, approvals, held } = closing.clone();
+        let mut memory = self.memory.borrow_mut();
+        memory.passes.push(record);
+        if let Some(at) = good {
+            memory.last_good = Some(at);
+            memory.origin = Origin::Known;
+        }
+        memory.groups = groups.unwrap_or_else(|| memory.groups.clone());
+        memory.absent = absent.unwrap_or_else(|| memory.absent.clone());
+        memory.approvals = approvals.unwrap_or_else(|| memory.approvals.clone());
+        memory.held = held.unwrap_or_else(|| memory.held.clone());
+        Ok(())
+    }
+
+    async fn approve(&mut self, approval: &Approval) -> Result<(), StateError> {
+        self.effect()?;
+        self.memory.borrow_mut().approvals.push(approval.clone());
+        Ok(())
+    }
+
+    async fn history(&mut self, who: Option<ObjectGuid>, most: usize) -> Result<Vec<HistoryEntry>, StateError> {
+        let history = self.history.borrow();
+        let of: Vec<_> = history.iter().filter(|entry| who.is_none_or(|who| entry.guid == who)).cloned().collect();
+        Ok(of[of.len().saturating_sub(most)..].to_vec())
+    }
+}
+
+/// Seats by person, as the account store has them; vacant ones left out.
+pub(super) fn seats(users: &BTreeMap<UserId, Observed>) -> HashMap<String, Seat> {
+    users.values().map(|user| (user.email.key().to_owned(), user.seat.clone())).collect()
+}
