@@ -22,6 +22,11 @@
 pub mod accounts;
 pub mod decide;
 pub mod directory;
+pub mod durable;
 pub mod model;
 pub mod pass;
 pub mod state;
+pub mod store;
+
+#[cfg(test)]
+mod sim;

@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: any decision about seats, any knowledge of the directory, retries that the caller cannot see.
 
+pub mod embedded;
+
 use crate::model::{Email, Intent, ObjectGuid, Observed, Outcome, StoreKind, UserId};
 
 /// Where accounts, licences and suspensions live.
@@ -56,4 +58,48 @@ pub enum AccountsError {
         /// What was tried, what came back, what to do.
         message: String,
     },
+}
+
+/// The account store that the configuration names.
+pub enum Configured {
+    /// In a folder of this machine.
+    Embedded(embedded::Embedded),
+}
+
+impl AccountStore for Configured {
+    async fn kind(&mut self) -> Result<StoreKind, AccountsError> {
+        match self {
+            Self::Embedded(store) => store.kind().await,
+        }
+    }
+
+    async fn list(&mut self) -> Result<Vec<Observed>, AccountsError> {
+        match self {
+            Self::Embedded(store) => store.list().await,
+        }
+    }
+
+    async fn find(&mut self, sought: &[Sought]) -> Result<Vec<Option<Observed>>, AccountsError> {
+        match self {
+            Self::Embedded(store) => store.find(sought).await,
+        }
+    }
+
+    async fn apply(&mut self, intents: &[Intent]) -> Vec<Outcome> {
+        match self {
+            Self::Embedded(store) => store.apply(intents).await,
+        }
+    }
+
+    fn renames(&self) -> bool {
+        match self {
+            Self::Embedded(store) => store.renames(),
+        }
+    }
+
+    fn batch_max(&self) -> usize {
+        match self {
+            Self::Embedded(store) => store.batch_max(),
+        }
+    }
 }

@@ -1,8 +1,25 @@
 //! Holds back what an operator should see first.
+//!
+//! Four guards look at a plan, in this order: a pass without a memory loses nobody anything; a group that is unknown or
+//! has shrunk too much holds the losses it causes; too many losses in all hold each other; so do too many gains. What
+//! an operator has approved passes all four, once, and counts for none.
+//!
+//! Law: held and go together are the plan, whatever the guards say.
 
-use super::{DesiredSet, Plan};
-use crate::model::{Approval, Change, GroupRef, HeldNote, Limits, Memory, ObjectGuid, Rules, Timestamp, Warning};
-use std::collections::{BTreeSet, HashSet};
+use super::desired::{Desired, DesiredSet, KeepReason, later};
+use super::groups::FoundGroup;
+use super::plan::Plan;
+use crate::model::memory::ApprovedChange;
+use crate::model::{
+    Approval, Because, Cause, Change, GroupRef, HeldNote, Limits, Memory, ObjectGuid, Origin, Rules, Tiers, Timestamp,
+    Warning, WarningKind,
+};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt::Write;
+
+/// Hexadecimal digits of a hash shown to operators: short enough to type, long enough that no two plans share one.
+const HASH_DIGITS: usize = 16;
 
 /// A change that waits for approval, and why, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,25 +37,243 @@ pub struct Cleared {
     held: Vec<HeldChange>,
     hash: String,
     warnings: Vec<Warning>,
+    tiers: Tiers,
+    /// For each loss the groups that its person is lost from.
+    lost_from: HashMap<ObjectGuid, Vec<GroupRef>>,
     blocked: BTreeSet<GroupRef>,
+    /// Approved changes that this plan still wants, or that concern people it had to leave out.
+    still_wanted: HashSet<ApprovedChange>,
 }
 
 /// Sees a plan through the guards.
 pub fn clear(
     plan: Plan,
-    _desired: &DesiredSet,
-    _rules: &Rules,
-    _limits: &Limits,
-    _memory: &Memory,
-    _now: Timestamp,
+    desired: &DesiredSet,
+    rules: &Rules,
+    limits: &Limits,
+    memory: &Memory,
+    now: Timestamp,
 ) -> Cleared {
-    Cleared {
-        go: plan.changes().to_vec(),
-        held: Vec::new(),
-        hash: String::new(),
-        warnings: Vec::new(),
-        blocked: BTreeSet::new(),
+    let tiers = rules.order();
+    let approved: HashSet<&ApprovedChange> = memory
+        .approvals
+        .iter()
+        .filter(|approval| approval.expires > now)
+        .flat_map(|approval| &approval.changes)
+        .collect();
+    let mut still_wanted: HashSet<ApprovedChange> =
+        approved.iter().filter(|change| plan.has_left_out(&change.guid)).map(|change| (*change).clone()).collect();
+    let (changes, mut warnings) = plan.into_changes_and_warnings();
+    let groups: Vec<GroupGuard<'_>> =
+        desired.groups().iter().filter_map(|group| GroupGuard::of(group, limits)).collect();
+    warnings.extend(groups.iter().filter_map(GroupGuard::warning));
+
+    let mut lost_from = HashMap::new();
+    let mut verdicts: Vec<Verdict> = changes
+        .iter()
+        .map(|change| {
+            let is_approved = !approved.is_empty() && {
+                let exactly = approved_form(change);
+                let is_approved = approved.contains(&exactly);
+                if is_approved {
+                    still_wanted.insert(exactly);
+                }
+                is_approved
+            };
+            if change.is_gain(&tiers) {
+                return if is_approved { Verdict::Released } else { Verdict::Gain };
+            }
+            if !change.is_loss(&tiers) {
+                return Verdict::Released;
+            }
+            let from = groups_lost_by(change, desired);
+            let why =
+                hold_all(&memory.origin).or_else(|| groups.iter().find_map(|guard| guard.holds(change, &from, &tiers)));
+            if !from.is_empty() {
+                lost_from.insert(change.guid, from.iter().map(|group| group.reference().clone()).collect());
+            }
+            match why {
+                _ if is_approved => Verdict::Released,
+                Some(why) => Verdict::Held(why),
+                None => Verdict::Loss,
+            }
+        })
+        .collect();
+
+    let seats = memory.snapshot.held();
+    let losses = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Loss)).count();
+    if losses > limits.losses_floor && limits.losses.is_crossed(losses, seats) {
+        let why = format!("{losses} losses are more than {} of {seats} seats (limits.losses)", limits.losses);
+        hold(&mut verdicts, &Verdict::Loss, &why);
     }
+    let gains = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Gain)).count();
+    if limits.gains.is_crossed(gains, seats) {
+        let why = format!("{gains} gains are more than {} of {seats} seats (limits.gains)", limits.gains);
+        hold(&mut verdicts, &Verdict::Gain, &why);
+    }
+
+    let (mut go, mut held) = (Vec::new(), Vec::new());
+    for (change, verdict) in changes.into_iter().zip(verdicts) {
+        match verdict {
+            Verdict::Held(why) => held.push(HeldChange { change, why }),
+            Verdict::Loss | Verdict::Gain | Verdict::Released => go.push(change),
+        }
+    }
+    let graced = groups.iter().filter(|guard| guard.has_grace(desired)).map(GroupGuard::reference);
+    let lossy = held.iter().filter_map(|held| lost_from.get(&held.change.guid)).flatten().cloned();
+    let blocked = graced.chain(lossy).collect();
+    let mut cleared = Cleared { go, held, hash: String::new(), warnings, tiers, lost_from, blocked, still_wanted };
+    cleared.hash = cleared.make_hash();
+    cleared.warnings.extend(cleared.held_warning());
+    cleared
+}
+
+/// What the guards say of one change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// A loss no group holds.
+    Loss,
+    Gain,
+    /// Approved, or nothing the limits are about.
+    Released,
+    Held(String),
+}
+
+fn hold(verdicts: &mut [Verdict], which: &Verdict, why: &str) {
+    verdicts
+        .iter_mut()
+        .filter(|verdict| *verdict == which)
+        .for_each(|verdict| *verdict = Verdict::Held(why.to_owned()));
+}
+
+/// Without a memory nobody can say what a loss would be compared with.
+fn hold_all(origin: &Origin) -> Option<String> {
+    match origin {
+        Origin::Known => None,
+        Origin::Fresh => Some("first pass for this account: every loss waits to be looked at".to_owned()),
+        Origin::Rebuilt(_) => Some("the state was rebuilt: every loss waits to be looked at".to_owned()),
+    }
+}
+
+/// The groups that the person of a change was in at the last confirmed pass and is in no more.
+fn groups_lost_by<'a>(change: &Change, desired: &'a DesiredSet) -> Vec<&'a FoundGroup> {
+    desired.groups().iter().filter(|group| group.tier().is_some() && group.has_lost(&change.guid)).collect()
+}
+
+/// A group whose losses are held: it is unknown, or it has lost more members than is allowed.
+enum GroupGuard<'a> {
+    Unknown(&'a FoundGroup),
+    Shrunk { group: &'a FoundGroup, before: usize, limits: &'a Limits },
+}
+
+impl<'a> GroupGuard<'a> {
+    fn of(group: &'a FoundGroup, limits: &'a Limits) -> Option<Self> {
+        group.tier()?;
+        if group.is_unknown() {
+            return Some(Self::Unknown(group));
+        }
+        let (lost, before) = (group.lost().len(), group.members_before()?);
+        let is_shrunk = lost > limits.losses_floor && limits.group_shrink.is_crossed(lost, before);
+        is_shrunk.then_some(Self::Shrunk { group, before, limits })
+    }
+
+    fn group(&self) -> &'a FoundGroup {
+        match self {
+            Self::Unknown(group) | Self::Shrunk { group, .. } => group,
+        }
+    }
+
+    fn reference(&self) -> GroupRef {
+        self.group().reference().clone()
+    }
+
+    /// Why this group holds this loss; `None` when the loss has nothing to do with it.
+    fn holds(&self, change: &Change, lost_from: &[&FoundGroup], tiers: &Tiers) -> Option<String> {
+        match self {
+            Self::Unknown(group) => {
+                let may_be_caused = match &change.because {
+                    Because::Unseated(Cause::LeftAllGroups | Cause::GoneFromDirectory) | Because::InGroup(_) => true,
+                    Because::Unseated(
+                        Cause::Excluded
+                        | Cause::DisabledInDirectory
+                        | Cause::ExpiredInDirectory
+                        | Cause::DomainNotClaimed
+                        | Cause::NoEmail,
+                    )
+                    | Because::EmailChanged => false,
+                };
+                // Without a baseline nobody can say who was in it: it may have been anybody. The same is true of a seat of
+                // its tier that no group known to us explains, such as one given just before the group went away.
+                let is_unexplained =
+                    lost_from.is_empty() && change.from.tier() == group.tier() && change.from.is_held();
+                let may_have_been_in =
+                    group.members_before().is_none() || group.has_lost(&change.guid) || is_unexplained;
+                // It may have been nested in a group that gives more, which then lost the person with it.
+                let is_below = falls_below(change, group, tiers)
+                    || lost_from.iter().any(|group| !group.is_unknown() && falls_below(change, group, tiers));
+                (may_be_caused && may_have_been_in && is_below).then(|| {
+                    let state = match group.standing() {
+                        super::Standing::SuddenlyEmpty => "suddenly has no members",
+                        super::Standing::Ambiguous => "cannot be told from others of that name",
+                        super::Standing::Missing | super::Standing::Known => "is missing",
+                    };
+                    format!("group {} {state}", group.name())
+                })
+            }
+            Self::Shrunk { group, before, limits } => {
+                (group.has_lost(&change.guid) && falls_below(change, group, tiers)).then(|| {
+                    format!(
+                        "group {} lost {} of {before} members, more than {} (limits.group_shrink)",
+                        group.name(),
+                        group.lost().len(),
+                        limits.group_shrink
+                    )
+                })
+            }
+        }
+    }
+
+    /// Whether somebody it has lost keeps the seat only because of a grace. The loss is still to come, and must then be
+    /// compared with the members the group had before it shrank.
+    fn has_grace(&self, desired: &DesiredSet) -> bool {
+        self.group().lost().iter().any(|guid| match desired.get(guid) {
+            Some(Desired::Keep { why: KeepReason::InGrace { .. } }) => true,
+            Some(Desired::Keep { .. } | Desired::Seated { .. } | Desired::Unseated { .. }) | None => false,
+        })
+    }
+
+    fn warning(&self) -> Option<Warning> {
+        match self {
+            // Said when it was looked for.
+            Self::Unknown(_) => None,
+            Self::Shrunk { group, before, limits } => Some(Warning::new(
+                WarningKind::GroupShrunk,
+                group.name(),
+                format!(
+                    "the group lost {} of {before} members, more than {} (limits.group_shrink): losses this causes are \
+                     held until approved",
+                    group.lost().len(),
+                    limits.group_shrink
+                ),
+            )),
+        }
+    }
+}
+
+/// Whether the change ends in less than the group gives.
+fn falls_below(change: &Change, group: &FoundGroup, tiers: &Tiers) -> bool {
+    let given = group.tier().and_then(|tier| tiers.rank(tier));
+    let left = change.to.tier().filter(|_| change.to.is_held()).and_then(|tier| tiers.rank(tier));
+    match (left, given) {
+        (Some(left), Some(given)) => left > given,
+        (None, _) => true,
+        (Some(_), None) => false,
+    }
+}
+
+fn approved_form(change: &Change) -> ApprovedChange {
+    let Change { action, guid, email: _, dn: _, account, from, to, because: _ } = change;
+    ApprovedChange { guid: *guid, action: *action, from: from.clone(), to: to.clone(), account: account.clone() }
 }
 
 impl Cleared {
@@ -57,14 +292,22 @@ impl Cleared {
         &self.hash
     }
 
-    /// Names everything: what `apply FILE` compares.
+    /// Names everything, with what is held of it: what `apply FILE` compares. 16 hexadecimal digits.
     pub fn fingerprint(&self) -> String {
-        String::new()
+        let go = self.go.iter().map(|change| ("go", change));
+        let held = self.held.iter().map(|held| ("held", &held.change));
+        // Unlike an approval it is about the addresses too: a plan is carried out as it was shown.
+        digest(go.chain(held).map(|(word, change)| format!("{word} {} {:?}", line(change), change.email.key())))
     }
 
     /// What is held, for the state; `since` is kept while exactly the same is held.
-    pub fn held_note(&self, _before: Option<&HeldNote>, _now: Timestamp) -> Option<HeldNote> {
-        None
+    pub fn held_note(&self, before: Option<&HeldNote>, now: Timestamp) -> Option<HeldNote> {
+        if self.held.is_empty() {
+            return None;
+        }
+        let losses = self.held.iter().filter(|held| held.change.is_loss(&self.tiers)).count();
+        let since = before.filter(|before| before.hash == self.hash).map_or(now, |before| before.since);
+        Some(HeldNote { hash: self.hash.clone(), losses, gains: self.held.len() - losses, since })
     }
 
     /// The plan's warnings and the guards' own.
@@ -73,23 +316,105 @@ impl Cleared {
     }
 
     /// Only these people; all others are in neither list. To be asked after guarding, so that a small scope cannot
-    /// slip under a limit.
-    pub fn only(self, _who: &HashSet<ObjectGuid>) -> Cleared {
+    /// slip under a limit. The hash is that of what remains: an approval releases nothing that was not shown.
+    ///
+    /// The groups of the losses left out count as blocked, since those losses are not through.
+    pub fn only(mut self, who: &HashSet<ObjectGuid>) -> Cleared {
+        let outside = self.lost_from.iter().filter(|(guid, _)| !who.contains(guid));
+        self.blocked.extend(outside.flat_map(|(_, groups)| groups).cloned());
+        self.go.retain(|change| who.contains(&change.guid));
+        self.held.retain(|held| who.contains(&held.change.guid));
+        self.hash = self.make_hash();
+        self.warnings.retain(|warning| warning.kind != WarningKind::Held);
+        self.warnings.extend(self.held_warning());
         self
     }
 
     /// The approval that releases what is held now; `None` when nothing is.
-    pub fn approval(&self, _by: &str, _now: Timestamp, _limits: &Limits) -> Option<Approval> {
-        None
+    pub fn approval(&self, by: &str, now: Timestamp, limits: &Limits) -> Option<Approval> {
+        (!self.held.is_empty()).then(|| Approval {
+            hash: self.hash.clone(),
+            changes: self.held.iter().map(|held| approved_form(&held.change)).collect(),
+            by: by.to_owned(),
+            at: now,
+            expires: later(now, limits.approval_expires),
+        })
     }
 
     /// The approvals that are still to be kept after a pass in which the changes of the people `done` were applied.
-    pub fn approvals_left(&self, _memory: &Memory, _done: &HashSet<ObjectGuid>, _now: Timestamp) -> Vec<Approval> {
-        Vec::new()
+    ///
+    /// What was done is used up. What the plan no longer wants lapses too: an approval is for the loss that was looked
+    /// at, not for one that looks like it and comes back another day. What failed, or could not be planned because the
+    /// person's account could not be looked up, waits until it expires.
+    pub fn approvals_left(&self, memory: &Memory, done: &HashSet<ObjectGuid>, now: Timestamp) -> Vec<Approval> {
+        let is_left = |change: &ApprovedChange| !done.contains(&change.guid) && self.still_wanted.contains(change);
+        memory
+            .approvals
+            .iter()
+            .filter(|approval| approval.expires > now)
+            .map(|approval| Approval {
+                changes: approval.changes.iter().filter(|change| is_left(change)).cloned().collect(),
+                ..approval.clone()
+            })
+            .filter(|approval| !approval.changes.is_empty())
+            .collect()
     }
 
     /// The groups whose baseline must stay, because losses they may have caused are not through.
     pub fn blocked_groups(&self) -> &BTreeSet<GroupRef> {
         &self.blocked
     }
+
+    fn make_hash(&self) -> String {
+        if self.held.is_empty() {
+            digest(self.go.iter().map(line))
+        } else {
+            digest(self.held.iter().map(|held| line(&held.change)))
+        }
+    }
+
+    fn held_warning(&self) -> Option<Warning> {
+        if self.held.is_empty() {
+            return None;
+        }
+        let losses = self.held.iter().filter(|held| held.change.is_loss(&self.tiers)).count();
+        let gains = self.held.len() - losses;
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        for held in &self.held {
+            *reasons.entry(&held.why).or_default() += 1;
+        }
+        let reasons: Vec<String> = reasons.iter().map(|(why, count)| format!("{count}: {why}")).collect();
+        let counts = match (losses, gains) {
+            (_, 0) => format!("{losses} losses are held"),
+            (0, _) => format!("{gains} gains are held"),
+            (_, _) => format!("{losses} losses and {gains} gains are held"),
+        };
+        Some(Warning::new(
+            WarningKind::Held,
+            &self.hash,
+            format!("{counts} ({}); to let exactly these go: seatsync approve {}", reasons.join("; "), self.hash),
+        ))
+    }
+}
+
+/// What an approval is about. Names from outside are quoted, so that none can pretend to be more than one part.
+fn line(change: &Change) -> String {
+    let Change { action, guid, email: _, dn: _, account, from, to, because: _ } = change;
+    let account = account.as_ref().map_or("", |account| account.as_str());
+    // `Debug` of a seat: its `Display` hides the tier of a suspended one.
+    format!("{guid} {action} {account:?} {from:?} {to:?}")
+}
+
+/// The lines come sorted by person, since both lists are.
+fn digest(lines: impl Iterator<Item = String>) -> String {
+    let mut hash = Sha256::new();
+    for line in lines {
+        hash.update(line.as_bytes());
+        hash.update(b"\n");
+    }
+    let mut text = String::with_capacity(HASH_DIGITS);
+    for byte in hash.finalize().iter().take(HASH_DIGITS / 2) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

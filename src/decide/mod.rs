@@ -13,14 +13,16 @@
 pub mod adopt;
 pub mod desired;
 pub mod explain;
+mod groups;
 pub mod guard;
 mod membership;
 pub mod plan;
 pub mod roster;
 
 pub use adopt::{Adoption, adopt, inherit};
-pub use desired::{Desired, DesiredSet, FoundGroup, GroupRole, KeepReason, Standing, desire};
+pub use desired::{Desired, DesiredSet, KeepReason, desire};
 pub use explain::{Explanation, NextStep, explain};
+pub use groups::{FoundGroup, GroupRole, Standing};
 pub use guard::{Cleared, HeldChange, clear};
 pub use plan::{Plan, plan};
 pub use roster::{Roster, absorb};

@@ -5,6 +5,9 @@
 //!
 //! Deliberately absent: any decision about seats, any knowledge of the account store, any write to the directory.
 
+pub mod attributes;
+pub mod ldif;
+
 use crate::model::Reading;
 
 /// A source of readings.

@@ -1,8 +1,8 @@
 //! What must hold whatever fails.
 
 use super::world::{Body, Dice, Fuse, SimDirectory, SimState, SimStore, email, seats};
-use crate::model::{Limit, Limits, Observed, PassResult, Rules, Seat, StoreKind, Tier, TierRule, Timestamp, UserId};
 use crate::model::{Email, GroupRef, Origin};
+use crate::model::{Limit, Limits, Observed, PassResult, Rules, Seat, StoreKind, Tier, TierRule, Timestamp, UserId};
 use crate::pass::{self, Request, World};
 use proptest::prelude::*;
 use std::cell::{Cell, RefCell};
@@ -107,10 +107,17 @@ fn simulate(seed: u64, kind: StoreKind) {
         let request = Request { audit: dice.roll(5) == 0, ..Request::default() };
         let result = runtime.block_on(pass::run(&mut world, &request, &|_| {}));
 
-        assert_eq!(users.borrow().get(&stranger.id), Some(&stranger), "seed {seed} step {step}: an unmanaged account was touched");
+        assert_eq!(
+            users.borrow().get(&stranger.id),
+            Some(&stranger),
+            "seed {seed} step {step}: an unmanaged account was touched"
+        );
         assert_eq!(double_invitations.get(), 0, "seed {seed} step {step}: invited twice");
         if !answers.get() {
-            assert!(result.is_err() && *users.borrow() == before, "seed {seed} step {step}: a failed read changed something");
+            assert!(
+                result.is_err() && *users.borrow() == before,
+                "seed {seed} step {step}: a failed read changed something"
+            );
         }
         let (then, now) = (seats(&before), seats(&users.borrow()));
         for (number, may) in may_have_lost.iter().enumerate() {

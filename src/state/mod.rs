@@ -3,13 +3,22 @@
 //! The order of writes is the crash safety: `begin` is durable before the first request leaves; `settle` stores what the
 //! account store answered and ends the intent in one transaction; an open intent found by `load` means "look again".
 //!
-//! Deliberately absent: any decision, any reading of the clock, any replay of intents.
+//! Deliberately absent: any decision, any replay of intents, any reading of the clock but to name a folder set aside.
+
+mod codec;
+pub mod local;
+mod shelf;
+
+#[cfg(test)]
+mod tests;
 
 use crate::model::{
     Approval, GroupRef, HeldNote, HistoryEntry, Intent, Memory, ObjectGuid, PassRecord, RememberedGroup, Settlement,
     Timestamp,
 };
 use std::collections::{BTreeMap, HashMap};
+
+pub use local::{Access, LocalState, StateSettings};
 
 /// The memory of one account of one account store.
 #[allow(async_fn_in_trait)] // Used with static dispatch only; no caller needs a bound on the future.

@@ -1,0 +1,244 @@
+//! The configured groups: what was found of them, and how that compares with what the last pass found.
+
+use super::membership::{Bound, Reach, bind, reach};
+use super::{Desired, DesiredSet, Roster};
+use crate::model::{GroupRef, Memory, ObjectGuid, RememberedGroup, Rules, Tier, Tiers, Warning, WarningKind};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// What a configured group is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupRole {
+    /// Its members get this tier.
+    Gives(Tier),
+    /// Its members are never seated.
+    Excludes,
+}
+
+/// How a configured group was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Found, and its members can be trusted.
+    Known,
+    /// A group that gives a tier was found without members, though it had some: unknown.
+    SuddenlyEmpty,
+    /// Not found: unknown.
+    Missing,
+    /// Several fit: unknown.
+    Ambiguous,
+}
+
+/// A configured group and what was found of it.
+#[derive(Clone, Debug)]
+pub struct FoundGroup {
+    reference: GroupRef,
+    role: GroupRole,
+    standing: Standing,
+    guid: Option<ObjectGuid>,
+    name: String,
+    members: Vec<ObjectGuid>,
+    before: Option<usize>,
+    lost: Vec<ObjectGuid>,
+}
+
+impl FoundGroup {
+    /// As configured.
+    pub fn reference(&self) -> &GroupRef {
+        &self.reference
+    }
+
+    /// What it is for.
+    pub fn role(&self) -> &GroupRole {
+        &self.role
+    }
+
+    /// The tier it gives; `None` for an excluded group.
+    pub fn tier(&self) -> Option<&Tier> {
+        match &self.role {
+            GroupRole::Gives(tier) => Some(tier),
+            GroupRole::Excludes => None,
+        }
+    }
+
+    /// How it was found.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Whether its members can not be trusted: unknown is not empty.
+    pub fn is_unknown(&self) -> bool {
+        self.standing != Standing::Known
+    }
+
+    /// Its identity, when found.
+    pub fn guid(&self) -> Option<ObjectGuid> {
+        self.guid
+    }
+
+    /// Its name now; the name remembered, or the reference, when it is not found.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many effective members it has: people, nesting resolved, primary members included.
+    pub fn members(&self) -> usize {
+        self.members.len()
+    }
+
+    /// How many it had at the last confirmed pass; `None` when nothing is remembered.
+    pub fn members_before(&self) -> Option<usize> {
+        self.before
+    }
+
+    /// Who was a member at the last confirmed pass and is none now (or cannot be seen to be one); sorted.
+    pub fn lost(&self) -> &[ObjectGuid] {
+        &self.lost
+    }
+
+    /// Whether this person is among the lost.
+    pub(super) fn has_lost(&self, guid: &ObjectGuid) -> bool {
+        self.lost.binary_search(guid).is_ok()
+    }
+}
+
+/// The groups in the order of the configuration, those of `exclude_groups` last, each with its walk when it was found.
+pub(super) fn find_groups(
+    roster: &Roster,
+    rules: &Rules,
+    memory: &Memory,
+    warnings: &mut Vec<Warning>,
+) -> Vec<(FoundGroup, Option<Reach>)> {
+    let giving = rules
+        .tiers
+        .iter()
+        .flat_map(|rule| rule.groups.iter().map(|reference| (reference, GroupRole::Gives(rule.tier.clone()))));
+    let excluding = rules.exclude.iter().map(|reference| (reference, GroupRole::Excludes));
+    giving
+        .chain(excluding)
+        .map(|(reference, role)| find_group(roster, rules, memory, reference, role, warnings))
+        .collect()
+}
+
+fn find_group(
+    roster: &Roster,
+    rules: &Rules,
+    memory: &Memory,
+    reference: &GroupRef,
+    role: GroupRole,
+    warnings: &mut Vec<Warning>,
+) -> (FoundGroup, Option<Reach>) {
+    let (bound, warning) = bind(roster, reference, memory.groups.get(reference));
+    warnings.extend(warning);
+    let (place, standing) = match bound {
+        Bound::Found(place) => (Some(place), Standing::Known),
+        Bound::Missing => (None, Standing::Missing),
+        Bound::Ambiguous(_) => (None, Standing::Ambiguous),
+    };
+    // Excluded groups are always resolved to the depth: an exclusion that stops at a sub-group excludes nobody.
+    let walk = place.map(|place| reach(roster, place, rules.nested || role == GroupRole::Excludes));
+    let members: Vec<ObjectGuid> =
+        walk.iter().flat_map(|walk| &walk.members).map(|m| roster.person_at(m.0).guid).collect();
+    let guid = place.map(|place| roster.group_at(place).guid);
+    let old = baseline(memory, reference, guid);
+    let mut found = FoundGroup {
+        name: match (place, old) {
+            (Some(place), _) => roster.group_at(place).name().to_owned(),
+            (None, Some(old)) => old.name.clone(),
+            (None, None) => reference.as_str().to_owned(),
+        },
+        reference: reference.clone(),
+        role,
+        standing,
+        guid,
+        before: old.map(|old| old.members.len()),
+        lost: old.map_or_else(Vec::new, |old| missing_from(&old.members, &members)),
+        members,
+    };
+    if found.guid.is_some() && found.members.is_empty() && found.tier().is_some() {
+        let had = found.before.unwrap_or(0);
+        let message = if had > 0 {
+            found.standing = Standing::SuddenlyEmpty;
+            format!("the group had {had} members and has none now: losses this causes are held until approved")
+        } else {
+            "the group has no members: nobody gets anything by it".to_owned()
+        };
+        warnings.push(Warning::new(WarningKind::GroupEmpty, &found.name, message));
+    }
+    warnings.extend(walk.iter().flat_map(|walk| walk.warnings(roster)));
+    (found, walk)
+}
+
+/// What is remembered of a group: under its reference, or, when the operator has changed the text, under its identity.
+fn baseline<'a>(memory: &'a Memory, reference: &GroupRef, guid: Option<ObjectGuid>) -> Option<&'a RememberedGroup> {
+    let by_identity = || memory.groups.values().find(|old| Some(old.guid) == guid);
+    memory.groups.get(reference).or_else(by_identity)
+}
+
+/// Those of `before` that are not in `now` (which is sorted); sorted, each once.
+fn missing_from(before: &[ObjectGuid], now: &[ObjectGuid]) -> Vec<ObjectGuid> {
+    // Both are usually sorted and nearly equal: walking them together is many times cheaper than searching.
+    let mut rest = now.iter().peekable();
+    let mut lost = Vec::new();
+    let sorted;
+    let before = if before.is_sorted() {
+        before
+    } else {
+        // It comes from a disk: an order that is not as written must not open the guard.
+        sorted = before.iter().copied().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+        &sorted
+    };
+    for guid in before {
+        while rest.next_if(|now| *now < guid).is_some() {}
+        if rest.peek() != Some(&guid) {
+            lost.push(*guid);
+        }
+    }
+    lost.dedup();
+    lost
+}
+
+/// What the next pass compares groups with.
+///
+/// A group that is known and not blocked is remembered as it is now. Where losses are not through, the old members
+/// stay, so that the next pass sees the same shrinkage again; only those whose loss was applied leave, and only if they
+/// fell below what the group gives. So a missing group whose losses were approved and applied is at rest, and one that
+/// caused no loss because everybody is in another group too keeps its guard.
+pub(super) fn remembered(
+    desired: &DesiredSet,
+    tiers: &Tiers,
+    memory: &Memory,
+    blocked: &BTreeSet<GroupRef>,
+    applied: &HashSet<ObjectGuid>,
+) -> BTreeMap<GroupRef, RememberedGroup> {
+    let entry = |group: &FoundGroup| {
+        let old = baseline(memory, &group.reference, group.guid);
+        let stays = group.is_unknown() || blocked.contains(&group.reference);
+        match (stays, old, group.guid) {
+            (true, Some(old), _) => {
+                let is_through = |guid: &ObjectGuid| {
+                    applied.contains(guid)
+                        && group.has_lost(guid)
+                        && !is_seated_at_least(desired, tiers, guid, group.tier())
+                };
+                let mut members: Vec<ObjectGuid> =
+                    old.members.iter().copied().filter(|guid| !is_through(guid)).collect();
+                members.sort_unstable();
+                Some(RememberedGroup { guid: old.guid, name: group.name.clone(), members })
+            }
+            (_, _, Some(guid)) => {
+                Some(RememberedGroup { guid, name: group.name.clone(), members: group.members.clone() })
+            }
+            (_, _, None) => None,
+        }
+    };
+    desired.groups().iter().filter_map(|group| Some((group.reference.clone(), entry(group)?))).collect()
+}
+
+fn is_seated_at_least(desired: &DesiredSet, tiers: &Tiers, guid: &ObjectGuid, least: Option<&Tier>) -> bool {
+    match (desired.get(guid), least) {
+        (Some(Desired::Seated { tier, .. }), Some(least)) => match (tiers.rank(tier), tiers.rank(least)) {
+            (Some(tier), Some(least)) => tier <= least,
+            (None, _) | (_, None) => false,
+        },
+        (Some(Desired::Seated { .. } | Desired::Unseated { .. } | Desired::Keep { .. }) | None, _) => false,
+    }
+}

@@ -1,0 +1,265 @@
+//! The state in a folder of this machine.
+//!
+//! Opened once for the life of the process: the folder admits one process. Damage is never met with a guess: what is
+//! there is set aside whole, and the memory says [`Origin::Rebuilt`] until a pass ends well.
+
+use super::codec::{FORMAT, Marker, clipped};
+use super::shelf::{Shelf, ShelfError};
+use super::{Closing, StateError, StateStore};
+use crate::durable::{Database, DurableError, Opened};
+use crate::model::{Approval, HistoryEntry, Intent, Memory, ObjectGuid, Origin, Settlement, Timestamp};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::spawn_blocking;
+
+/// Memory for the database's cache, in bytes: a pass reads everything once, so more would not be used again.
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// Where the state is, and whose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateSettings {
+    /// The folder. `<path>.lock` and, after damage, `<path>.corrupt-<time>` stand beside it.
+    pub path: PathBuf,
+    /// The kind of account store and its account id. Another account begins with an empty memory; both are kept.
+    pub account: String,
+}
+
+/// What the state is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A pass: makes the folder if there is none, sets a damaged one aside.
+    Write,
+    /// A preview: changes nothing on the disk, not even by opening it; every write is refused.
+    Look,
+}
+
+/// The memory of one account, in a folder. Dropping it closes the folder.
+pub struct LocalState {
+    settings: StateSettings,
+    access: Access,
+    // A write goes on in its thread when its future is dropped; whoever comes next waits for it here.
+    place: Arc<Mutex<Place>>,
+}
+
+/// What there is to read from and write to.
+enum Place {
+    Open(Box<Shelf>),
+    /// Only looked at, and there is nothing (legible): this is what it amounts to.
+    Imagined(Box<Memory>),
+    /// A failure has closed it; the next `load` opens it again.
+    Closed,
+}
+
+impl LocalState {
+    /// Opens it. Blocks for some milliseconds, a second with a million people.
+    ///
+    /// # Errors
+    /// `InUse` when another process has it open for writing; `TooNew`; `Disk`.
+    pub fn open(settings: StateSettings, access: Access) -> Result<Self, StateError> {
+        let place = match access {
+            Access::Write => Place::Open(Box::new(open_to_write(&settings)?)),
+            Access::Look => open_to_look(&settings)?,
+        };
+        Ok(Self { settings, access, place: Arc::new(Mutex::new(place)) })
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_database(&self, work: impl FnOnce(&Database)) {
+        match &*self.place.lock().unwrap_or_else(PoisonError::into_inner) {
+            Place::Open(shelf) => work(shelf.database()),
+            Place::Imagined(_) | Place::Closed => {}
+        }
+    }
+
+    /// Runs `work` on the shelf, in a thread where it may block.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Shelf) -> Result<T, ShelfError> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let (settings, access) = (self.settings.clone(), self.access);
+        self.blocking(move |place| match (place, access) {
+            (Place::Open(shelf), Access::Write) => work(shelf).map_err(|error| told(&settings, error)),
+            (Place::Closed, Access::Write) => Err(disk(format!(
+                "cannot write to the state in {}: it failed before and is closed; the next pass opens it again",
+                settings.path.display()
+            ))),
+            (_, Access::Look) | (Place::Imagined(_), Access::Write) => Err(disk(format!(
+                "cannot write to the state in {}: it was opened to look only; this is a mistake in the program",
+                settings.path.display()
+            ))),
+        })
+        .await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Place) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let place = self.place.clone();
+        let worked = spawn_blocking(move || work(&mut place.lock().unwrap_or_else(PoisonError::into_inner))).await;
+        worked.unwrap_or_else(|ended| {
+            Err(disk(format!("the work on the state in {} was cut short: {ended}", self.settings.path.display())))
+        })
+    }
+}
+
+impl StateStore for LocalState {
+    async fn load(&mut self) -> Result<Memory, StateError> {
+        let (settings, access) = (self.settings.clone(), self.access);
+        self.blocking(move |place| match access {
+            Access::Write => load_to_write(place, &settings),
+            Access::Look => load_to_look(place, &settings),
+        })
+        .await
+    }
+
+    async fn begin(&mut self, intents: &[Intent]) -> Result<(), StateError> {
+        let intents = intents.to_vec();
+        self.write(move |shelf| shelf.begin(&intents)).await
+    }
+
+    async fn settle(&mut self, settled: &[Settlement]) -> Result<(), StateError> {
+        let settled = settled.to_vec();
+        self.write(move |shelf| shelf.settle(&settled)).await
+    }
+
+    async fn finish(&mut self, closing: &Closing) -> Result<(), StateError> {
+        let closing = closing.clone();
+        self.write(move |shelf| shelf.finish(&closing)).await
+    }
+
+    async fn approve(&mut self, approval: &Approval) -> Result<(), StateError> {
+        let approval = approval.clone();
+        self.write(move |shelf| shelf.approve(&approval)).await
+    }
+
+    async fn history(&mut self, who: Option<ObjectGuid>, most: usize) -> Result<Vec<HistoryEntry>, StateError> {
+        let settings = self.settings.clone();
+        self.blocking(move |place| match place {
+            Place::Open(shelf) => shelf.history(who, most).map_err(|error| told(&settings, error)),
+            Place::Imagined(_) => Ok(Vec::new()),
+            Place::Closed => Err(disk(format!(
+                "cannot read the state in {}: it failed before and is closed; the next pass opens it again",
+                settings.path.display()
+            ))),
+        })
+        .await
+    }
+}
+
+fn open_to_write(settings: &StateSettings) -> Result<Shelf, StateError> {
+    let opened = Database::open_or_set_aside(&settings.path, CACHE_BYTES, &now_text());
+    let (database, new) = match opened.map_err(|error| told(settings, error.into()))? {
+        Opened::Sound(database) => (database, Marker::Fresh),
+        Opened::SetAside { database, aside, why } => (database, set_aside_marker(&why, &aside)),
+    };
+    match Shelf::open(database, &settings.account, new) {
+        Ok(shelf) => Ok(shelf),
+        Err((ShelfError::Durable(DurableError::Damaged { message }), database)) => {
+            begin_anew(settings, database, &message)
+        }
+        Err((error, _)) => Err(told(settings, error)),
+    }
+}
+
+/// For damage found after the database was opened.
+fn begin_anew(settings: &StateSettings, database: Database, why: &str) -> Result<Shelf, StateError> {
+    let (database, aside) =
+        database.set_aside(CACHE_BYTES, &now_text()).map_err(|error| told(settings, error.into()))?;
+    Shelf::open(database, &settings.account, set_aside_marker(why, &aside)).map_err(|(error, _)| told(settings, error))
+}
+
+fn set_aside_marker(why: &str, aside: &std::path::Path) -> Marker {
+    tracing::error!(aside = %aside.display(), why, "the state is damaged: set aside, and to be rebuilt from the account store");
+    Marker::Rebuilt(clipped(&format!("the state was damaged and has been set aside as {} ({why})", aside.display())))
+}
+
+fn load_to_write(place: &mut Place, settings: &StateSettings) -> Result<Memory, StateError> {
+    let shelf = match std::mem::replace(place, Place::Closed) {
+        Place::Open(shelf) if !shelf.has_failed() => *shelf,
+        // The lock must be let go before the folder can be opened again.
+        Place::Open(failed) => {
+            drop(failed);
+            open_to_write(settings)?
+        }
+        Place::Imagined(_) | Place::Closed => open_to_write(settings)?,
+    };
+    let (shelf, loaded) = match shelf.load() {
+        Err(ShelfError::Durable(DurableError::Damaged { message })) => {
+            let shelf = begin_anew(settings, shelf.into_database(), &message)?;
+            let loaded = shelf.load();
+            (shelf, loaded)
+        }
+        loaded => (shelf, loaded),
+    };
+    *place = Place::Open(Box::new(shelf));
+    loaded.map_err(|error| told(settings, error))
+}
+
+fn open_to_look(settings: &StateSettings) -> Result<Place, StateError> {
+    let opened = Database::exists(&settings.path).map_err(ShelfError::from).and_then(|exists| match exists {
+        true => Ok(Some(Database::look(&settings.path, CACHE_BYTES)?)),
+        false => Ok(None),
+    });
+    let looked = opened.and_then(|database| match database {
+        Some(database) => Shelf::look(database, &settings.account).map(Some).map_err(|(error, _)| error),
+        None => Ok(None),
+    });
+    match looked {
+        Ok(Some(shelf)) => Ok(Place::Open(Box::new(shelf))),
+        Ok(None) => Ok(Place::Imagined(Box::new(Memory::empty(Origin::Fresh)))),
+        Err(ShelfError::Durable(DurableError::Damaged { message })) => Ok(damaged_to_look_at(settings, &message)),
+        Err(error) => Err(told(settings, error)),
+    }
+}
+
+fn load_to_look(place: &mut Place, settings: &StateSettings) -> Result<Memory, StateError> {
+    if let Place::Open(shelf) = place {
+        match shelf.load() {
+            Ok(memory) => return Ok(memory),
+            Err(ShelfError::Durable(DurableError::Damaged { message })) => {
+                *place = damaged_to_look_at(settings, &message);
+            }
+            Err(error) => return Err(told(settings, error)),
+        }
+    }
+    match place {
+        Place::Imagined(memory) => Ok((**memory).clone()),
+        Place::Open(_) | Place::Closed => Ok(Memory::empty(Origin::Fresh)),
+    }
+}
+
+fn damaged_to_look_at(settings: &StateSettings, why: &str) -> Place {
+    let path = settings.path.display();
+    Place::Imagined(Box::new(Memory::empty(Origin::Rebuilt(format!(
+        "the state in {path} is damaged ({why}); the next sync sets it aside and rebuilds it from the account store"
+    )))))
+}
+
+/// The error for the room's callers.
+fn told(settings: &StateSettings, error: ShelfError) -> StateError {
+    let path = settings.path.display();
+    match error {
+        ShelfError::Durable(DurableError::InUse { message }) => StateError::InUse { message },
+        ShelfError::Durable(DurableError::Disk { message }) => StateError::Disk { message },
+        // Only `load` may set aside: in the middle of a pass there is nothing right to go on with.
+        ShelfError::Durable(DurableError::Damaged { message }) => disk(format!(
+            "the state in {path} is damaged ({message}); the next pass sets it aside and rebuilds it from the account store"
+        )),
+        ShelfError::TooNew(format) => StateError::TooNew {
+            message: format!(
+                "the state in {path} has format {format}, this program reads up to {FORMAT}: \
+                 install the program that wrote it, or a newer one"
+            ),
+        },
+    }
+}
+
+fn disk(message: String) -> StateError {
+    StateError::Disk { message }
+}
+
+/// Only the name of a folder set aside; nothing is decided by it.
+fn now_text() -> String {
+    Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
+}

@@ -1,0 +1,377 @@
+//! One account's records in an open database: reads and writes, blocking.
+//!
+//! Invariant: a reader that comes after a kill at any moment finds the last finished pass whole, every intent that was
+//! begun, and every settlement that was acknowledged.
+
+use super::codec::{
+    DOCUMENTS, Document, FORMAT, FORMAT_KEY, HISTORY, Illegible, JOURNAL, Marker, PASSES, PASSES_MAX, PIECE_BYTES,
+    ROOT_KEY, Root, SEATS, clipped, decode, encode, number_key, number_of, person_key, person_of,
+};
+use super::{Closing, SETTLE_MAX};
+use crate::durable::{Batch, Database, DurableError, Table};
+use crate::model::{
+    Approval, Fact, GroupRef, HistoryEntry, Holding, Intent, Memory, ObjectGuid, Origin, PassRecord, RememberedGroup,
+    Settlement, Timestamp,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, HashSet};
+
+/// Small records written in one batch.
+const BATCH_RECORDS: usize = 1_000;
+
+/// Pieces of documents written in one batch: 2 MB.
+const BATCH_PIECES: usize = 500;
+
+/// The records of one account.
+pub(super) struct Shelf {
+    // The table first: see `durable::Table`.
+    table: Table,
+    database: Database,
+    root: Root,
+    /// The groups that the root's document lists.
+    groups: Vec<(String, Document)>,
+    history_next: u64,
+    pass_next: u64,
+}
+
+/// Why records cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ShelfError {
+    /// As `durable` tells it; a record that is whole and yet illegible is damage too.
+    Durable(DurableError),
+    /// Written in this format, by a newer program.
+    TooNew(u32),
+}
+
+impl From<DurableError> for ShelfError {
+    fn from(error: DurableError) -> Self {
+        Self::Durable(error)
+    }
+}
+
+impl From<Illegible> for ShelfError {
+    fn from(Illegible(what): Illegible) -> Self {
+        Self::Durable(DurableError::Damaged { message: format!("a record of the state is illegible: {what}") })
+    }
+}
+
+/// `database` is given back with the error, for who wants to set it aside.
+type Opening = Result<Shelf, (ShelfError, Database)>;
+
+impl Shelf {
+    /// The account's records; a database that has none of it gets an empty shelf with that marker, at once.
+    pub(super) fn open(database: Database, account: &str, new: Marker) -> Opening {
+        Self::prepared(&database, account, new, true).map_err(|error| (error, database))
+    }
+
+    /// The same to read only.
+    pub(super) fn look(database: Database, account: &str) -> Opening {
+        Self::prepared(&database, account, Marker::Fresh, false).map_err(|error| (error, database))
+    }
+
+    fn prepared(database: &Database, account: &str, new: Marker, write: bool) -> Result<Self, ShelfError> {
+        let table = database.tree(&format!("account/{account}"))?;
+        match table.get(FORMAT_KEY)? {
+            Some(bytes) => {
+                let format = bytes.as_slice().try_into().map(u32::from_be_bytes);
+                match format.map_err(|_| Illegible("the format is not a number".to_owned()))? {
+                    FORMAT => {}
+                    newer if newer > FORMAT => return Err(ShelfError::TooNew(newer)),
+                    older => return Err(Illegible(format!("format {older} never was")).into()),
+                }
+            }
+            None => {
+                if let Some(record) = table.scan_prefix(b"").next() {
+                    record?;
+                    return Err(Illegible("there are records, and no format".to_owned()).into());
+                }
+                if write {
+                    let mut batch = Batch::new();
+                    batch.put(FORMAT_KEY, FORMAT.to_be_bytes());
+                    batch.put(ROOT_KEY, encode(&Root::new(new))?);
+                    table.apply(&batch)?;
+                    database.sync()?;
+                }
+            }
+        }
+        let root = match table.get(ROOT_KEY)? {
+            Some(bytes) => decode(&bytes)?,
+            None if write => return Err(Illegible("the root is missing".to_owned()).into()),
+            None => Root::new(Marker::Fresh),
+        };
+        let mut shelf = Self {
+            history_next: next_number(&table, HISTORY)?,
+            pass_next: next_number(&table, PASSES)?,
+            table,
+            database: database.clone(),
+            root,
+            groups: Vec::new(),
+        };
+        shelf.groups = shelf.document(shelf.root.groups)?.unwrap_or_default();
+        if write {
+            shelf.sweep()?;
+        }
+        Ok(shelf)
+    }
+
+    /// The database under it, with the table let go.
+    pub(super) fn into_database(self) -> Database {
+        self.database
+    }
+
+    #[cfg(test)]
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Whether the database must be opened again.
+    pub(super) fn has_failed(&self) -> bool {
+        self.database.has_failed()
+    }
+
+    /// All of it.
+    pub(super) fn load(&self) -> Result<Memory, ShelfError> {
+        let Root { origin, last_good, held, groups: _, absent, approvals } = self.root.clone();
+        let mut seats = Vec::new();
+        for record in self.table.scan_prefix(SEATS) {
+            let (key, value) = record?;
+            seats.push((person_of(SEATS, &key)?, decode::<Holding>(&value)?));
+        }
+        let mut open: Vec<Intent> = self.values(JOURNAL)?;
+        open.sort_by_key(|intent| (intent.at, intent.guid));
+        let mut groups = BTreeMap::new();
+        for (reference, document) in &self.groups {
+            let group: Option<RememberedGroup> = self.document(Some(*document))?;
+            groups.extend(group.map(|group| (GroupRef::new(reference), group)));
+        }
+        Ok(Memory {
+            origin: match origin {
+                Marker::Fresh => Origin::Fresh,
+                Marker::Known => Origin::Known,
+                Marker::Rebuilt(why) => Origin::Rebuilt(why),
+            },
+            snapshot: seats.into_iter().collect(),
+            open,
+            groups,
+            absent: self.document::<Vec<_>>(absent)?.unwrap_or_default().into_iter().collect(),
+            approvals: self.document(approvals)?.unwrap_or_default(),
+            held,
+            passes: self.values(PASSES)?,
+            last_good,
+        })
+    }
+
+    /// On the disk when it returns. Not one batch: an intent that is there without its neighbours was not sent, and
+    /// looking again finds nothing done.
+    pub(super) fn begin(&mut self, intents: &[Intent]) -> Result<(), ShelfError> {
+        for some in intents.chunks(BATCH_RECORDS) {
+            let mut batch = Batch::new();
+            for intent in some {
+                let stored = Intent { because: clipped(&intent.because), ..intent.clone() };
+                batch.put(person_key(JOURNAL, &intent.guid), encode(&stored)?);
+            }
+            self.table.apply(&batch)?;
+        }
+        Ok(self.database.sync()?)
+    }
+
+    /// One batch, then the disk.
+    pub(super) fn settle(&mut self, settled: &[Settlement]) -> Result<(), ShelfError> {
+        if settled.len() > SETTLE_MAX {
+            return Err(ShelfError::Durable(DurableError::Disk {
+                message: format!(
+                    "{} people in one settlement, {SETTLE_MAX} are allowed; this is a mistake in the program",
+                    settled.len()
+                ),
+            }));
+        }
+        let mut batch = Batch::new();
+        let mut history_next = self.history_next;
+        for Settlement { guid, fact, closes_intent, entry } in settled {
+            match fact {
+                Fact::Unchanged => {}
+                Fact::Holds(holding) => batch.put(person_key(SEATS, guid), encode(holding)?),
+                Fact::NoAccount => batch.remove(person_key(SEATS, guid)),
+            }
+            if *closes_intent {
+                batch.remove(person_key(JOURNAL, guid));
+            }
+            if let Some(entry) = entry {
+                let error = entry.error.as_deref().map(clipped);
+                let stored = HistoryEntry { because: clipped(&entry.because), error, ..entry.clone() };
+                batch.put(number_key(HISTORY, history_next), encode(&stored)?);
+                history_next += 1;
+            }
+        }
+        self.table.apply(&batch)?;
+        self.history_next = history_next;
+        Ok(self.database.sync()?)
+    }
+
+    /// Documents first, then the root that names them together with the record, then the old documents go.
+    pub(super) fn finish(&mut self, closing: &Closing) -> Result<(), ShelfError> {
+        let Closing { record, good, groups, absent, approvals, held } = closing;
+        let mut root = self.root.clone();
+        let mut index = self.groups.clone();
+        let mut drafts = Drafts::default();
+        if let Some(good) = good {
+            root.last_good = Some(*good);
+            root.origin = Marker::Known;
+        }
+        if let Some(held) = held {
+            root.held.clone_from(held);
+        }
+        if let Some(groups) = groups {
+            let known: HashSet<Document> = self.documents();
+            index.clear();
+            for (reference, group) in groups {
+                let room = format!("group {reference}");
+                index.push((reference.as_str().to_owned(), drafts.write(&room, group, &known)?));
+            }
+            root.groups = Some(drafts.write("groups", &index, &known)?);
+        }
+        if let Some(absent) = absent {
+            let mut sorted: Vec<(ObjectGuid, Timestamp)> = absent.iter().map(|(guid, since)| (*guid, *since)).collect();
+            sorted.sort_unstable();
+            root.absent = Some(drafts.write("absent", &sorted, &self.documents())?);
+        }
+        if let Some(approvals) = approvals {
+            root.approvals = Some(drafts.write("approvals", approvals, &self.documents())?);
+        }
+        let mut batch = Batch::new();
+        let reason = record.reason.as_deref().map(clipped);
+        batch.put(number_key(PASSES, self.pass_next), encode(&PassRecord { reason, ..record.clone() })?);
+        if let Some(oldest) = self.pass_next.checked_sub(PASSES_MAX) {
+            batch.remove(number_key(PASSES, oldest));
+        }
+        self.turn(drafts, batch, root, index)?;
+        self.pass_next += 1;
+        Ok(())
+    }
+
+    /// Beside those that wait; a second approval of the same plan takes the place of the first.
+    pub(super) fn approve(&mut self, approval: &Approval) -> Result<(), ShelfError> {
+        let mut approvals: Vec<Approval> = self.document(self.root.approvals)?.unwrap_or_default();
+        approvals.retain(|waiting| waiting.hash != approval.hash);
+        approvals.push(approval.clone());
+        let mut drafts = Drafts::default();
+        let document = drafts.write("approvals", &approvals, &self.documents())?;
+        let root = Root { approvals: Some(document), ..self.root.clone() };
+        self.turn(drafts, Batch::new(), root, self.groups.clone())
+    }
+
+    /// The newest `most`, the newest last.
+    pub(super) fn history(&self, who: Option<ObjectGuid>, most: usize) -> Result<Vec<HistoryEntry>, ShelfError> {
+        let mut entries = Vec::new();
+        for record in self.table.scan_prefix(HISTORY).rev() {
+            if entries.len() >= most {
+                break;
+            }
+            let entry: HistoryEntry = decode(&record?.1)?;
+            if who.is_none_or(|who| who == entry.guid) {
+                entries.push(entry);
+            }
+        }
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// Makes `root` the root, in one batch with `batch`, and durable.
+    fn turn(
+        &mut self,
+        drafts: Drafts,
+        mut batch: Batch,
+        root: Root,
+        groups: Vec<(String, Document)>,
+    ) -> Result<(), ShelfError> {
+        for some in drafts.pieces.chunks(BATCH_PIECES) {
+            let mut pieces = Batch::new();
+            some.iter().for_each(|(key, piece)| pieces.put(key.as_slice(), piece.as_slice()));
+            self.table.apply(&pieces)?;
+        }
+        if !drafts.pieces.is_empty() {
+            // What the root names must be there before the root is.
+            self.database.sync()?;
+        }
+        if root != self.root {
+            batch.put(ROOT_KEY, encode(&root)?);
+        }
+        self.table.apply(&batch)?;
+        self.database.sync()?;
+        let before = self.documents();
+        self.root = root;
+        self.groups = groups;
+        let now = self.documents();
+        self.remove(before.difference(&now).flat_map(Document::keys).collect())
+    }
+
+    /// Removes the pieces that a kill left behind between a document and its root, or after a root and its sweep.
+    fn sweep(&self) -> Result<(), ShelfError> {
+        let named: HashSet<Vec<u8>> = self.documents().iter().map(Document::prefix).collect();
+        let mut stray = Vec::new();
+        for record in self.table.scan_prefix(DOCUMENTS) {
+            let (key, _) = record?;
+            if !named.contains(Document::prefix_of(&key)) {
+                stray.push(key);
+            }
+        }
+        self.remove(stray)
+    }
+
+    /// Not synced: what comes back after a power cut is swept at the next opening.
+    fn remove(&self, keys: Vec<Vec<u8>>) -> Result<(), ShelfError> {
+        for some in keys.chunks(BATCH_RECORDS) {
+            let mut batch = Batch::new();
+            some.iter().for_each(|key| batch.remove(key.as_slice()));
+            self.table.apply(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// All that the root names.
+    fn documents(&self) -> HashSet<Document> {
+        let Root { origin: _, last_good: _, held: _, groups, absent, approvals } = &self.root;
+        let named = [groups, absent, approvals].into_iter().flatten();
+        named.chain(self.groups.iter().map(|(_, document)| document)).copied().collect()
+    }
+
+    fn document<T: DeserializeOwned>(&self, document: Option<Document>) -> Result<Option<T>, ShelfError> {
+        let Some(document) = document else { return Ok(None) };
+        let mut bytes = Vec::new();
+        for key in document.keys() {
+            let piece = self.table.get(&key)?;
+            bytes.extend(piece.ok_or_else(|| Illegible(format!("no record at key {}", key.escape_ascii())))?);
+        }
+        Ok(Some(decode(&bytes)?))
+    }
+
+    fn values<T: DeserializeOwned>(&self, room: &[u8]) -> Result<Vec<T>, ShelfError> {
+        self.table.scan_prefix(room).map(|record| Ok(decode(&record?.1)?)).collect()
+    }
+}
+
+/// Documents that are to be written, in pieces.
+#[derive(Default)]
+struct Drafts {
+    pieces: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Drafts {
+    /// A document that is `known`, which means named by the root and therefore whole, is not written again.
+    fn write<T: Serialize>(&mut self, room: &str, value: &T, known: &HashSet<Document>) -> Result<Document, Illegible> {
+        let bytes = encode(value)?;
+        let document = Document::of(room, &bytes);
+        if !known.contains(&document) {
+            self.pieces.extend(document.keys().zip(bytes.chunks(PIECE_BYTES).map(<[u8]>::to_vec)));
+        }
+        Ok(document)
+    }
+}
+
+fn next_number(table: &Table, room: &[u8]) -> Result<u64, ShelfError> {
+    match table.scan_prefix(room).next_back() {
+        Some(record) => Ok(number_of(room, &record?.0)? + 1),
+        None => Ok(0),
+    }
+}

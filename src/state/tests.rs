@@ -1,0 +1,573 @@
+//! The laws of the local state: what is read back is what was written; damage is said; looking changes nothing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::durable::{Batch, Database};
+use crate::model::memory::ApprovedChange;
+use crate::model::*;
+use proptest::prelude::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ACCOUNT: &str = "embedded corp";
+
+fn settings(path: &Path) -> StateSettings {
+    StateSettings { path: path.to_owned(), account: ACCOUNT.to_owned() }
+}
+
+fn open(path: &Path) -> LocalState {
+    LocalState::open(settings(path), Access::Write).unwrap()
+}
+
+fn look(path: &Path) -> LocalState {
+    LocalState::open(settings(path), Access::Look).unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn guid(number: u8) -> ObjectGuid {
+    ObjectGuid::from_u128(u128::from(number) << 64)
+}
+
+fn email(number: u8) -> Email {
+    Email::parse(&format!("P{number}@corp.example")).unwrap()
+}
+
+fn seat(number: u8) -> Seat {
+    match number % 5 {
+        0 => Seat::Vacant,
+        1 => Seat::Invited,
+        2 => Seat::Active(Tier::new("pro")),
+        3 => Seat::Active(Tier::new("plus")),
+        _ => Seat::Suspended(Tier::new("plus")),
+    }
+}
+
+fn holding(who: u8, salt: u8) -> Holding {
+    Holding { id: UserId::new(&format!("u{who}-{salt}")), email: email(who), seat: seat(salt) }
+}
+
+fn intent(who: u8, salt: u8) -> Intent {
+    Intent {
+        pass: PassId::new(at(0), u16::from(salt)),
+        at: at(i64::from(salt)),
+        action: [Action::Invite, Action::Move, Action::Suspend, Action::Rename][usize::from(salt % 4)],
+        guid: guid(who),
+        account: (salt % 2 == 0).then(|| UserId::new("u")),
+        email: email(who),
+        from: seat(salt),
+        to: seat(salt.wrapping_add(1)),
+        because: "in Chime Pro via Engineering > Zürich".to_owned(),
+    }
+}
+
+fn entry(who: u8, salt: u8) -> HistoryEntry {
+    let Intent { pass, at, action, guid, account: _, email, from, to, because } = intent(who, salt);
+    let error = (salt % 3 == 0).then(|| "refused: no such domain".to_owned());
+    HistoryEntry { at, pass, guid, email, action, from, to, because, error }
+}
+
+fn settlement(who: u8, salt: u8) -> Settlement {
+    Settlement {
+        guid: guid(who),
+        fact: match salt % 4 {
+            0 => Fact::Unchanged,
+            1 => Fact::NoAccount,
+            _ => Fact::Holds(holding(who, salt)),
+        },
+        closes_intent: salt % 3 != 1,
+        entry: (salt % 5 != 0).then(|| entry(who, salt)),
+    }
+}
+
+fn record(salt: u8) -> PassRecord {
+    PassRecord {
+        id: PassId::new(at(i64::from(salt)), u16::from(salt)),
+        at: at(i64::from(salt)),
+        took_ms: u64::from(salt) * 1_000_003,
+        result: [PassResult::InSync, PassResult::Held, PassResult::Failed][usize::from(salt % 3)],
+        reason: (salt % 2 == 1).then(|| "the directory did not answer".to_owned()),
+        counts: Counts { people: usize::from(salt), ..Counts::default() },
+    }
+}
+
+fn group(members: u32, salt: u8) -> RememberedGroup {
+    let members = (0..members).map(|member| ObjectGuid::from_u128(u128::from(member) << 8 | u128::from(salt)));
+    RememberedGroup { guid: guid(salt), name: format!("Group {salt}"), members: members.collect() }
+}
+
+fn approval(salt: u8) -> Approval {
+    let change = |who| ApprovedChange {
+        guid: guid(who),
+        action: Action::Suspend,
+        from: seat(2),
+        to: seat(4),
+        account: Some(UserId::new("u")),
+    };
+    Approval {
+        hash: format!("hash{}", salt % 3),
+        changes: (0..salt % 7).map(change).collect(),
+        by: format!("root {salt}"),
+        at: at(i64::from(salt)),
+        expires: at(86_400),
+    }
+}
+
+/// A closing whose parts are there or not by the bits of `mask`.
+fn closing(salt: u8, mask: u8) -> Closing {
+    let part = |bit: u8| mask & (1 << bit) != 0;
+    let groups = || (0..salt % 4).map(|n| (GroupRef::new(&format!("CN=G{n}")), group(u32::from(salt), n))).collect();
+    let held = || HeldNote { hash: format!("h{salt}"), losses: 7, gains: 0, since: at(3) };
+    Closing {
+        record: record(salt),
+        good: part(0).then(|| at(i64::from(salt))),
+        groups: part(1).then(groups),
+        absent: part(2).then(|| (0..salt % 9).map(|who| (guid(who), at(i64::from(salt % 2)))).collect()),
+        approvals: part(3).then(|| (0..salt % 3).map(approval).collect()),
+        held: part(4).then(|| (salt % 2 == 0).then(held)),
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Begin(Vec<(u8, u8)>),
+    Settle(Vec<(u8, u8)>),
+    Finish(u8, u8),
+    Approve(u8),
+    Reopen,
+    Look,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let people = || prop::collection::vec((0..10_u8, any::<u8>()), 0..8);
+    let step = prop_oneof![
+        3 => people().prop_map(Step::Begin),
+        4 => people().prop_map(Step::Settle),
+        3 => (any::<u8>(), any::<u8>()).prop_map(|(salt, mask)| Step::Finish(salt, mask)),
+        1 => any::<u8>().prop_map(Step::Approve),
+        2 => Just(Step::Reopen),
+        1 => Just(Step::Look),
+    ];
+    prop::collection::vec(step, 1..24)
+}
+
+/// What the state should be, kept in plain collections.
+struct Model {
+    memory: Memory,
+    open: HashMap<ObjectGuid, Intent>,
+    history: Vec<HistoryEntry>,
+}
+
+impl Model {
+    fn settle(&mut self, settled: &[Settlement]) {
+        for Settlement { guid, fact, closes_intent, entry } in settled {
+            self.memory.snapshot.learn(*guid, fact);
+            if *closes_intent {
+                self.open.remove(guid);
+            }
+            self.history.extend(entry.clone());
+        }
+    }
+
+    fn finish(&mut self, closing: Closing) {
+        let Closing { record, good, groups, absent, approvals, held } = closing;
+        let memory = &mut self.memory;
+        memory.passes.push(record);
+        if good.is_some() {
+            memory.last_good = good;
+            memory.origin = Origin::Known;
+        }
+        memory.groups = groups.unwrap_or(std::mem::take(&mut memory.groups));
+        memory.absent = absent.unwrap_or(std::mem::take(&mut memory.absent));
+        memory.approvals = approvals.unwrap_or(std::mem::take(&mut memory.approvals));
+        memory.held = held.unwrap_or(memory.held.take());
+    }
+
+    fn memory(&self) -> Memory {
+        let mut open: Vec<Intent> = self.open.values().cloned().collect();
+        open.sort_by_key(|intent| (intent.at, intent.guid));
+        Memory { open, ..self.memory.clone() }
+    }
+}
+
+/// One settlement a person, as the trait wants it.
+fn once_each<T>(people: &[(u8, u8)], make: impl Fn(u8, u8) -> T) -> Vec<T> {
+    let last: BTreeMap<u8, u8> = people.iter().copied().collect();
+    last.into_iter().map(|(who, salt)| make(who, salt)).collect()
+}
+
+fn now<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_read_back_is_what_was_written(steps in steps()) {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("state");
+        let mut model =
+            Model { memory: Memory::empty(Origin::Fresh), open: HashMap::new(), history: Vec::new() };
+        let mut state = open(&path);
+        for step in steps {
+            match step {
+                Step::Begin(people) => {
+                    let intents = once_each(&people, intent);
+                    now(state.begin(&intents)).unwrap();
+                    model.open.extend(intents.into_iter().map(|intent| (intent.guid, intent)));
+                }
+                Step::Settle(people) => {
+                    let settled = once_each(&people, settlement);
+                    now(state.settle(&settled)).unwrap();
+                    model.settle(&settled);
+                }
+                Step::Finish(salt, mask) => {
+                    now(state.finish(&closing(salt, mask))).unwrap();
+                    model.finish(closing(salt, mask));
+                }
+                Step::Approve(salt) => {
+                    now(state.approve(&approval(salt))).unwrap();
+                    model.memory.approvals.retain(|waiting| waiting.hash != approval(salt).hash);
+                    model.memory.approvals.push(approval(salt));
+                }
+                Step::Reopen => {
+                    drop(state);
+                    state = open(&path);
+                }
+                Step::Look => {
+                    drop(state);
+                    let before = listing(home.path());
+                    let mut looking = look(&path);
+                    prop_assert_eq!(now(looking.load()).unwrap(), model.memory());
+                    prop_assert!(now(looking.begin(&[intent(1, 1)])).is_err());
+                    drop(looking);
+                    prop_assert_eq!(listing(home.path()), before);
+                    state = open(&path);
+                }
+            }
+            prop_assert_eq!(now(state.load()).unwrap(), model.memory());
+        }
+        prop_assert_eq!(&now(state.history(None, usize::MAX)).unwrap(), &model.history);
+        let of_three: Vec<_> = model.history.iter().filter(|entry| entry.guid == guid(3)).cloned().collect();
+        let newest = &of_three[of_three.len().saturating_sub(2)..];
+        prop_assert_eq!(now(state.history(Some(guid(3)), 2)).unwrap(), newest);
+    }
+}
+
+/// Every file below, with its bytes.
+fn listing(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(listing(&path).into_iter().chain([(path, Vec::new())])),
+            false => drop(found.insert(path.clone(), fs::read(&path).unwrap())),
+        }
+    }
+    found
+}
+
+/// The account's records, past the room.
+fn records(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let database = Database::look(path, 8 << 20).unwrap();
+    database.tree(&format!("account/{ACCOUNT}")).unwrap().scan_prefix(b"").collect::<Result<_, _>>().unwrap()
+}
+
+/// A state with some of everything.
+async fn lived_in(path: &Path) -> Memory {
+    let mut state = open(path);
+    for round in 0..8 {
+        state.begin(&(0..30).map(|who| intent(who, round)).collect::<Vec<_>>()).await.unwrap();
+        state.settle(&(0..30).map(|who| settlement(who, who.wrapping_add(round))).collect::<Vec<_>>()).await.unwrap();
+        state.finish(&Closing { groups: Some(large_groups(u32::from(round))), ..closing(round, 0xFF) }).await.unwrap();
+    }
+    state.load().await.unwrap()
+}
+
+fn large_groups(salt: u32) -> BTreeMap<GroupRef, RememberedGroup> {
+    let groups = [("CN=Large", group(20_000 + salt, 1)), ("CN=Small", group(3, 2)), ("CN=Empty", group(0, 3))];
+    groups.into_iter().map(|(name, group)| (GroupRef::new(name), group)).collect()
+}
+
+#[tokio::test]
+async fn a_group_of_twenty_thousand_is_replaced_without_remains() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    let memory = lived_in(&path).await;
+    assert_eq!(memory.groups, large_groups(7));
+    let pieces = |path: &Path| records(path).keys().filter(|key| key.starts_with(b"d/")).count();
+    let after_eight = pieces(&path);
+    let mut state = open(&path);
+    state.finish(&Closing { groups: Some(large_groups(8)), ..closing(1, 0) }).await.unwrap();
+    drop(state);
+    assert_eq!(pieces(&path), after_eight, "the old pieces went as the new came");
+    assert!(records(&path).values().all(|value| value.len() <= 4096));
+    let mut state = open(&path);
+    state.finish(&Closing { groups: Some(BTreeMap::new()), ..closing(1, 0) }).await.unwrap();
+    assert_eq!(state.load().await.unwrap().groups, BTreeMap::new());
+    drop(state);
+    assert!(pieces(&path) <= 3, "index, absent, approvals");
+}
+
+#[tokio::test]
+async fn a_pass_in_sync_writes_its_record_and_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    let same = Closing { groups: Some(large_groups(1)), ..closing(8, 0xFF) };
+    let mut state = open(&path);
+    state.finish(&same).await.unwrap();
+    drop(state);
+    let before = records(&path);
+    let mut state = open(&path);
+    state.finish(&same).await.unwrap();
+    drop(state);
+    let after = records(&path);
+    let changed: Vec<_> = after.iter().filter(|(key, value)| before.get(*key) != Some(value)).collect();
+    assert_eq!(changed.len(), 1, "{changed:?}");
+    assert!(changed[0].0.starts_with(b"p/"));
+    assert_eq!(after.len(), before.len() + 1);
+}
+
+#[tokio::test]
+async fn the_latest_hundred_passes_are_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    let mut state = open(&path);
+    for salt in 0..130 {
+        state.finish(&closing(salt, 0)).await.unwrap();
+    }
+    drop(state);
+    let mut state = open(&path);
+    let expected: Vec<_> = (30..130).map(record).collect();
+    assert_eq!(state.load().await.unwrap().passes, expected);
+}
+
+#[tokio::test]
+async fn an_account_is_fresh_until_a_good_pass() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    let mut state = open(&path);
+    state.settle(&[settlement(1, 2)]).await.unwrap();
+    state.finish(&closing(1, 0b11110)).await.unwrap();
+    drop(state);
+    let mut state = open(&path);
+    assert_eq!(state.load().await.unwrap().origin, Origin::Fresh);
+    state.finish(&closing(2, 1)).await.unwrap();
+    assert_eq!(state.load().await.unwrap().origin, Origin::Known);
+}
+
+#[tokio::test]
+async fn another_account_begins_empty_and_neither_loses_anything() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    let mine = lived_in(&path).await;
+    let other = StateSettings { account: "embedded other".into(), ..settings(&path) };
+    let mut state = LocalState::open(other.clone(), Access::Look).unwrap();
+    assert_eq!(state.load().await.unwrap(), Memory::empty(Origin::Fresh));
+    let mut state = LocalState::open(other, Access::Write).unwrap();
+    assert_eq!(state.load().await.unwrap(), Memory::empty(Origin::Fresh));
+    state.settle(&[settlement(1, 2)]).await.unwrap();
+    drop(state);
+    assert_eq!(open(&path).load().await.unwrap(), mine);
+}
+
+#[tokio::test]
+async fn the_second_to_open_is_told_so() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    let state = open(&path);
+    for access in [Access::Write, Access::Look] {
+        let Err(StateError::InUse { message }) = LocalState::open(settings(&path), access) else {
+            panic!("both have it")
+        };
+        assert!(message.contains("seatsync status") && message.contains("state"), "{message}");
+    }
+    drop(state);
+    drop(open(&path));
+}
+
+#[tokio::test]
+async fn looking_at_nothing_makes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("deep/state");
+    let mut state = look(&path);
+    assert_eq!(state.load().await.unwrap(), Memory::empty(Origin::Fresh));
+    assert_eq!(state.history(None, 9).await.unwrap(), []);
+    assert!(matches!(state.approve(&approval(1)).await, Err(StateError::Disk { .. })));
+    assert!(matches!(state.finish(&closing(1, 1)).await, Err(StateError::Disk { .. })));
+    assert_eq!(listing(home.path()), BTreeMap::new());
+}
+
+#[tokio::test]
+async fn the_records_of_a_newer_program_are_left_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    lived_in(&path).await;
+    let database = Database::open(&path, 8 << 20).unwrap();
+    let mut batch = Batch::new();
+    batch.put(b"v", 2_u32.to_be_bytes());
+    database.tree(&format!("account/{ACCOUNT}")).unwrap().apply(&batch).unwrap();
+    database.sync().unwrap();
+    drop(database);
+    let before = records(&path);
+    for access in [Access::Write, Access::Look] {
+        let refused = LocalState::open(settings(&path), access);
+        assert!(matches!(refused, Err(StateError::TooNew { message }) if message.contains("format 2")));
+    }
+    assert_eq!(records(&path), before);
+}
+
+#[tokio::test]
+async fn a_settlement_above_the_limit_is_refused_whole() {
+    let home = tempfile::tempdir().unwrap();
+    let mut state = open(&home.path().join("state"));
+    let of = |number: usize| Settlement { guid: ObjectGuid::from_u128(number as u128), ..settlement(1, 2) };
+    let most: Vec<_> = (0..=SETTLE_MAX).map(of).collect();
+    assert!(matches!(state.settle(&most).await, Err(StateError::Disk { .. })));
+    assert_eq!(state.load().await.unwrap().snapshot.len(), 0);
+    state.settle(&most[..SETTLE_MAX]).await.unwrap();
+    assert_eq!(state.load().await.unwrap().snapshot.len(), SETTLE_MAX);
+    assert_eq!(state.history(None, usize::MAX).await.unwrap().len(), SETTLE_MAX);
+}
+
+#[tokio::test]
+async fn a_page_long_refusal_is_cut() {
+    let home = tempfile::tempdir().unwrap();
+    let mut state = open(&home.path().join("state"));
+    let entry = HistoryEntry { error: Some("<html>".repeat(100_000)), ..entry(1, 3) };
+    state.settle(&[Settlement { entry: Some(entry), ..settlement(1, 2) }]).await.unwrap();
+    let history = state.history(None, 1).await.unwrap();
+    assert_eq!(history[0].error.as_ref().map(String::len), Some(1024));
+}
+
+/// Writes past the checks, as a failing disk would.
+fn spoil(path: &Path, key: &[u8]) {
+    let sled = sled::Config::new().path(path).flush_every_ms(None).open().unwrap();
+    sled.open_tree(format!("account/{ACCOUNT}")).unwrap().insert(key, b"\x01\x00\x00\x00\x00spoilt").unwrap();
+    sled.flush().unwrap();
+}
+
+/// The one folder set aside beside `path`.
+fn aside(path: &Path) -> Option<PathBuf> {
+    let beside = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    beside.into_iter().find(|found| found.file_name().unwrap().to_str().unwrap().starts_with("state.corrupt-2"))
+}
+
+#[tokio::test]
+async fn a_spoilt_record_sets_the_state_aside_until_a_good_pass() {
+    for key in [
+        &b"v"[..],
+        b"r",
+        b"s/0123456789abcdef",
+        b"j/0123456789abcdef",
+        b"s/short",
+        b"p/\xff\xff\xff\xff\xff\xff\xff\xf0",
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("state");
+        lived_in(&path).await;
+        spoil(&path, key);
+        let before = listing(home.path());
+        let looked = look(&path).load().await.unwrap();
+        assert!(matches!(&looked.origin, Origin::Rebuilt(why) if why.contains("damaged")), "{:?}", looked.origin);
+        assert_eq!(looked, Memory::empty(looked.origin.clone()));
+        assert_eq!(listing(home.path()), before, "looking set nothing aside");
+
+        let mut state = open(&path);
+        let rebuilt = state.load().await.unwrap();
+        let aside = aside(&path).expect("set aside");
+        let Origin::Rebuilt(why) = &rebuilt.origin else { panic!("{:?}", rebuilt.origin) };
+        assert!(why.contains(aside.file_name().unwrap().to_str().unwrap()), "{why}");
+        assert!(rebuilt.snapshot.is_empty() && rebuilt.open.is_empty());
+
+        state.settle(&[settlement(1, 2)]).await.unwrap();
+        state.finish(&closing(1, 0b11110)).await.unwrap();
+        drop(state);
+        let mut state = open(&path);
+        assert_eq!(state.load().await.unwrap().origin, rebuilt.origin, "a pass that was not good changes nothing");
+        state.finish(&closing(1, 1)).await.unwrap();
+        drop(state);
+        assert_eq!(open(&path).load().await.unwrap().origin, Origin::Known);
+    }
+}
+
+#[tokio::test]
+async fn a_spoilt_line_of_history_costs_only_the_history() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    let memory = lived_in(&path).await;
+    spoil(&path, b"h/\x00\x00\x00\x00\x00\x00\x00\x01");
+    let mut state = open(&path);
+    assert!(matches!(state.history(None, usize::MAX).await, Err(StateError::Disk { .. })));
+    assert_eq!(state.history(None, 5).await.unwrap().len(), 5);
+    state.settle(&[]).await.unwrap();
+    assert_eq!(state.load().await.unwrap(), memory);
+}
+
+#[tokio::test]
+async fn whatever_happens_to_the_file_the_state_opens() {
+    let home = tempfile::tempdir().unwrap();
+    let sound = home.path().join("sound");
+    let memory = lived_in(&sound).await;
+    let mut rebuilt = 0;
+    for number in 0..24_usize {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("state");
+        fs::create_dir(&path).unwrap();
+        fs::copy(sound.with_extension("lock"), path.with_extension("lock")).unwrap();
+        for (file, bytes) in listing(&sound).iter().filter(|(file, _)| file.is_file()) {
+            fs::write(path.join(file.file_name().unwrap()), bytes).unwrap();
+        }
+        let mut bytes = fs::read(path.join("db")).unwrap();
+        match number % 3 {
+            0 => bytes.truncate(bytes.len() * number / 24),
+            1 => (0..20).for_each(|flip| {
+                let index = (number * 1_000_003 + flip * 7_777_777) % bytes.len();
+                bytes[index] ^= 0x81;
+            }),
+            _ => fs::write(path.join("snap.7FFFFFFFFFFFFFFF.generating"), vec![0xEE; number]).unwrap(),
+        }
+        fs::write(path.join("db"), bytes).unwrap();
+        let before = listing(home.path());
+        let looked = look(&path).load().await.unwrap();
+        assert_eq!(listing(home.path()), before);
+        let mut state = open(&path);
+        let loaded = state.load().await.unwrap();
+        assert_eq!(
+            matches!(looked.origin, Origin::Rebuilt(_)),
+            matches!(loaded.origin, Origin::Rebuilt(_)),
+            "{number}"
+        );
+        match &loaded.origin {
+            Origin::Rebuilt(why) => {
+                assert!(aside(&path).is_some() && why.contains("set aside as"), "case {number}: {why}");
+                assert_ne!(number % 3, 2, "a half snapshot is no damage: {why}");
+                rebuilt += 1;
+            }
+            Origin::Known => assert_eq!(loaded, memory, "case {number}"),
+            Origin::Fresh => panic!("case {number}: forgot everything without a word"),
+        }
+        state.settle(&[settlement(1, 2)]).await.unwrap();
+    }
+    assert!(rebuilt >= 8, "only {rebuilt} cases were damage");
+}
+
+#[tokio::test]
+async fn the_folder_is_usable_again_after_damage_met_while_open() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    lived_in(&path).await;
+    let mut state = open(&path);
+    state.load().await.unwrap();
+    // A record that sled finds whole and we do not, written under the open handle.
+    let mut batch = Batch::new();
+    batch.put(b"s/short", b"?");
+    state.with_database(|database| database.tree(&format!("account/{ACCOUNT}")).unwrap().apply(&batch).unwrap());
+    assert!(matches!(state.load().await.unwrap().origin, Origin::Rebuilt(_)));
+    state.begin(&[intent(1, 1)]).await.unwrap();
+    assert_eq!(state.load().await.unwrap().open, [intent(1, 1)]);
+}

@@ -1,0 +1,466 @@
+//! The book on disk: what a change has acknowledged is there after any kill or power cut.
+//!
+//! All of the book is in memory; the disk is written through, one atomic batch and one sync a change. Records, in the table
+//! `book`, as postcard:
+//!
+//! | key | value |
+//! |---|---|
+//! | `v` | the format version, 4 bytes big-endian |
+//! | `a/` account id | [`Profile`] |
+//! | `u/` account id, NUL, user id | [`User`] |
+//!
+//! Everything here blocks: call it from `spawn_blocking`.
+//!
+//! Deliberately absent: setting a damaged store aside. It is the only record of who holds which licence; an empty one in its
+//! place would look as if everybody had left.
+
+use super::account::{AccountId, Profile};
+use super::book::{Book, Record};
+use super::user::User;
+use crate::durable::{BATCH_MAX, Batch, Database, DurableError, Table};
+use crate::model::UserId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+/// sled's cache, in bytes. The book itself is in memory, so that this only serves writing.
+const CACHE_BYTES: u64 = 32 << 20;
+
+/// The form of the records. A newer program may write a higher one; it then reads this one too.
+const FORMAT: u32 = 1;
+
+const TABLE: &str = "book";
+const FORMAT_KEY: &[u8] = b"v";
+const PROFILE_PREFIX: &[u8] = b"a/";
+const USER_PREFIX: &[u8] = b"u/";
+
+/// Why the account store cannot be used, by what the caller does next.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has it: ask that one, or wait.
+    #[error("{message}")]
+    InUse {
+        /// What was tried, who holds it, what to do.
+        message: String,
+    },
+    /// What is there is not what was written. Nothing has been changed; somebody must restore it.
+    #[error("{message}")]
+    Damaged {
+        /// What was tried, what was found, what to do.
+        message: String,
+    },
+    /// The disk or its rights: somebody must act. Whether the last change is kept is not known.
+    #[error("{message}")]
+    Disk {
+        /// What was tried, what came back, what to do.
+        message: String,
+    },
+    /// Written by a newer program.
+    #[error("{message}")]
+    TooNew {
+        /// What was tried, what was found, what to do.
+        message: String,
+    },
+}
+
+/// The book, open for change by this process alone.
+pub struct DiskBook {
+    path: PathBuf,
+    book: Book,
+    /// `None` while the book in memory may be ahead of the disk: it is then read again before anything else.
+    open: Option<Open>,
+}
+
+struct Open {
+    // Before the database, which is to be dropped last.
+    table: Table,
+    database: Database,
+}
+
+/// Reads the book at `path` without changing or creating anything there. Where there is none, it is empty.
+///
+/// # Errors
+/// Any [`StoreError`].
+pub fn look(path: &Path) -> Result<Book, StoreError> {
+    let sorted = |error| sorted(path, error);
+    if !Database::exists(path).map_err(sorted)? {
+        return Ok(Book::default());
+    }
+    let database = Database::look(path, CACHE_BYTES).map_err(sorted)?;
+    let table = database.tree(TABLE).map_err(sorted)?;
+    read(path, &table)
+}
+
+impl DiskBook {
+    /// Opens the book at `path`; makes an empty one if there is none.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut disk = Self { path: path.to_owned(), book: Book::default(), open: None };
+        disk.open = Some(disk.begin()?);
+        Ok(disk)
+    }
+
+    /// The book, as it is on disk.
+    ///
+    /// # Errors
+    /// Any [`StoreError`], when a change failed before and the disk cannot be read again.
+    pub fn book(&mut self) -> Result<&Book, StoreError> {
+        if self.open.is_none() {
+            self.open = Some(self.begin()?);
+        }
+        Ok(&self.book)
+    }
+
+    /// Lets `edit` change the book. When this returns `Ok(Ok(_))`, all of what it did is durable; with `Ok(Err(_))`, a
+    /// refusal, nothing of it is kept; with an error, all of it or nothing is, and the book is read anew before it is used
+    /// again.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; `Disk` also for a change of more than [`BATCH_MAX`] records, of which nothing is kept.
+    pub fn change<T, E>(&mut self, edit: impl FnOnce(&mut Book) -> Result<T, E>) -> Result<Result<T, E>, StoreError> {
+        // Taken out, and put back only at the end: a panic in `edit` also leads to a new reading.
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => self.begin()?,
+        };
+        let answer = edit(&mut self.book);
+        let records = self.book.drain();
+        if records.is_empty() {
+            self.open = Some(open);
+        } else if answer.is_ok() {
+            self.write(&open, &records)?;
+            self.open = Some(open);
+        }
+        // Else a refusal came after commands that were granted: they are in memory alone, which is not used again.
+        Ok(answer)
+    }
+
+    /// Opens the database and reads the book.
+    fn begin(&mut self) -> Result<Open, StoreError> {
+        let path = &self.path;
+        let sorted = |error| sorted(path, error);
+        let database = Database::open(path, CACHE_BYTES).map_err(sorted)?;
+        let table = database.tree(TABLE).map_err(sorted)?;
+        self.book = read(path, &table)?;
+        if table.get(FORMAT_KEY).map_err(sorted)?.is_none() {
+            let mut batch = Batch::new();
+            batch.put(FORMAT_KEY, FORMAT.to_be_bytes());
+            table.apply(&batch).and_then(|()| database.sync()).map_err(sorted)?;
+        }
+        Ok(Open { table, database })
+    }
+
+    fn write(&self, open: &Open, records: &[Record]) -> Result<(), StoreError> {
+        if records.len() > BATCH_MAX {
+            let message = format!(
+                "cannot write to the account store {}: {} records in one change, {BATCH_MAX} are allowed; nothing of \
+                 it is kept; this is a mistake in the program",
+                self.path.display(),
+                records.len()
+            );
+            return Err(StoreError::Disk { message });
+        }
+        let mut batch = Batch::new();
+        for record in records {
+            match record {
+                Record::Account(profile) => batch.put(profile_key(&profile.id), self.encoded(profile)?),
+                Record::User(account, user) => batch.put(user_key(account, &user.id), self.encoded(user)?),
+                Record::Gone(account, user) => batch.remove(user_key(account, user)),
+            }
+        }
+        open.table.apply(&batch).and_then(|()| open.database.sync()).map_err(|error| sorted(&self.path, error))
+    }
+
+    fn encoded(&self, value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+        postcard::to_stdvec(value).map_err(|cause| StoreError::Disk {
+            message: format!("cannot write to the account store {}: {cause}", self.path.display()),
+        })
+    }
+}
+
+fn profile_key(account: &AccountId) -> Vec<u8> {
+    [PROFILE_PREFIX, account.as_str().as_bytes()].concat()
+}
+
+fn user_key(account: &AccountId, user: &UserId) -> Vec<u8> {
+    [USER_PREFIX, account.as_str().as_bytes(), &[0], user.as_str().as_bytes()].concat()
+}
+
+/// All records of the table, checked against each other.
+fn read(path: &Path, table: &Table) -> Result<Book, StoreError> {
+    let format = table.get(FORMAT_KEY).map_err(|error| sorted(path, error))?;
+    if let Some(format) = &format {
+        check_format(path, format)?;
+    }
+    let profiles: Vec<Profile> = scan(path, table, PROFILE_PREFIX, |_, profile: Profile| {
+        let key = profile_key(&profile.id);
+        Some((key, profile))
+    })?;
+    let users: Vec<(AccountId, User)> = scan(path, table, USER_PREFIX, |key, user: User| {
+        let account = key.strip_prefix(USER_PREFIX)?.split(|byte| *byte == 0).next()?;
+        let account = AccountId::parse(str::from_utf8(account).ok()?)?;
+        let key = user_key(&account, &user.id);
+        Some((key, (account, user)))
+    })?;
+    if format.is_none() && !profiles.is_empty() {
+        return Err(damaged(path, "it has accounts but no format version"));
+    }
+    Book::restore(profiles, users).map_err(|flaw| damaged(path, &flaw))
+}
+
+fn check_format(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    match bytes.try_into().map(u32::from_be_bytes) {
+        Ok(FORMAT) => Ok(()),
+        Ok(newer) if newer > FORMAT => Err(StoreError::TooNew {
+            message: format!(
+                "the account store {} has format {newer}, this program knows {FORMAT}: use the version of seatsync \
+                 that wrote it, or a newer one; nothing was changed",
+                path.display()
+            ),
+        }),
+        Ok(_) | Err(_) => Err(damaged(path, "its format version makes no sense")),
+    }
+}
+
+/// What the records under a prefix say. `placed` gives a value and the key it belongs under, which is to be its key.
+fn scan<T: DeserializeOwned, P>(
+    path: &Path,
+    table: &Table,
+    prefix: &[u8],
+    placed: impl Fn(&[u8], T) -> Option<(Vec<u8>, P)>,
+) -> Result<Vec<P>, StoreError> {
+    table
+        .scan_prefix(prefix)
+        .map(|record| {
+            let (key, bytes) = record.map_err(|error| sorted(path, error))?;
+            let value: T = postcard::from_bytes(&bytes)
+                .map_err(|cause| damaged(path, &format!("the record {}: {cause}", key.escape_ascii())))?;
+            match placed(&key, value) {
+                Some((belongs, value)) if belongs == key => Ok(value),
+                Some(_) | None => {
+                    Err(damaged(path, &format!("the record {} stands in a wrong place", key.escape_ascii())))
+                }
+            }
+        })
+        .collect()
+}
+
+fn damaged(path: &Path, what: &str) -> StoreError {
+    StoreError::Damaged {
+        message: format!(
+            "the account store {path} is damaged: {what}. It is the only record of who holds which licence, so nothing was \
+             changed or set aside. Stop what uses it, keep a copy of the folder, and restore it from a backup. Only if \
+             there is none: move the folder away and run an audit (`seatsync sync --audit`), which begins with an empty \
+             account store and seats people anew from the groups",
+            path = path.display()
+        ),
+    }
+}
+
+fn sorted(path: &Path, error: DurableError) -> StoreError {
+    match error {
+        DurableError::InUse { message } => StoreError::InUse { message },
+        DurableError::Disk { message } => StoreError::Disk { message },
+        DurableError::Damaged { message } => damaged(path, &message),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::model::{Email, StoreKind, Tier, Timestamp};
+    use crate::store::Refusal;
+    use std::fs;
+
+    fn corp() -> AccountId {
+        AccountId::parse("corp").unwrap()
+    }
+
+    fn fill(disk: &mut DiskBook, from: usize, to: usize) -> Result<(), StoreError> {
+        disk.change(|book| {
+            let at = Timestamp::UNIX_EPOCH;
+            let account = book.open_account(&corp(), "corp", StoreKind::EnterpriseDirectory, at).unwrap();
+            account.support(&Tier::new("pro")).unwrap();
+            for number in from..to {
+                let email = Email::parse(&format!("p{number}@corp.example")).unwrap();
+                let id = UserId::new(&format!("u{number:05}"));
+                account.create(&email, &Tier::new("pro"), None, id, at)?;
+            }
+            Ok(())
+        })
+        .map(|granted: Result<(), Refusal>| granted.unwrap())
+    }
+
+    fn emails(book: &Book) -> Vec<String> {
+        book.accounts().flat_map(|account| account.users().map(|user| user.email.to_string())).collect()
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_there_after_opening_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts");
+        let mut disk = DiskBook::open(&path).unwrap();
+        fill(&mut disk, 0, 3).unwrap();
+        disk.change(|book| {
+            let account = book.account_mut(&corp()).unwrap();
+            account.suspend(&UserId::new("u00001"))?;
+            let email = Email::parse("new@corp.example").unwrap();
+            account.rename(&[(UserId::new("u00002"), email)]).remove(0)
+        })
+        .unwrap()
+        .unwrap();
+        let before = disk.book().unwrap().account(&corp()).unwrap().clone();
+        drop(disk);
+        for book in [look(&path).unwrap(), DiskBook::open(&path).unwrap().book().unwrap().clone()] {
+            let after = book.account(&corp()).unwrap();
+            assert_eq!(after.profile(), before.profile());
+            assert!(after.users().eq(before.users()));
+        }
+    }
+
+    #[test]
+    fn accounts_whose_names_begin_alike_keep_their_own_users() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts");
+        let mut disk = DiskBook::open(&path).unwrap();
+        let names = ["corp", "corp/x", "corp x"].map(|name| AccountId::parse(name).unwrap());
+        disk.change(|book| {
+            for (number, name) in names.iter().enumerate() {
+                let account = book.open_account(name, "n", StoreKind::Team, Timestamp::UNIX_EPOCH).unwrap();
+                let email = Email::parse(&format!("p{number}@corp.example")).unwrap();
+                account.invite(&email, None, UserId::new("same"), Timestamp::UNIX_EPOCH)?;
+            }
+            Ok::<(), Refusal>(())
+        })
+        .unwrap()
+        .unwrap();
+        drop(disk);
+        let book = look(&path).unwrap();
+        let found: Vec<String> = names.iter().map(|name| emails_of(&book, name)).collect();
+        assert_eq!(found, ["p0@corp.example", "p1@corp.example", "p2@corp.example"]);
+    }
+
+    fn emails_of(book: &Book, account: &AccountId) -> String {
+        book.account(account).unwrap().users().map(|user| user.email.to_string()).collect()
+    }
+
+    #[test]
+    fn looking_creates_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = look(&folder.path().join("accounts")).unwrap();
+        assert_eq!(book.accounts().count(), 0);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_written_is_undone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut disk = DiskBook::open(&folder.path().join("accounts")).unwrap();
+        fill(&mut disk, 0, 2).unwrap();
+        let error = fill(&mut disk, 2, BATCH_MAX + 10).unwrap_err();
+        assert!(matches!(&error, StoreError::Disk { message } if message.contains("nothing of it is kept")), "{error}");
+        assert_eq!(emails(disk.book().unwrap()), ["p0@corp.example", "p1@corp.example"]);
+        fill(&mut disk, 2, 3).unwrap();
+        assert_eq!(emails(disk.book().unwrap()).len(), 3);
+    }
+
+    #[test]
+    fn a_refusal_after_granted_commands_leaves_nothing_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut disk = DiskBook::open(&folder.path().join("accounts")).unwrap();
+        fill(&mut disk, 0, 2).unwrap();
+        let answer = disk.change(|book| {
+            let account = book.account_mut(&corp())?;
+            account.suspend(&UserId::new("u00000"))?;
+            account.remove(&UserId::new("u00001"))
+        });
+        assert!(answer.unwrap().is_err(), "nobody is removed from an account of this kind");
+        let book = disk.book().unwrap();
+        let seat = book.account(&corp()).unwrap().user(&UserId::new("u00000")).unwrap().seat();
+        assert!(seat.is_held(), "{seat}");
+    }
+
+    #[test]
+    fn a_panic_in_a_change_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut disk = DiskBook::open(&folder.path().join("accounts")).unwrap();
+        fill(&mut disk, 0, 2).unwrap();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            disk.change(|book| -> Result<(), Refusal> {
+                book.account_mut(&corp())?.suspend(&UserId::new("u00000"))?;
+                panic!("half-way");
+            })
+        }));
+        assert!(panicked.is_err());
+        let book = disk.book().unwrap();
+        let seat = book.account(&corp()).unwrap().user(&UserId::new("u00000")).unwrap().seat();
+        assert!(seat.is_held(), "{seat}");
+    }
+
+    #[test]
+    fn a_second_opening_is_told_who_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts");
+        let _first = DiskBook::open(&path).unwrap();
+        assert!(matches!(DiskBook::open(&path), Err(StoreError::InUse { .. })));
+    }
+
+    #[test]
+    fn a_damaged_store_stays_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts");
+        let mut disk = DiskBook::open(&path).unwrap();
+        fill(&mut disk, 0, 200).unwrap();
+        drop(disk);
+        let db = path.join("db");
+        let sound = fs::read(&db).unwrap();
+        let mut bytes = sound.clone();
+        for at in (0..bytes.len()).step_by(64) {
+            bytes[at] ^= 0x5a;
+        }
+        fs::write(&db, &bytes).unwrap();
+        for error in [DiskBook::open(&path).map(drop).unwrap_err(), look(&path).map(drop).unwrap_err()] {
+            assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+            assert!(error.to_string().contains("restore it from a backup"), "{error}");
+        }
+        let names: Vec<String> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert!(names.iter().all(|name| name == "accounts" || name == "accounts.lock"), "{names:?}");
+    }
+
+    /// Writes a record behind the book's back.
+    fn plant(path: &Path, key: &[u8], value: &[u8]) {
+        let database = Database::open(path, CACHE_BYTES).unwrap();
+        let mut batch = Batch::new();
+        batch.put(key, value);
+        database.tree(TABLE).unwrap().apply(&batch).unwrap();
+        database.sync().unwrap();
+    }
+
+    #[test]
+    fn a_newer_format_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts");
+        fill(&mut DiskBook::open(&path).unwrap(), 0, 1).unwrap();
+        plant(&path, FORMAT_KEY, &(FORMAT + 1).to_be_bytes());
+        assert!(matches!(DiskBook::open(&path), Err(StoreError::TooNew { .. })));
+    }
+
+    #[test]
+    fn records_that_make_no_sense_are_damage() {
+        let user = user_key(&corp(), &UserId::new("u00001"));
+        for (key, value) in [(FORMAT_KEY, &b"x"[..]), (&user, b"x"), (&profile_key(&corp()), b"")] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("accounts");
+            fill(&mut DiskBook::open(&path).unwrap(), 0, 1).unwrap();
+            plant(&path, key, value);
+            let error = DiskBook::open(&path).map(drop).unwrap_err();
+            assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The laws of the account, tried on random sequences of commands; and the seat matrix, cell by cell.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::*;
+use crate::model::{Email, ObjectGuid, Seat, StoreKind, Tier, Timestamp, UserId};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, HashSet};
+
+const KINDS: [StoreKind; 3] = [StoreKind::Team, StoreKind::EnterpriseLwa, StoreKind::EnterpriseDirectory];
+
+/// A command in small numbers: few people, few addresses, so that they meet often.
+#[derive(Clone, Debug)]
+enum Command {
+    Support(u8),
+    Default(u8),
+    Claim(bool),
+    Register(u8),
+    Invite(u8, Option<u8>),
+    Accept(u8),
+    Withdraw(u8),
+    Create(u8, u8, Option<u8>),
+    Assign(u8, u8),
+    Suspend(u8),
+    Activate(u8),
+    Remove(u8),
+    Link(u8, u8),
+    Rename(Vec<(u8, u8)>),
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let few = || 0..6_u8;
+    let perhaps = || prop::option::of(0..6_u8);
+    prop_oneof![
+        (0..4_u8).prop_map(Command::Support),
+        (0..4_u8).prop_map(Command::Default),
+        any::<bool>().prop_map(Command::Claim),
+        few().prop_map(Command::Register),
+        (few(), perhaps()).prop_map(|(email, guid)| Command::Invite(email, guid)),
+        few().prop_map(Command::Accept),
+        few().prop_map(Command::Withdraw),
+        (few(), 0..4_u8, perhaps()).prop_map(|(email, tier, guid)| Command::Create(email, tier, guid)),
+        (few(), 0..4_u8).prop_map(|(user, tier)| Command::Assign(user, tier)),
+        few().prop_map(Command::Suspend),
+        few().prop_map(Command::Activate),
+        few().prop_map(Command::Remove),
+        (few(), few()).prop_map(|(user, guid)| Command::Link(user, guid)),
+        prop::collection::vec((few(), few()), 1..4).prop_map(Command::Rename),
+    ]
+}
+
+fn tier(number: u8) -> Tier {
+    Tier::new(&format!("tier-{number}"))
+}
+
+/// Every third address is outside the domain claimed, and half of them differ in case only from the other half.
+fn email(number: u8) -> Email {
+    let domain = if number.is_multiple_of(3) { "other.example" } else { "corp.example" };
+    let name = number / 2;
+    Email::parse(&if number.is_multiple_of(2) { format!("P{name}@{domain}") } else { format!("p{name}@{domain}") })
+        .unwrap()
+}
+
+fn guid(number: u8) -> ObjectGuid {
+    ObjectGuid::from_u128(u128::from(number))
+}
+
+/// The `number`th user there is, or one that is not there.
+fn user(account: &Account, number: u8) -> UserId {
+    account.users().nth(usize::from(number)).map_or(UserId::new("nobody"), |user| user.id.clone())
+}
+
+/// Does it; whether it was granted. A rename of several is granted when each of its wishes is.
+fn give(account: &mut Account, command: &Command, new_id: UserId, at: Timestamp) -> bool {
+    let user = |account: &Account, number: &u8| user(account, *number);
+    match command {
+        Command::Support(number) => account.support(&tier(*number)).is_ok(),
+        Command::Default(number) => account.set_default_licence(&tier(*number)).is_ok(),
+        Command::Claim(claim) => {
+            let domains: Vec<String> = claim.then(|| "Corp.example".to_owned()).into_iter().collect();
+            account.claim_domains(&domains).is_ok()
+        }
+        Command::Register(number) => account.register(&email(*number), new_id, at).is_ok(),
+        Command::Invite(number, external) => account.invite(&email(*number), external.map(guid), new_id, at).is_ok(),
+        Command::Accept(number) => account.accept(&user(account, number), at).is_ok(),
+        Command::Withdraw(number) => account.withdraw(&user(account, number)).is_ok(),
+        Command::Create(number, licence, external) => {
+            account.create(&email(*number), &tier(*licence), external.map(guid), new_id, at).is_ok()
+        }
+        Command::Assign(number, licence) => account.assign(&user(account, number), &tier(*licence)).is_ok(),
+        Command::Suspend(number) => account.suspend(&user(account, number)).is_ok(),
+        Command::Activate(number) => account.activate(&user(account, number)).is_ok(),
+        Command::Remove(number) => account.remove(&user(account, number)).is_ok(),
+        Command::Link(number, external) => account.link(&user(account, number), guid(*external)).is_ok(),
+        Command::Rename(wishes) => {
+            let wishes: Vec<_> =
+                wishes.iter().map(|(number, address)| (user(account, number), email(*address))).collect();
+            account.rename(&wishes).iter().all(Result::is_ok)
+        }
+    }
+}
+
+fn account(kind: StoreKind) -> Account {
+    let id = AccountId::parse("corp").unwrap();
+    let mut account = Account::new(Profile::new(id, "Corp", kind, Timestamp::UNIX_EPOCH));
+    for number in [0, 1] {
+        account.support(&tier(number)).unwrap();
+    }
+    account.set_default_licence(&tier(1)).unwrap();
+    account
+}
+
+/// What must be so at any time, said anew and not with the account's own means.
+fn assert_lawful(account: &Account) {
+    let kind = account.profile().kind;
+    let mut emails = HashSet::new();
+    let mut guids = HashSet::new();
+    for user in account.users() {
+        assert!(emails.insert(user.email.as_str().to_lowercase()), "{} stands twice", user.email);
+        assert!(user.external.is_none_or(|guid| guids.insert(guid)), "{:?} stands twice", user.external);
+        assert!(user.licence.iter().all(|licence| account.profile().supported.contains(licence)));
+        assert_eq!(account.by_email(&user.email), Some(user), "found by address");
+        assert!(user.external.is_none_or(|guid| account.by_external(&guid) == Some(user)), "found by identity");
+        match user.registration {
+            Registration::Suspended => {
+                assert_ne!(kind, StoreKind::Team, "a team suspends nobody");
+                assert!(!user.seat().is_held(), "a suspended user is active");
+            }
+            Registration::Unregistered => assert_eq!(user.seat(), Seat::Invited, "neither there nor asked"),
+            Registration::Registered => assert!(user.registered_at.is_some()),
+        }
+        assert!(user.invitations_sent <= 1, "invited again while there or asked");
+        assert_eq!(user.invitations_sent > 0, user.invitation != Invitation::None);
+        assert!(kind == StoreKind::Team || user.invitation == Invitation::None, "only a team invites");
+    }
+    let (_, by_email, by_external) = account.counts();
+    assert_eq!((by_email, by_external), (emails.len(), guids.len()), "an index knows users that are gone");
+}
+
+fn contents(account: &Account) -> (Profile, Vec<User>) {
+    (account.profile().clone(), account.users().cloned().collect())
+}
+
+proptest! {
+    #[test]
+    fn the_laws_hold_after_any_commands(kind in prop::sample::select(&KINDS[..]), commands in prop::collection::vec(command(), 1..60)) {
+        let mut account = account(kind);
+        let mut kept: BTreeMap<UserId, User> = BTreeMap::new();
+        for (number, command) in commands.iter().enumerate() {
+            let before = contents(&account);
+            let id = UserId::new(&format!("u{number:03}"));
+            let granted = give(&mut account, command, id, Timestamp::UNIX_EPOCH);
+            assert_lawful(&account);
+            if !granted && !matches!(command, Command::Rename(wishes) if wishes.len() > 1) {
+                prop_assert_eq!(&before, &contents(&account), "refused, and changed: {:?}", command);
+            }
+            // A keeper that follows the records holds the same users.
+            for record in account.drain() {
+                match record {
+                    Record::Account(profile) => prop_assert_eq!(&profile, account.profile()),
+                    Record::User(_, user) => { kept.insert(user.id.clone(), user); }
+                    Record::Gone(_, user) => { kept.remove(&user); }
+                }
+            }
+            prop_assert!(account.users().eq(kept.values()));
+        }
+    }
+
+    #[test]
+    fn absolute_commands_twice_are_once(kind in prop::sample::select(&KINDS[..]), commands in prop::collection::vec(command(), 1..40)) {
+        let mut account = account(kind);
+        for (number, command) in commands.iter().enumerate() {
+            // Ids ascend, so a number means the same user until one goes; and an exchange done twice is none.
+            let goes = matches!(command, Command::Remove(_) | Command::Withdraw(_));
+            let exchange = matches!(command, Command::Rename(wishes) if wishes.len() > 1);
+            let granted = give(&mut account, command, UserId::new(&format!("u{number:03}")), Timestamp::UNIX_EPOCH);
+            if granted && !goes && !exchange {
+                let once = contents(&account);
+                prop_assert!(give(&mut account, command, UserId::new("again"), Timestamp::UNIX_EPOCH), "{:?}", command);
+                prop_assert_eq!(once, contents(&account), "twice was not once: {:?}", command);
+            }
+        }
+    }
+}
+
+/// Which commands each kind grants, on a user in each state that the kind knows.
+#[test]
+fn each_kind_does_what_the_seat_matrix_says() {
+    let new = Email::parse("new@corp.example").unwrap();
+    let at = Timestamp::UNIX_EPOCH;
+    let id = || UserId::new("new");
+    for kind in KINDS {
+        let granted = [
+            account(kind).invite(&new, None, id(), at).is_ok(),
+            account(kind).register(&new, id(), at).is_ok(),
+            account(kind).create(&new, &tier(0), None, id(), at).is_ok(),
+        ];
+        let expected = match kind {
+            StoreKind::Team => [true, false, false],
+            StoreKind::EnterpriseLwa => [false, true, false],
+            StoreKind::EnterpriseDirectory => [false, false, true],
+        };
+        assert_eq!(granted, expected, "{kind}: invite, register, create");
+
+        let mut there = account(kind);
+        let user = match kind {
+            StoreKind::Team => {
+                there.invite(&new, None, id(), at).unwrap();
+                assert!(there.assign(&id(), &tier(0)).is_err(), "no licence before acceptance");
+                there.accept(&id(), at).unwrap()
+            }
+            StoreKind::EnterpriseLwa => there.register(&new, id(), at).unwrap(),
+            StoreKind::EnterpriseDirectory => there.create(&new, &tier(1), None, id(), at).unwrap(),
+        };
+        assert_eq!(user.seat(), Seat::Active(tier(1)), "the default licence comes with the first day");
+        assert_eq!(there.assign(&id(), &tier(0)).unwrap().seat(), Seat::Active(tier(0)));
+        match kind {
+            StoreKind::Team => {
+                assert_eq!(there.suspend(&id()).unwrap_err().code, RefusalCode::Forbidden);
+                there.remove(&id()).unwrap();
+                assert!(there.by_email(&new).is_none());
+            }
+            StoreKind::EnterpriseLwa | StoreKind::EnterpriseDirectory => {
+                assert_eq!(there.remove(&id()).unwrap_err().code, RefusalCode::Forbidden);
+                assert_eq!(there.suspend(&id()).unwrap().seat(), Seat::Suspended(tier(0)), "the licence is kept");
+                assert_eq!(there.activate(&id()).unwrap().seat(), Seat::Active(tier(0)));
+            }
+        }
+    }
+}
+
+#[test]
+fn addresses_are_exchanged_and_passed_on_but_never_shared() {
+    let mut account = account(StoreKind::EnterpriseDirectory);
+    let address = |name: &str| Email::parse(&format!("{name}@corp.example")).unwrap();
+    let id = UserId::new;
+    for name in ["a", "b", "c"] {
+        account.create(&address(name), &tier(0), None, id(name), Timestamp::UNIX_EPOCH).unwrap();
+    }
+    let mut rename = |wishes: &[(&str, &str)]| {
+        let wishes: Vec<_> = wishes.iter().map(|(user, email)| (id(user), address(email))).collect();
+        let granted: Vec<bool> = account.rename(&wishes).iter().map(Result::is_ok).collect();
+        let now: Vec<String> =
+            account.users().map(|user| user.email.to_string().replace("@corp.example", "")).collect();
+        assert_lawful(&account);
+        (granted, now.join(" "))
+    };
+    assert_eq!(rename(&[("a", "b"), ("b", "a")]), (vec![true, true], "b a c".into()), "exchanged");
+    assert_eq!(rename(&[("a", "d"), ("b", "b")]), (vec![true, true], "d b c".into()), "passed on");
+    assert_eq!(rename(&[("b", "c")]), (vec![false], "d b c".into()), "taken");
+    assert_eq!(rename(&[("a", "b"), ("b", "c")]), (vec![false, false], "d b c".into()), "taken further on");
+    assert_eq!(rename(&[("a", "x"), ("b", "X")]), (vec![true, false], "x b c".into()), "wanted by two");
+    assert_eq!(rename(&[("c", "C")]), (vec![true], "x b C".into()), "case alone");
+}
+
+#[test]
+fn who_is_suspended_or_outside_cannot_sign_up() {
+    let mut account = account(StoreKind::EnterpriseLwa);
+    let (inside, outside) = (Email::parse("a@corp.example").unwrap(), Email::parse("a@sub.corp.example").unwrap());
+    account.claim_domains(&["CORP.example".to_owned()]).unwrap();
+    let at = Timestamp::UNIX_EPOCH;
+    assert_eq!(account.register(&outside, UserId::new("o"), at).unwrap_err().code, RefusalCode::Forbidden);
+    account.register(&inside, UserId::new("i"), at).unwrap();
+    account.suspend(&UserId::new("i")).unwrap();
+    assert_eq!(account.register(&inside, UserId::new("j"), at).unwrap_err().code, RefusalCode::Forbidden);
+    assert!(account.claim_domains(&["no domain".to_owned()]).is_err());
+}
+
+#[test]
+fn records_that_contradict_each_other_are_not_taken_in() {
+    let original = account(StoreKind::EnterpriseDirectory);
+    let id = original.profile().id.clone();
+    let restore = |users: Vec<User>| {
+        Book::restore(vec![original.profile().clone()], users.into_iter().map(|user| (id.clone(), user)).collect())
+    };
+    let user = |name: &str| User {
+        id: UserId::new(name),
+        email: Email::parse(&format!("{name}@corp.example")).unwrap(),
+        licence: Some(tier(0)),
+        registration: Registration::Registered,
+        invitation: Invitation::None,
+        external: None,
+        invited_at: None,
+        registered_at: Some(Timestamp::UNIX_EPOCH),
+        invitations_sent: 0,
+    };
+    assert!(restore(vec![user("a"), user("b")]).is_ok());
+    let broken = [
+        ("a@corp.example is also", vec![user("a"), User { id: UserId::new("b"), ..user("a") }]),
+        ("not a supported", vec![User { licence: Some(tier(7)), ..user("a") }]),
+        ("invited in", vec![User { invitation: Invitation::Accepted, ..user("a") }]),
+        ("Unregistered and", vec![User { registration: Registration::Unregistered, ..user("a") }]),
+        (
+            "same directory identity",
+            vec![User { external: Some(guid(1)), ..user("a") }, User { external: Some(guid(1)), ..user("b") }],
+        ),
+    ];
+    for (words, users) in broken {
+        let flaw = restore(users).unwrap_err();
+        assert!(flaw.contains(words), "{flaw}");
+    }
+    let foreign = Book::restore(vec![], vec![(id.clone(), user("a"))]).unwrap_err();
+    assert!(foreign.contains("does not exist"), "{foreign}");
+}

@@ -1,0 +1,110 @@
+//! One user of an account, and the form in which a command is refused.
+
+use crate::model::{Email, ObjectGuid, Observed, Seat, Tier, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Whether the user can sign in (the admin API's `UserRegistrationStatus`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Registration {
+    /// Not there yet: asked, and has not accepted.
+    Unregistered,
+    /// Can sign in.
+    Registered,
+    /// Signed out and cannot sign in; the licence is kept for the return.
+    Suspended,
+}
+
+/// How the user was asked to join (the admin API's `UserInvitationStatus`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Invitation {
+    /// Never asked: registered without, or created by an administrator.
+    None,
+    /// Asked, no answer yet.
+    Pending,
+    /// Asked and came.
+    Accepted,
+}
+
+/// One user. Only an [`crate::store::Account`] makes and changes users, so what it shows keeps the rules.
+///
+/// The order of the fields is the form on disk: a new field means a new format version in `disk`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The store's key; never used again for another user.
+    pub id: UserId,
+    /// The address, unique in the account without regard to case.
+    pub email: Email,
+    /// The licence held, or held again after a suspension; one of the account's supported licences.
+    pub licence: Option<Tier>,
+    /// Whether the user can sign in.
+    pub registration: Registration,
+    /// How the user was asked to join.
+    pub invitation: Invitation,
+    /// The directory identity this account was given to, at most one user of an account each.
+    pub external: Option<ObjectGuid>,
+    /// When the last invitation was made.
+    pub invited_at: Option<Timestamp>,
+    /// When the user first could sign in.
+    pub registered_at: Option<Timestamp>,
+    /// How many invitations were ever made for this user.
+    pub invitations_sent: u32,
+}
+
+impl User {
+    /// The seat this user holds.
+    pub fn seat(&self) -> Seat {
+        match (self.registration, self.invitation, &self.licence) {
+            (Registration::Registered, _, Some(tier)) => Seat::Active(tier.clone()),
+            (Registration::Suspended, _, Some(tier)) => Seat::Suspended(tier.clone()),
+            (Registration::Unregistered, Invitation::Pending, _) => Seat::Invited,
+            (Registration::Registered | Registration::Suspended, _, None)
+            | (Registration::Unregistered, Invitation::None | Invitation::Accepted, _) => Seat::Vacant,
+        }
+    }
+
+    /// The user as the agent sees it.
+    pub fn observed(&self) -> Observed {
+        Observed { id: self.id.clone(), email: self.email.clone(), seat: self.seat(), external: self.external }
+    }
+}
+
+/// A command that was not carried out; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of refusal, for a program.
+    pub code: RefusalCode,
+    /// Why, for a person: a lowercase fragment.
+    pub message: String,
+}
+
+/// The kinds of refusal, by the names of the admin API's error codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefusalCode {
+    /// The command itself makes no sense: an unsupported licence, a malformed domain, too many of something.
+    BadRequest,
+    /// No such account or user.
+    NotFound,
+    /// Something else already has that address, that identity or that key.
+    Conflict,
+    /// This kind of account does not do that.
+    Forbidden,
+    /// The user is in a state in which this cannot be done.
+    PreconditionFailed,
+}
+
+impl Refusal {
+    /// A refusal of that kind with that reason.
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, message } = self;
+        write!(f, "{message} ({code:?})")
+    }
+}
+
+impl std::error::Error for Refusal {}
