@@ -59,11 +59,11 @@ fn leave_and_return() {
 #[test]
 fn leave_a_team_account() {
     let (ad, site) = settled_with(|_, site| site.account_type = "Team");
-    site.assert_seats(&[("leaver@ad.test", "invited plus")]);
+    site.assert_seats(&[("leaver@ad.test", "invited")]);
     ad.remove_from_group("App-Pro", &["leaver"]);
     let run = site.sync_and_settle();
     assert_eq!(run.changes_in_words(), ["remove leaver@ad.test done"]);
-    site.assert_seats(&[("leaver@ad.test", "none"), ("mover@ad.test", "invited plus")]);
+    site.assert_seats(&[("leaver@ad.test", "none"), ("mover@ad.test", "invited")]);
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub struct Run {
 pub struct Account {
     /// The store's key.
     pub id: String,
-    /// The tier it holds, or would hold again.
+    /// The tier it holds, or would hold again; empty where the store knows none.
     pub tier: String,
     /// `active`, `suspended` or `invited`.
     pub status: String,
@@ -177,7 +177,7 @@ impl Site {
             .collect()
     }
 
-    /// The seat of one address: `pro`, `suspended pro`, or `none` where there is no account.
+    /// The seat of one address: `pro`, `suspended pro`, `invited`, or `none` where there is no account.
     #[track_caller]
     pub fn seat(&self, email: &str) -> String {
         seat_in(&self.accounts(), email)
@@ -318,7 +318,7 @@ fn seat_in(accounts: &BTreeMap<String, Account>, email: &str) -> String {
     match accounts.get(email) {
         None => "none".to_owned(),
         Some(Account { id: _, tier, status }) if status == "active" => tier.clone(),
-        Some(Account { id: _, tier, status }) => format!("{status} {tier}"),
+        Some(Account { id: _, tier, status }) => format!("{status} {tier}").trim_end().to_owned(),
     }
 }
 
