@@ -14,7 +14,7 @@ pub(super) async fn accounts(config: &Path, options: AccountsOptions) -> Result<
     let config = world::configuration(config)?;
     let mut observed = world::accounts(&config, Purpose::Look)?.list().await?;
     observed.sort_by(|a, b| a.email.cmp(&b.email).then_with(|| a.id.cmp(&b.id)));
-    let account = world::account_name(&config);
+    let account = config.accounts.account();
     if json {
         json::print(&json::accounts(account, &observed))?;
     } else {

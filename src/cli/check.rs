@@ -116,7 +116,7 @@ fn describe(group: &FoundGroup) -> Result<String, String> {
 }
 
 async fn account_store(config: &Config, findings: &mut Findings) -> Result<(), Stop> {
-    let name = world::account_name(config);
+    let name = config.accounts.account();
     let result = async {
         let mut store = world::accounts(config, Purpose::Look).map_err(|error| error.to_string())?;
         let kind = store.kind().await.map_err(|error| error.to_string())?;

@@ -4,6 +4,7 @@
 //! shown as escapes, so that no name can rewrite what the terminal shows.
 
 use super::exit::Stop;
+use crate::config::ConfigError;
 use crate::model::{Action, Change, Warning};
 use crate::pass::{Report, ReportedChange, Status};
 use std::fmt::Write as _;
@@ -47,7 +48,8 @@ pub(super) fn say(text: &str) -> Result<(), Stop> {
 /// Prints why a command stopped, on stderr.
 pub(super) fn complain(stop: &Stop) {
     let text = match stop {
-        Stop::Config(error) => error.render(colour(std::io::stderr().is_terminal())),
+        Stop::Config(ConfigError::Invalid(problems)) => problems.render(colour(std::io::stderr().is_terminal())),
+        Stop::Config(error @ ConfigError::Unreadable { .. }) => format!("seatsync: {error}"),
         Stop::Pass(_) | Stop::State(_) | Stop::Accounts(_) | Stop::Other(_) => format!("seatsync: {stop}"),
     };
     eprintln!("{}", text.trim_end());

@@ -2,7 +2,7 @@
 
 use super::exit::Stop;
 use crate::accounts::{self, embedded};
-use crate::config::{AccountsConfig, Config, DirectoryConfig, LdapConfig};
+use crate::config::{AccountsConfig, Config, DirectoryConfig, Environment, LdapConfig};
 use crate::directory::{self, ldap, ldif};
 use crate::model::Timestamp;
 use crate::pass::World;
@@ -23,7 +23,8 @@ pub(super) enum Purpose {
 
 /// Reads the configuration. All its problems come back at once.
 pub(super) fn configuration(path: &Path) -> Result<Config, Stop> {
-    Ok(crate::config::load(path)?)
+    let check_filter = ldap::check_filter;
+    Ok(crate::config::load_with(path, &Environment { check_filter, ..Environment::of_process() })?)
 }
 
 /// Opens everything the configuration names.
@@ -74,9 +75,8 @@ fn ldap_settings(config: &LdapConfig) -> Result<ldap::LdapSettings, Stop> {
 
 /// The state only.
 pub(super) fn state(config: &Config, purpose: Purpose) -> Result<LocalState, Stop> {
-    let AccountsConfig::Embedded(embedded) = &config.accounts;
-    let settings =
-        StateSettings { path: config.state_path.clone(), account: format!("embedded:{}", embedded.account) };
+    let AccountsConfig::Embedded { path: _, account, kind: _ } = &config.accounts;
+    let settings = StateSettings { path: config.state_path.clone(), account: format!("embedded:{account}") };
     let access = match purpose {
         Purpose::Look => local::Access::Look,
         Purpose::Change => local::Access::Write,
@@ -86,11 +86,11 @@ pub(super) fn state(config: &Config, purpose: Purpose) -> Result<LocalState, Sto
 
 /// The account store only.
 pub(super) fn accounts(config: &Config, purpose: Purpose) -> Result<accounts::Configured, Stop> {
-    let AccountsConfig::Embedded(embedded) = &config.accounts;
+    let AccountsConfig::Embedded { path, account, kind } = &config.accounts;
     let settings = embedded::EmbeddedSettings {
-        path: embedded.path.clone(),
-        account: embedded.account.clone(),
-        kind: embedded.kind,
+        path: path.clone(),
+        account: account.clone(),
+        kind: *kind,
         tiers: config.rules.order().iter().cloned().collect(),
         domains: config.rules.domains.clone(),
     };
@@ -99,10 +99,4 @@ pub(super) fn accounts(config: &Config, purpose: Purpose) -> Result<accounts::Co
         Purpose::Change => embedded::Access::Write,
     };
     Ok(accounts::Configured::Embedded(embedded::Embedded::open(settings, access)?))
-}
-
-/// The account the configuration names, for people.
-pub(super) fn account_name(config: &Config) -> &str {
-    let AccountsConfig::Embedded(embedded) = &config.accounts;
-    &embedded.account
 }

@@ -42,3 +42,20 @@ pub enum DirectoryError {
         message: String,
     },
 }
+
+/// The directory that the configuration names.
+pub enum Configured {
+    /// Active Directory or another LDAP server.
+    Ldap(Box<ldap::Ldap>),
+    /// A file.
+    Ldif(ldif::Ldif),
+}
+
+impl Directory for Configured {
+    async fn read(&mut self) -> Result<Reading, DirectoryError> {
+        match self {
+            Self::Ldap(directory) => directory.read().await,
+            Self::Ldif(directory) => directory.read().await,
+        }
+    }
+}
