@@ -21,8 +21,8 @@ const AUDIT_DEFAULT: &str = "0 3 * * *";
 const JITTER_DEFAULT: Duration = Duration::from_secs(20);
 /// The longest jitter: more would be another schedule.
 const JITTER_MAX: Duration = Duration::from_secs(60 * 60);
-/// The shortest life of an approval: long enough for a pass to come by.
-const APPROVAL_EXPIRES_MIN: Duration = Duration::from_secs(60);
+/// The shortest life of an approval: less would be none at all.
+const APPROVAL_EXPIRES_MIN: Duration = Duration::from_millis(1);
 /// The longest life of an approval: later nobody remembers what was approved.
 const APPROVAL_EXPIRES_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// The longest grace: who keeps a seat for longer should be in a group.

@@ -14,8 +14,8 @@ const PAGE_SIZE_DEFAULT: u32 = 1_000;
 const PAGE_SIZE_MAX: u64 = 10_000;
 /// What is meant when `timeout` is absent.
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
-/// The shortest `timeout`: a handshake alone can take that long.
-const TIMEOUT_MIN: Duration = Duration::from_secs(1);
+/// The shortest `timeout`: less would be none at all.
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 /// The longest `timeout`: a server that needs more is not there.
 const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
 

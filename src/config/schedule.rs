@@ -57,7 +57,8 @@ impl Schedule {
         if line.len() > LINE_BYTES_MAX {
             return Err(format!("longer than {LINE_BYTES_MAX} bytes"));
         }
-        let kind = if let Some(interval) = line.strip_prefix("every ") { every(interval)? } else { clock(line)? };
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let kind = if word.eq_ignore_ascii_case("every") { every(rest)? } else { clock(line)? };
         let schedule = Self { line: line.to_owned(), kind };
         let now = Timestamp::now();
         let limit = now.as_second() + NEXT_FIRE_DAYS_MAX * 24 * 60 * 60;
@@ -176,7 +177,6 @@ fn clock(line: &str) -> Result<Kind, String> {
         [second, minute, hour, day, month, weekday, year] => {
             with_seconds(second, minute, hour, day, month, weekday, year)
         }
-        [first, ..] if first.eq_ignore_ascii_case("every") => every(""),
         others => Err(format!("{} fields, where five are wanted (six or seven with seconds and year)", others.len())),
     }
 }

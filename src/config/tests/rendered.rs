@@ -414,7 +414,7 @@ level = "verbose"
       |
       = help: Active Directory gives at most 1000 entries a page (MaxPageSize)
 
-    error: "0s" is not within 1s to 3600s
+    error: "0s" is not within 1ms to 3600s
      --> /etc/seatsync/seatsync.toml:8:11
       |
     8 | timeout = "0s"
