@@ -5,6 +5,12 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a writer waits for those who only look: a look holds the lock while it copies the folder.
+const LOOK_MS_MAX: u64 = 10_000;
+const LOOK_POLL_MS: u64 = 5;
 
 /// Bytes of the lock file that are read: its one line has about 60.
 const LOCK_LINE_BYTES_MAX: u64 = 128;
@@ -34,8 +40,17 @@ impl Lock {
         let path = lock_path(folder);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.map_err(|cause| DurableError::disk("open the lock file", &path, &cause))?;
-        let tried = file.try_lock();
-        Self { file, path }.taken(tried, folder)
+        let deadline = Instant::now() + Duration::from_millis(LOOK_MS_MAX);
+        loop {
+            match file.try_lock() {
+                // A share can be had: no writer is there, only somebody who looks, and that is soon over.
+                Err(TryLockError::WouldBlock) if file.try_lock_shared().is_ok() && Instant::now() < deadline => {
+                    file.unlock().map_err(|cause| DurableError::disk("unlock", &path, &cause))?;
+                    thread::sleep(Duration::from_millis(LOOK_POLL_MS));
+                }
+                tried => return Self { file, path }.taken(tried, folder),
+            }
+        }
     }
 
     /// Takes a right to look, if there is a lock file: without one nobody ever wrote. Creates nothing.
@@ -119,8 +134,13 @@ mod tests {
         drop(lock);
         let looker = Lock::shared(&folder).unwrap().unwrap();
         assert_eq!(looker.last_sync(), Some(42));
-        assert!(matches!(Lock::exclusive(&folder), Err(DurableError::InUse { .. })));
-        drop(looker);
+        assert!(Lock::shared(&folder).unwrap().is_some(), "any number may look");
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| Lock::exclusive(&folder));
+            assert!(!writer.is_finished());
+            drop(looker);
+            assert_eq!(writer.join().unwrap().unwrap().last_sync(), Some(42), "a writer waits for who looks");
+        });
         std::fs::write(lock_path(&folder), "pid 0000000001 sync 00000000000000000099 crc 00000000\n").unwrap();
         assert_eq!(Lock::exclusive(&folder).unwrap().last_sync(), None, "an illegible note says nothing");
     }
