@@ -19,6 +19,11 @@ mod membership;
 pub mod plan;
 pub mod roster;
 
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod worlds;
+
 pub use adopt::{Adoption, adopt, inherit};
 pub use desired::{Desired, DesiredSet, KeepReason, desire};
 pub use explain::{Explanation, NextStep, explain};

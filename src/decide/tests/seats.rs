@@ -1,0 +1,210 @@
+//! The seat matrix, addresses, and what is not touched.
+
+use crate::decide::worlds::{World, active, email, holding, id, plus, pro};
+use crate::decide::{Desired, KeepReason};
+use crate::model::{Fact, Mailbox, Seat, StoreKind, WarningKind};
+use std::collections::HashSet;
+
+/// Somebody in `Chime Pro` (or in no group) who has this, and what is planned.
+fn cell(kind: StoreKind, is_member: bool, seat: Option<Seat>) -> String {
+    let mut world = World::new();
+    world.kind = kind;
+    world.person("alice");
+    world.group("Chime Pro", if is_member { &["alice"] } else { &[] });
+    world.group("Chime Plus", &[]);
+    if let Some(seat) = seat {
+        world.holds("alice", seat);
+    }
+    let decided = world.decide();
+    let waits = if decided.plan.waiting().is_empty() { "" } else { " waits" };
+    format!("{}{waits}", decided.planned(&world).join(", ").replace("alice ", ""))
+}
+
+#[test]
+fn the_seat_matrix() {
+    let suspended = || Seat::Suspended(pro());
+    let seats = [
+        None,
+        Some(Seat::Vacant),
+        Some(Seat::Invited),
+        Some(active(pro())),
+        Some(active(plus())),
+        Some(suspended()),
+        Some(Seat::Suspended(plus())),
+    ];
+    let mut table = String::new();
+    for kind in [StoreKind::Team, StoreKind::EnterpriseLwa, StoreKind::EnterpriseDirectory] {
+        for is_member in [true, false] {
+            table += &format!("{kind}, {}:\n", if is_member { "seated" } else { "unseated" });
+            for seat in &seats {
+                let from = seat.as_ref().map_or("no account".to_owned(), |seat| format!("{seat:?}"));
+                table += &format!("  {from:16} {}\n", cell(kind, is_member, seat.clone()));
+            }
+        }
+    }
+    let table: Vec<&str> = table.lines().map(str::trim_end).collect();
+    insta::assert_snapshot!(table.join("\n"), @r"
+    Team, seated:
+      no account       invite vacant>invited
+      Vacant           invite vacant>invited
+      Invited           waits
+      Active(pro)
+      Active(plus)     move plus>pro
+      Suspended(pro)   invite suspended pro>invited
+      Suspended(plus)  invite suspended plus>invited
+    Team, unseated:
+      no account
+      Vacant
+      Invited          remove invited>vacant
+      Active(pro)      remove pro>vacant
+      Active(plus)     remove plus>vacant
+      Suspended(pro)   remove suspended pro>vacant
+      Suspended(plus)  remove suspended plus>vacant
+    EnterpriseLWA, seated:
+      no account        waits
+      Vacant           grant vacant>pro
+      Invited           waits
+      Active(pro)
+      Active(plus)     move plus>pro
+      Suspended(pro)   resume suspended pro>pro
+      Suspended(plus)  resume suspended plus>pro
+    EnterpriseLWA, unseated:
+      no account
+      Vacant
+      Invited
+      Active(pro)      suspend pro>suspended pro
+      Active(plus)     suspend plus>suspended plus
+      Suspended(pro)
+      Suspended(plus)
+    EnterpriseDirectory, seated:
+      no account       create vacant>pro
+      Vacant           grant vacant>pro
+      Invited           waits
+      Active(pro)
+      Active(plus)     move plus>pro
+      Suspended(pro)   resume suspended pro>pro
+      Suspended(plus)  resume suspended plus>pro
+    EnterpriseDirectory, unseated:
+      no account
+      Vacant
+      Invited
+      Active(pro)      suspend pro>suspended pro
+      Active(plus)     suspend plus>suspended plus
+      Suspended(pro)
+      Suspended(plus)
+    ");
+}
+
+#[test]
+fn a_changed_address_is_followed_in_place() {
+    let mut world = World::new();
+    world.person("alice");
+    world.group("Chime Pro", &["alice"]);
+    world.group("Chime Plus", &[]);
+    world.memory.snapshot.learn(id("alice"), &Fact::Holds(holding("alice", "maiden@corp.example", active(pro()))));
+    let decided = world.decide();
+    assert_eq!(decided.planned(&world), ["alice rename pro>pro"]);
+    assert_eq!(decided.plan.changes()[0].email, email("alice@corp.example"));
+    assert_eq!(decided.plan.changes()[0].because.to_string(), "e-mail changed in the directory");
+
+    world.renames = false;
+    let decided = world.decide();
+    assert_eq!(decided.planned(&world), [""; 0]);
+    assert_eq!(decided.warned(), [WarningKind::GroupEmpty, WarningKind::EmailChanged]);
+}
+
+#[test]
+fn a_seat_change_carries_the_new_address_where_the_store_can() {
+    let mut world = World::new();
+    world.person("alice");
+    world.group("Chime Pro", &["alice"]);
+    world.group("Chime Plus", &[]);
+    world.memory.snapshot.learn(id("alice"), &Fact::Holds(holding("alice", "maiden@corp.example", active(plus()))));
+    for (renames, address) in [(true, "alice@corp.example"), (false, "maiden@corp.example")] {
+        world.renames = renames;
+        let decided = world.decide();
+        assert_eq!(decided.planned(&world), ["alice move plus>pro"]);
+        assert_eq!(decided.plan.changes()[0].email, email(address));
+    }
+}
+
+#[test]
+fn a_missing_or_malformed_address_never_renames() {
+    for mailbox in [Mailbox::Missing, Mailbox::Malformed("x".to_owned())] {
+        let mut world = World::new();
+        world.person("alice").mailbox = mailbox;
+        world.group("Chime Pro", &["alice"]);
+        world.group("Chime Plus", &[]);
+        world.holds("alice", active(pro()));
+        let decided = world.decide();
+        assert_eq!(decided.planned(&world), ["alice suspend pro>suspended pro"]);
+        assert_eq!(decided.plan.changes()[0].email, email("alice@corp.example"));
+    }
+}
+
+#[test]
+fn an_address_on_another_persons_account_is_waited_for() {
+    for kind in [StoreKind::Team, StoreKind::EnterpriseLwa, StoreKind::EnterpriseDirectory] {
+        let mut world = World::new();
+        world.kind = kind;
+        world.person("alice");
+        world.person("bob").mailbox = Mailbox::Address(email("bobby@corp.example"));
+        world.group("Chime Pro", &["alice", "bob"]);
+        world.group("Chime Plus", &[]);
+        // Bob's account still has the address that is Alice's now.
+        world.memory.snapshot.learn(id("bob"), &Fact::Holds(holding("bob", "alice@corp.example", active(pro()))));
+        let decided = world.decide();
+        assert_eq!(decided.planned(&world), ["bob rename pro>pro"], "{kind}");
+        assert!(decided.plan.waiting().is_empty(), "{kind}");
+        assert!(decided.warned().contains(&WarningKind::AmbiguousAccount));
+        world.pass();
+        assert!(!world.decide().warned().contains(&WarningKind::AmbiguousAccount), "{kind}");
+    }
+}
+
+#[test]
+fn protected_people_gain_nothing_and_lose_nothing_and_are_named() {
+    let mut world = World::new();
+    world.rules.protected =
+        vec![email("BREAK-GLASS@corp.example"), email("old@corp.example"), email("idle@corp.example")];
+    world.person("break-glass");
+    world.person("bob");
+    world.person("idle");
+    world.group("Chime Pro", &["idle"]);
+    world.group("Chime Plus", &[]);
+    world.holds("break-glass", active(pro()));
+    world.holds("idle", active(pro()));
+    world.memory.snapshot.learn(id("bob"), &Fact::Holds(holding("bob", "old@corp.example", active(pro()))));
+    let decided = world.decide();
+    assert_eq!(decided.planned(&world), [""; 0]);
+    // Nothing would have happened to idle, so nothing is said.
+    assert_eq!(decided.warned().iter().filter(|kind| **kind == WarningKind::Protected).count(), 2);
+    assert!(decided.message(WarningKind::Protected).contains("suspend from pro to suspended (in no mapped group)"));
+}
+
+#[test]
+fn a_protected_person_without_an_account_gets_none() {
+    let mut world = World::new();
+    world.rules.protected = vec![email("alice@corp.example")];
+    world.person("alice");
+    world.group("Chime Pro", &["alice"]);
+    world.group("Chime Plus", &[]);
+    let decided = world.decide();
+    assert_eq!(decided.planned(&world), [""; 0]);
+    assert_eq!(decided.desired.get(&id("alice")), Some(&Desired::Keep { why: KeepReason::Protected }));
+}
+
+#[test]
+fn people_left_out_are_in_no_plan_and_not_waited_for() {
+    let mut world = World::new();
+    world.kind = StoreKind::EnterpriseLwa;
+    world.person("alice");
+    world.person("bob");
+    world.group("Chime Pro", &["alice", "bob"]);
+    world.group("Chime Plus", &[]);
+    world.holds("bob", Seat::Vacant);
+    let plan = world.decide().plan;
+    assert_eq!((plan.changes().len(), plan.waiting().len()), (1, 1));
+    let plan = plan.without(&HashSet::from([id("alice"), id("bob")]));
+    assert_eq!((plan.changes().len(), plan.waiting().len()), (0, 0));
+}
