@@ -13,7 +13,9 @@ const PLAN_BYTES_MAX: u64 = 1 << 30;
 /// `seatsync apply`.
 pub(super) async fn apply(config: &Path, options: ApplyOptions) -> Result<Exit, Stop> {
     let ApplyOptions { plan, json } = options;
-    let unreadable = |why: String| Stop::Other(format!("{} is not a plan ({why}): make one with `seatsync plan --out FILE`", plan.display()));
+    let unreadable = |why: String| {
+        Stop::Other(format!("{} is not a plan ({why}): make one with `seatsync plan --out FILE`", plan.display()))
+    };
     let mut text = String::new();
     std::fs::File::open(&plan)
         .and_then(|file| file.take(PLAN_BYTES_MAX).read_to_string(&mut text))

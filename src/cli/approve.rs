@@ -58,7 +58,8 @@ pub(super) async fn approve(config: &Path, options: ApproveOptions) -> Result<Ex
 /// Who runs this command, for the record.
 fn whoever() -> String {
     use std::os::unix::fs::MetadataExt;
-    let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    let name =
+        ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
     let uid = std::fs::metadata("/proc/self").map(|me| me.uid().to_string());
     match (name, uid) {
         (Some(name), Ok(uid)) => format!("{name} (uid {uid})"),

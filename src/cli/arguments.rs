@@ -5,12 +5,24 @@ use std::path::PathBuf;
 
 /// Keeps a product's licences in step with Active Directory groups.
 #[derive(Debug, Parser)]
-#[command(name = "seatsync", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "seatsync",
+    version,
+    max_term_width = 100,
+    after_help = "\
 Exit status: 0 in sync or all applied; 1 failed, nothing half-known; 2 usage; 3 changes due (plan, sync --dry-run);
-4 losses held; 5 some actions failed; 78 configuration.")]
+4 losses held; 5 some actions failed; 78 configuration."
+)]
 pub(super) struct Arguments {
     /// The configuration
-    #[arg(short, long, global = true, env = "SEATSYNC_CONFIG", value_name = "FILE", default_value = "/etc/seatsync/seatsync.toml")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "SEATSYNC_CONFIG",
+        value_name = "FILE",
+        default_value = "/etc/seatsync/seatsync.toml"
+    )]
     pub config: PathBuf,
     /// Say more on stderr; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]

@@ -111,7 +111,9 @@ fn describe(group: &FoundGroup) -> Result<String, String> {
         Standing::Missing => Err(format!(
             "{reference} ({role}): not found. No group below the base has that DN, sAMAccountName, cn, objectGUID or SID; mend the name, or base_dn, or the service account's right to read it"
         )),
-        Standing::Ambiguous => Err(format!("{reference} ({role}): several groups have that name; give the DN or the objectGUID")),
+        Standing::Ambiguous => {
+            Err(format!("{reference} ({role}): several groups have that name; give the DN or the objectGUID"))
+        }
     }
 }
 

@@ -26,7 +26,15 @@ pub(super) async fn explain(config: &Path, options: ExplainOptions) -> Result<Ex
     let explanations: Vec<Explanation> = guids
         .iter()
         .map(|guid| {
-            explain_person(guid, &preview.roster, &config.rules, &preview.memory, &preview.desired, &preview.cleared, preview.at)
+            explain_person(
+                guid,
+                &preview.roster,
+                &config.rules,
+                &preview.memory,
+                &preview.desired,
+                &preview.cleared,
+                preview.at,
+            )
         })
         .collect();
     match (json, explanations.as_slice()) {
@@ -55,14 +63,26 @@ fn text(explanation: &Explanation) -> String {
         None => _ = writeln!(out, "  confirmed  no account"),
         Some(holding) => {
             let tier = holding.seat.tier().map_or("no tier", |tier| tier.name());
-            _ = writeln!(out, "  confirmed  {} ({tier}) as {}", json::seat_status(&holding.seat), show::printable(holding.email.as_str()));
+            _ = writeln!(
+                out,
+                "  confirmed  {} ({tier}) as {}",
+                json::seat_status(&holding.seat),
+                show::printable(holding.email.as_str())
+            );
         }
     }
     match next {
         None => _ = writeln!(out, "  next       nothing"),
         Some(NextStep { change, held }) => {
             let held = held.as_ref().map(|why| format!("; held: {}", show::printable(why))).unwrap_or_default();
-            _ = writeln!(out, "  next       {} {} -> {}, {}{held}", change.action, change.from, change.to, show::printable(&change.because.to_string()));
+            _ = writeln!(
+                out,
+                "  next       {} {} -> {}, {}{held}",
+                change.action,
+                change.from,
+                change.to,
+                show::printable(&change.because.to_string())
+            );
         }
     }
     for note in notes {

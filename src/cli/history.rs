@@ -29,16 +29,16 @@ pub(super) async fn history(config: &Path, options: HistoryOptions) -> Result<Ex
             entries.drain(..entries.len().saturating_sub(last));
         }
     }
-    if json { json::print(&json::history(&entries))? } else { show::say(&text(&entries))? }
+    if json {
+        json::print(&json::history(&entries))?
+    } else {
+        show::say(&text(&entries))?
+    }
     Ok(Exit::Done)
 }
 
 /// Whom a name means: by identity or a known address without asking the directory, else as the directory says.
-async fn people(
-    who: &str,
-    config: &Config,
-    state: &mut impl StateStore,
-) -> Result<HashSet<ObjectGuid>, Stop> {
+async fn people(who: &str, config: &Config, state: &mut impl StateStore) -> Result<HashSet<ObjectGuid>, Stop> {
     if let Some(guid) = ObjectGuid::parse(who) {
         return Ok([guid].into());
     }

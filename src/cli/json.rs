@@ -71,7 +71,11 @@ pub(super) fn plan(report: &Report) -> PlanDocument {
         mode: "full".to_owned(),
         in_sync: report.in_sync,
         counts: report.counts,
-        changes: report.changes.iter().map(|ReportedChange { change, status }| change_document(change, status)).collect(),
+        changes: report
+            .changes
+            .iter()
+            .map(|ReportedChange { change, status }| change_document(change, status))
+            .collect(),
         warnings: report.warnings.iter().map(warning).collect(),
     }
 }

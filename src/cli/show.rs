@@ -156,7 +156,8 @@ pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
     let cells: Vec<Vec<String>> = std::iter::once(heading.iter().map(|cell| (*cell).to_owned()).collect())
         .chain(rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()))
         .collect();
-    let width = |column: usize| cells.iter().filter_map(|row: &Vec<String>| row.get(column)).map(|c| c.chars().count()).max();
+    let width =
+        |column: usize| cells.iter().filter_map(|row: &Vec<String>| row.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..heading.len()).map(|column| width(column).unwrap_or(0)).collect();
     cells.iter().fold(String::new(), |mut out, row| {
         let line = row.iter().zip(&widths).fold(String::new(), |line, (cell, width)| {

@@ -13,7 +13,11 @@ use std::path::Path;
 pub(super) async fn status(config: &Path, options: StatusOptions) -> Result<Exit, Stop> {
     let config = world::configuration(config)?;
     let memory = world::state(&config, Purpose::Look)?.load().await?;
-    if options.json { json::print(&json::status(&memory))? } else { show::say(&text(&memory))? }
+    if options.json {
+        json::print(&json::status(&memory))?
+    } else {
+        show::say(&text(&memory))?
+    }
     Ok(Exit::Done)
 }
 

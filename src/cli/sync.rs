@@ -27,7 +27,8 @@ pub(super) async fn plan(config: &Path, options: PlanOptions) -> Result<Exit, St
     let config = world::configuration(config)?;
     let mut world = world::open(&config, Purpose::Look)?;
     let progress = Progress::start();
-    let preview = pass::preview(&mut world, &Request { audit, only: user, expect: None }, &|step| progress.tell(step)).await?;
+    let preview =
+        pass::preview(&mut world, &Request { audit, only: user, expect: None }, &|step| progress.tell(step)).await?;
     drop(progress);
     let report = Report::of_preview(&preview);
     if let Some(file) = out {
