@@ -4,7 +4,7 @@
 
 mod conformance;
 
-use conformance::{Can, World};
+use conformance::World;
 use seatsync::accounts::embedded::{Access, Embedded, EmbeddedSettings};
 use seatsync::model::{Email, StoreKind, Tier, Timestamp, UserId};
 
@@ -37,8 +37,8 @@ impl World for EmbeddedWorld {
         self.store.as_mut().unwrap()
     }
 
-    fn can(&self) -> Can {
-        Can { identity: true, rename: true }
+    fn keeps_identity(&self) -> bool {
+        true
     }
 
     fn tiers(&self) -> [Tier; 2] {

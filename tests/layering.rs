@@ -13,7 +13,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("decide", &["model"]),
     ("directory", &["model"]),
     ("accounts", &["model"]),
-    ("accounts/embedded.rs", &["model", "store"]),
+    ("accounts/embedded/mod.rs", &["model", "store"]),
+    ("accounts/embedded/bring.rs", &["model", "store"]),
     ("state", &["model", "durable"]),
     ("store", &["model", "durable"]),
     (
@@ -158,7 +159,7 @@ fn architecture_md_has_the_same_table() {
 #[test]
 fn the_pure_rooms_have_no_effects() {
     let mut pure = [sources("decide"), sources("model")].concat();
-    pure.extend(sources("store").into_iter().filter(|(file, _)| file.starts_with("store/book")));
+    pure.extend(sources("store").into_iter().filter(|(file, _)| file != "store/disk.rs"));
     assert!(pure.len() > 15, "only {} files were seen", pure.len());
     let found = |code: &str| NOT_IN_PURE_ROOMS.iter().filter(|word| code.contains(**word)).copied().collect::<Vec<_>>();
     let wrong: Vec<_> =

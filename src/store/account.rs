@@ -7,7 +7,7 @@
 //! Commands are absolute where the wish is ("be suspended", not "toggle"), so that twice is once.
 
 use super::book::Record;
-use super::profile::{DOMAINS_MAX, LICENCES_MAX, Profile};
+use super::profile::{DOMAINS_MAX, LICENCE_BYTES_MAX, LICENCES_MAX, Profile, USER_ID_BYTES_MAX};
 use super::user::{Invitation, Refusal, RefusalCode, Registration, User};
 use crate::model::{Email, ObjectGuid, StoreKind, Tier, Timestamp, UserId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -21,6 +21,8 @@ pub struct Account {
     by_external: HashMap<ObjectGuid, UserId>,
     /// Whether the profile differs from the one last drained.
     profile_touched: bool,
+    /// Domains claimed or released since.
+    domains_touched: BTreeSet<String>,
     /// Users that differ from the ones last drained, those gone included.
     users_touched: BTreeSet<UserId>,
 }
@@ -34,6 +36,7 @@ impl Account {
             by_email: HashMap::new(),
             by_external: HashMap::new(),
             profile_touched: false,
+            domains_touched: BTreeSet::new(),
             users_touched: BTreeSet::new(),
         }
     }
@@ -66,13 +69,17 @@ impl Account {
     /// Adds a licence to those supported.
     ///
     /// # Errors
-    /// `BadRequest` for a nameless one, or when there are [`LICENCES_MAX`].
+    /// `BadRequest` for a nameless one, one above [`LICENCE_BYTES_MAX`], or when there are [`LICENCES_MAX`].
     pub fn support(&mut self, licence: &Tier) -> Result<(), Refusal> {
         if self.profile.supported.contains(licence) {
             return Ok(());
         }
-        if licence.name().trim().is_empty() || self.profile.supported.len() >= LICENCES_MAX {
-            let message = format!("licence {licence:?} is not added: it needs a name, and {LICENCES_MAX} is the most");
+        let named = !licence.name().trim().is_empty() && licence.name().len() <= LICENCE_BYTES_MAX;
+        if !named || self.profile.supported.len() >= LICENCES_MAX {
+            let message = format!(
+                "licence {licence:?} is not added: it needs a name of at most {LICENCE_BYTES_MAX} bytes, and an account \
+                 has at most {LICENCES_MAX}"
+            );
             return Err(Refusal::new(RefusalCode::BadRequest, message));
         }
         self.profile.supported.push(licence.clone());
@@ -109,10 +116,11 @@ impl Account {
             let message = format!("{} domains are more than {DOMAINS_MAX}", claimed.len());
             return Err(Refusal::new(RefusalCode::BadRequest, message));
         }
-        if claimed != self.profile.domains {
-            self.profile.domains = claimed;
-            self.profile_touched = true;
-        }
+        let before = std::mem::replace(&mut self.profile.domains, claimed);
+        let after = &self.profile.domains;
+        let differ = before.iter().filter(|domain| !after.contains(domain));
+        let differ = differ.chain(after.iter().filter(|domain| !before.contains(domain)));
+        self.domains_touched.extend(differ.cloned());
         Ok(())
     }
 
@@ -362,6 +370,13 @@ impl Account {
         refusals.into_iter().map(|refusal| refusal.map_or(Ok(()), Err)).collect()
     }
 
+    /// Takes in a claimed domain as kept.
+    pub(super) fn restore_domain(&mut self, domain: String) {
+        if let Err(place) = self.profile.domains.binary_search(&domain) {
+            self.profile.domains.insert(place, domain);
+        }
+    }
+
     /// Takes in a user as kept; `Err` in words when that user breaks a rule.
     pub(super) fn restore(&mut self, user: User) -> Result<(), String> {
         if let Some(flaw) = self.flaw(&user) {
@@ -375,11 +390,15 @@ impl Account {
     pub(super) fn drain(&mut self) -> Vec<Record> {
         let id = &self.profile.id;
         let profile = std::mem::take(&mut self.profile_touched).then(|| Record::Account(self.profile.clone()));
+        let domains = std::mem::take(&mut self.domains_touched).into_iter().map(|domain| {
+            let record = if self.profile.domains.contains(&domain) { Record::Claimed } else { Record::Released };
+            record(id.clone(), domain)
+        });
         let users = std::mem::take(&mut self.users_touched).into_iter().map(|user| match self.users.get(&user) {
             Some(user) => Record::User(id.clone(), user.clone()),
             None => Record::Gone(id.clone(), user),
         });
-        profile.into_iter().chain(users).collect()
+        profile.into_iter().chain(domains).chain(users).collect()
     }
 
     /// Marks the profile as one that a keeper has not seen.
@@ -422,6 +441,10 @@ impl Account {
 
     fn add(&mut self, user: User) -> Result<&User, Refusal> {
         let id = user.id.clone();
+        if !(1..=USER_ID_BYTES_MAX).contains(&id.as_str().len()) {
+            let message = format!("a user id has 1 to {USER_ID_BYTES_MAX} bytes, {id:?} has not");
+            return Err(Refusal::new(RefusalCode::BadRequest, message));
+        }
         if self.users.contains_key(&id) {
             return Err(Refusal::new(RefusalCode::Conflict, format!("user {id} exists already")));
         }

@@ -20,6 +20,10 @@ pub struct Book {
 pub enum Record {
     /// An account is like this.
     Account(Profile),
+    /// The account has that domain now.
+    Claimed(AccountId, String),
+    /// The account has that domain no more.
+    Released(AccountId, String),
     /// A user of the account is like this.
     User(AccountId, User),
     /// There is no such user of the account any more.
@@ -31,9 +35,19 @@ impl Book {
     ///
     /// # Errors
     /// In words, when the records contradict each other: they cannot have been written by this program.
-    pub fn restore(profiles: Vec<Profile>, users: Vec<(AccountId, User)>) -> Result<Self, String> {
+    pub fn restore(
+        profiles: Vec<Profile>,
+        domains: Vec<(AccountId, String)>,
+        users: Vec<(AccountId, User)>,
+    ) -> Result<Self, String> {
         let mut accounts: BTreeMap<AccountId, Account> =
             profiles.into_iter().map(|profile| (profile.id.clone(), Account::new(profile))).collect();
+        for (id, domain) in domains {
+            let account = accounts
+                .get_mut(&id)
+                .ok_or_else(|| format!("domain {domain} belongs to account {id}, which does not exist"))?;
+            account.restore_domain(domain);
+        }
         for (id, user) in users {
             let account = accounts
                 .get_mut(&id)
@@ -94,7 +108,7 @@ impl Book {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
     use crate::model::Email;
@@ -119,6 +133,7 @@ mod tests {
         let mut book = Book::default();
         let at = Timestamp::UNIX_EPOCH;
         let account = book.open_account(&account_id(), "Corp", StoreKind::Team, at).unwrap();
+        account.claim_domains(&["b.example".to_owned(), "a.example".to_owned()]).unwrap();
         for name in ["a", "b"] {
             let email = Email::parse(&format!("{name}@corp.example")).unwrap();
             account.invite(&email, None, UserId::new(name), at).unwrap();
@@ -126,15 +141,17 @@ mod tests {
         account.withdraw(&UserId::new("b")).unwrap();
         let records = book.drain();
         assert_eq!(book.drain(), []);
-        let (mut profiles, mut users) = (vec![], vec![]);
+        let (mut profiles, mut domains, mut users) = (vec![], vec![], vec![]);
         for record in records {
             match record {
                 Record::Account(profile) => profiles.push(profile),
+                Record::Claimed(account, domain) => domains.push((account, domain)),
+                Record::Released(_, domain) => panic!("{domain} was never released"),
                 Record::User(account, user) => users.push((account, user)),
                 Record::Gone(_, user) => assert_eq!(user, UserId::new("b")),
             }
         }
-        let restored = Book::restore(profiles, users).unwrap();
+        let restored = Book::restore(profiles, domains, users).unwrap();
         let (before, after) = (book.account(&account_id()).unwrap(), restored.account(&account_id()).unwrap());
         assert_eq!(before.profile(), after.profile());
         assert!(before.users().eq(after.users()));

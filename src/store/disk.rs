@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `v` | the format version, 4 bytes big-endian |
 //! | `a/` account id | [`Profile`] |
+//! | `d/` account id, NUL, start of the domain's SHA-256 | a claimed domain, which may be longer than a key |
 //! | `u/` account id, NUL, user id | [`User`] |
 //!
 //! Everything here blocks: call it from `spawn_blocking`.
@@ -15,12 +16,13 @@
 //! place would look as if everybody had left.
 
 use super::book::{Book, Record};
-use super::profile::{AccountId, Profile};
+use super::profile::{ACCOUNT_ID_BYTES_MAX, AccountId, Profile, USER_ID_BYTES_MAX};
 use super::user::User;
-use crate::durable::{BATCH_MAX, Batch, Database, DurableError, Table};
+use crate::durable::{BATCH_MAX, Batch, Database, DurableError, KEY_BYTES_MAX, Table};
 use crate::model::UserId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// sled's cache, in bytes. The book itself is in memory, so that this only serves writing.
@@ -32,7 +34,15 @@ const FORMAT: u32 = 1;
 const TABLE: &str = "book";
 const FORMAT_KEY: &[u8] = b"v";
 const PROFILE_PREFIX: &[u8] = b"a/";
+const DOMAIN_PREFIX: &[u8] = b"d/";
 const USER_PREFIX: &[u8] = b"u/";
+
+/// So many bytes of a domain's SHA-256 stand in its key.
+const DOMAIN_HASH_BYTES: usize = 16;
+
+// The longest keys there can be are short enough.
+const _: () = assert!(USER_PREFIX.len() + ACCOUNT_ID_BYTES_MAX + 1 + USER_ID_BYTES_MAX <= KEY_BYTES_MAX);
+const _: () = assert!(DOMAIN_HASH_BYTES <= USER_ID_BYTES_MAX);
 
 /// Why the account store cannot be used, by what the caller does next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -166,6 +176,8 @@ impl DiskBook {
         for record in records {
             match record {
                 Record::Account(profile) => batch.put(profile_key(&profile.id), self.encoded(profile)?),
+                Record::Claimed(account, domain) => batch.put(domain_key(account, domain), self.encoded(domain)?),
+                Record::Released(account, domain) => batch.remove(domain_key(account, domain)),
                 Record::User(account, user) => batch.put(user_key(account, &user.id), self.encoded(user)?),
                 Record::Gone(account, user) => batch.remove(user_key(account, user)),
             }
@@ -184,6 +196,17 @@ fn profile_key(account: &AccountId) -> Vec<u8> {
     [PROFILE_PREFIX, account.as_str().as_bytes()].concat()
 }
 
+fn domain_key(account: &AccountId, domain: &str) -> Vec<u8> {
+    let hash = Sha256::digest(domain.as_bytes());
+    [DOMAIN_PREFIX, account.as_str().as_bytes(), &[0], &hash[..DOMAIN_HASH_BYTES]].concat()
+}
+
+/// The account in a key of one of its users or domains.
+fn account_of(key: &[u8], prefix: &[u8]) -> Option<AccountId> {
+    let account = key.strip_prefix(prefix)?.split(|byte| *byte == 0).next()?;
+    AccountId::parse(str::from_utf8(account).ok()?)
+}
+
 fn user_key(account: &AccountId, user: &UserId) -> Vec<u8> {
     [USER_PREFIX, account.as_str().as_bytes(), &[0], user.as_str().as_bytes()].concat()
 }
@@ -198,16 +221,18 @@ fn read(path: &Path, table: &Table) -> Result<Book, StoreError> {
         let key = profile_key(&profile.id);
         Some((key, profile))
     })?;
-    let users: Vec<(AccountId, User)> = scan(path, table, USER_PREFIX, |key, user: User| {
-        let account = key.strip_prefix(USER_PREFIX)?.split(|byte| *byte == 0).next()?;
-        let account = AccountId::parse(str::from_utf8(account).ok()?)?;
-        let key = user_key(&account, &user.id);
-        Some((key, (account, user)))
+    let domains = scan(path, table, DOMAIN_PREFIX, |key, domain: String| {
+        let account = account_of(key, DOMAIN_PREFIX)?;
+        Some((domain_key(&account, &domain), (account, domain)))
+    })?;
+    let users = scan(path, table, USER_PREFIX, |key, user: User| {
+        let account = account_of(key, USER_PREFIX)?;
+        Some((user_key(&account, &user.id), (account, user)))
     })?;
     if format.is_none() && !profiles.is_empty() {
         return Err(damaged(path, "it has accounts but no format version"));
     }
-    Book::restore(profiles, users).map_err(|flaw| damaged(path, &flaw))
+    Book::restore(profiles, domains, users).map_err(|flaw| damaged(path, &flaw))
 }
 
 fn check_format(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
@@ -273,6 +298,7 @@ mod tests {
     use super::*;
     use crate::model::{Email, StoreKind, Tier, Timestamp};
     use crate::store::Refusal;
+    use crate::store::profile::{DOMAINS_MAX, LICENCE_BYTES_MAX, LICENCES_MAX, NAME_CHARS_MAX};
     use std::fs;
 
     fn corp() -> AccountId {
@@ -345,6 +371,45 @@ mod tests {
 
     fn emails_of(book: &Book, account: &AccountId) -> String {
         book.account(account).unwrap().users().map(|user| user.email.to_string()).collect()
+    }
+
+    #[test]
+    fn the_largest_account_and_user_fit_into_their_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts");
+        let id = AccountId::parse(&"a".repeat(ACCOUNT_ID_BYTES_MAX)).unwrap();
+        let domains: Vec<String> = (0..DOMAINS_MAX).map(|number| format!("{}.n{number:03}", "d".repeat(230))).collect();
+        let kind = StoreKind::EnterpriseDirectory;
+        let mut disk = DiskBook::open(&path).unwrap();
+        let granted = disk.change(|book| {
+            let account = book.open_account(&id, &"ü".repeat(NAME_CHARS_MAX), kind, Timestamp::UNIX_EPOCH)?;
+            for number in 0..LICENCES_MAX {
+                let licence = Tier::new(&format!("{number:0LICENCE_BYTES_MAX$}"));
+                account.support(&licence)?;
+                account.set_default_licence(&licence)?;
+            }
+            let licence = account.profile().default_licence.clone().unwrap();
+            account.claim_domains(&domains)?;
+            let email = Email::parse(&format!("{}@{}", "e".repeat(15), domains[0])).unwrap();
+            let user = UserId::new(&"u".repeat(USER_ID_BYTES_MAX));
+            let guid = crate::model::ObjectGuid::from_u128(u128::MAX);
+            account.create(&email, &licence, Some(guid), user, Timestamp::UNIX_EPOCH)?;
+            assert!(account.support(&Tier::new("one-more")).is_err());
+            Ok::<(), Refusal>(())
+        });
+        granted.unwrap().unwrap();
+        let before = disk.book().unwrap().account(&id).unwrap().clone();
+        drop(disk);
+        let book = look(&path).unwrap();
+        let after = book.account(&id).unwrap();
+        assert_eq!(after.profile(), before.profile());
+        assert!(after.users().eq(before.users()));
+        // All domains exchanged for others is the largest change of an account.
+        let others: Vec<String> = domains.iter().map(|domain| format!("x{domain}")).collect();
+        let mut disk = DiskBook::open(&path).unwrap();
+        disk.change(|book| book.account_mut(&id)?.claim_domains(&others)).unwrap().unwrap();
+        drop(disk);
+        assert_eq!(look(&path).unwrap().account(&id).unwrap().profile().domains, others);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use super::*;
 use crate::model::{Email, ObjectGuid, Seat, StoreKind, Tier, Timestamp, UserId};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 const KINDS: [StoreKind; 3] = [StoreKind::Team, StoreKind::EnterpriseLwa, StoreKind::EnterpriseDirectory];
 
@@ -145,7 +145,7 @@ proptest! {
     #[test]
     fn the_laws_hold_after_any_commands(kind in prop::sample::select(&KINDS[..]), commands in prop::collection::vec(command(), 1..60)) {
         let mut account = account(kind);
-        let mut kept: BTreeMap<UserId, User> = BTreeMap::new();
+        let (mut kept, mut domains) = (BTreeMap::<UserId, User>::new(), BTreeSet::new());
         for (number, command) in commands.iter().enumerate() {
             let before = contents(&account);
             let id = UserId::new(&format!("u{number:03}"));
@@ -158,11 +158,14 @@ proptest! {
             for record in account.drain() {
                 match record {
                     Record::Account(profile) => prop_assert_eq!(&profile, account.profile()),
+                    Record::Claimed(_, domain) => prop_assert!(domains.insert(domain), "claimed twice"),
+                    Record::Released(_, domain) => prop_assert!(domains.remove(&domain), "released twice"),
                     Record::User(_, user) => { kept.insert(user.id.clone(), user); }
                     Record::Gone(_, user) => { kept.remove(&user); }
                 }
             }
             prop_assert!(account.users().eq(kept.values()));
+            prop_assert!(account.profile().domains.iter().eq(&domains));
         }
     }
 
@@ -271,7 +274,11 @@ fn records_that_contradict_each_other_are_not_taken_in() {
     let original = account(StoreKind::EnterpriseDirectory);
     let id = original.profile().id.clone();
     let restore = |users: Vec<User>| {
-        Book::restore(vec![original.profile().clone()], users.into_iter().map(|user| (id.clone(), user)).collect())
+        Book::restore(
+            vec![original.profile().clone()],
+            vec![],
+            users.into_iter().map(|user| (id.clone(), user)).collect(),
+        )
     };
     let user = |name: &str| User {
         id: UserId::new(name),
@@ -299,6 +306,6 @@ fn records_that_contradict_each_other_are_not_taken_in() {
         let flaw = restore(users).unwrap_err();
         assert!(flaw.contains(words), "{flaw}");
     }
-    let foreign = Book::restore(vec![], vec![(id.clone(), user("a"))]).unwrap_err();
+    let foreign = Book::restore(vec![], vec![], vec![(id.clone(), user("a"))]).unwrap_err();
     assert!(foreign.contains("does not exist"), "{foreign}");
 }

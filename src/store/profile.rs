@@ -5,14 +5,20 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// Longest account id and name, in bytes and characters.
-pub const NAME_LENGTH_MAX: usize = 100;
-/// Most supported licences of one account.
-pub const LICENCES_MAX: usize = 100;
+/// Longest account id, in bytes: it is part of every key on disk.
+pub const ACCOUNT_ID_BYTES_MAX: usize = 64;
+/// Longest user id, in bytes, for the same reason.
+pub const USER_ID_BYTES_MAX: usize = 60;
+/// Longest account name, in characters.
+pub const NAME_CHARS_MAX: usize = 100;
+/// Longest name of a licence, in bytes.
+pub const LICENCE_BYTES_MAX: usize = 64;
+/// Most supported licences of one account: with their names they are one record on disk.
+pub const LICENCES_MAX: usize = 40;
 /// Most claimed domains of one account.
-pub const DOMAINS_MAX: usize = 1_000;
+pub const DOMAINS_MAX: usize = 500;
 
-/// Names an account: 1 to 100 bytes without control characters and without blanks at the ends.
+/// Names an account: 1 to 64 bytes without control characters and without blanks at the ends.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccountId(Arc<str>);
@@ -21,7 +27,7 @@ impl AccountId {
     /// Checks; `None` when it is no account id.
     pub fn parse(text: &str) -> Option<Self> {
         let well_formed = !text.is_empty()
-            && text.len() <= NAME_LENGTH_MAX
+            && text.len() <= ACCOUNT_ID_BYTES_MAX
             && text.trim() == text
             // The NUL ends the account's part of a key on disk.
             && !text.contains(char::is_control);
@@ -73,7 +79,9 @@ pub struct Profile {
     pub default_licence: Option<Tier>,
     /// The licences there are, in the order they were added. None is ever taken away: somebody may hold it.
     pub supported: Vec<Tier>,
-    /// Claimed domains, in lower case; none claimed means that any address is welcome.
+    /// Claimed domains, in lower case, sorted; none claimed means that any address is welcome. Each is a record of its own,
+    /// since several hundred would be too large for one.
+    #[serde(skip)]
     pub domains: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
@@ -82,7 +90,7 @@ pub struct Profile {
 impl Profile {
     /// Of a new account, which supports no licence yet.
     pub fn new(id: AccountId, name: &str, kind: StoreKind, at: Timestamp) -> Self {
-        let name = name.chars().take(NAME_LENGTH_MAX).collect();
+        let name = name.chars().take(NAME_CHARS_MAX).collect();
         Self { id, name, kind, default_licence: None, supported: Vec::new(), domains: Vec::new(), created_at: at }
     }
 
@@ -99,7 +107,7 @@ mod tests {
 
     #[test]
     fn an_account_id_can_be_part_of_a_key() {
-        let long = "x".repeat(NAME_LENGTH_MAX + 1);
+        let long = "x".repeat(ACCOUNT_ID_BYTES_MAX + 1);
         for text in ["", " ", " corp", "corp ", "co\0rp", "co\nrp", &long] {
             assert_eq!(AccountId::parse(text), None, "{text:?}");
         }

@@ -1,7 +1,7 @@
 //! What every account store must do, whatever is behind it: the seat matrix as stories, told through the trait alone.
 //!
-//! A store joins with a [`World`] and one line: `conformance!(name, make_world())`. A case that needs something a store does
-//! not have (see [`Can`]) checks that nothing is broken by its absence.
+//! A store joins with a [`World`] and one line: `conformance!(name, make_world())`. A case that needs something that a
+//! store does not have checks that nothing is broken by its absence.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -18,8 +18,8 @@ pub trait World {
     /// The store, empty at first.
     fn store(&mut self) -> &mut Self::Store;
 
-    /// What it can do besides the seat matrix.
-    fn can(&self) -> Can;
+    /// Whether the store keeps the directory identity with the account.
+    fn keeps_identity(&self) -> bool;
 
     /// The licences `[high, low]`; `low` is the default.
     fn tiers(&self) -> [Tier; 2];
@@ -35,15 +35,6 @@ pub trait World {
 
     /// The store, or our connection to it, is closed and opened again.
     async fn restart(&mut self);
-}
-
-/// What not every store has.
-#[derive(Clone, Copy)]
-pub struct Can {
-    /// It keeps the directory identity with the account.
-    pub identity: bool,
-    /// It changes addresses in place.
-    pub rename: bool,
 }
 
 /// Runs every case against a fresh world each.
@@ -337,7 +328,7 @@ pub async fn an_address_changes_and_the_account_stays<W: World>(world: &mut W) {
     let [high, low] = world.tiers();
     let before = seated(world, 1, &low).await;
     let married = Intent { email: address("married"), ..wish(1, Action::Rename, Some(&before), before.seat.clone()) };
-    if !world.can().rename {
+    if !world.store().renames() {
         assert!(matches!(apply_one(world, &married).await, Outcome::Rejected(_)));
         assert_eq!(listed(world).await, [before]);
         return;
@@ -377,7 +368,7 @@ pub async fn two_people_exchange_addresses<W: World>(world: &mut W) {
         Intent { email: email(1), ..wish(2, Action::Rename, Some(&second), second.seat.clone()) },
     ];
     let outcomes = apply(world, &swap).await;
-    if world.can().rename {
+    if world.store().renames() {
         let expected = [Observed { email: email(2), ..first.clone() }, Observed { email: email(1), ..second.clone() }];
         assert_eq!(outcomes, expected.map(|observed| Outcome::Done(Some(observed))));
     }
@@ -396,7 +387,7 @@ pub async fn accounts_are_found_by_key_identity_and_address<W: World>(world: &mu
     let answers = world.store().find(&[by_address(2), nobody.clone(), by_key, lost, cased]).await.unwrap();
     let (one, two) = (Some(first.clone()), Some(second.clone()));
     assert_eq!(answers, [two.clone(), None, two, None, one], "in the order asked for");
-    if world.can().identity {
+    if world.keeps_identity() {
         let by_identity = Sought { guid: guid(1), ..nobody };
         assert_eq!(found(world, by_identity).await, Some(first.clone()));
         assert_eq!(first.external, Some(guid(1)));
@@ -404,7 +395,7 @@ pub async fn accounts_are_found_by_key_identity_and_address<W: World>(world: &mu
 }
 
 pub async fn another_persons_account_is_not_taken<W: World>(world: &mut W) {
-    if !world.can().identity {
+    if !world.keeps_identity() {
         // Such a store knows accounts by address only; whose one is, is then for the agent's own memory to say.
         return assert!(found(world, by_address(1)).await.is_none());
     }
@@ -427,7 +418,7 @@ pub async fn an_account_made_by_hand_is_taken_over<W: World>(world: &mut W) {
     assert_eq!(found(world, by_address(1)).await.as_ref(), Some(&by_hand));
     let ours = reaches(world, &wish(1, Action::Create, None, Seat::Active(high.clone()))).await;
     assert_eq!((&ours.id, &ours.seat), (&by_hand.id, &Seat::Active(high)));
-    assert_eq!(ours.external, world.can().identity.then(|| guid(1)));
+    assert_eq!(ours.external, world.keeps_identity().then(|| guid(1)));
     assert_eq!(listed(world).await.len(), 1);
 }
 

@@ -69,7 +69,7 @@ impl Embedded {
     pub fn open(settings: EmbeddedSettings, access: Access) -> Result<Self, AccountsError> {
         let EmbeddedSettings { path, account: name, kind, tiers, domains } = settings;
         let account = AccountId::parse(&name).ok_or_else(|| AccountsError::Refused {
-            message: format!("{name:?} is not an account id: 1 to 100 bytes without control characters are one"),
+            message: format!("{name:?} is not an account id: 1 to 64 bytes without control characters and without blanks at the ends are one"),
         })?;
         let refused = |refusal: Refusal| AccountsError::Refused {
             message: format!(
