@@ -242,3 +242,25 @@ fn is_seated_at_least(desired: &DesiredSet, tiers: &Tiers, guid: &ObjectGuid, le
         (Some(Desired::Seated { .. } | Desired::Unseated { .. } | Desired::Keep { .. }) | None, _) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lost_are_those_of_before_who_are_not_there_now() {
+        let guids = |numbers: &[u128]| numbers.iter().map(|number| ObjectGuid::from_u128(*number)).collect::<Vec<_>>();
+        let cases: [(&[u128], &[u128], &[u128]); 7] = [
+            (&[], &[1, 2], &[]),
+            (&[1, 2], &[], &[1, 2]),
+            (&[5], &[1, 2, 3, 5, 6], &[]),
+            (&[2, 4, 9], &[1, 3, 4, 5, 6, 7, 8], &[2, 9]),
+            (&[2, 2, 4], &[4], &[2]),
+            (&[9, 2, 4], &[4], &[2, 9]),
+            (&[1, 2, 3], &[1, 2, 3], &[]),
+        ];
+        for (before, now, lost) in cases {
+            assert_eq!(missing_from(&guids(before), &guids(now)), guids(lost), "{before:?} {now:?}");
+        }
+    }
+}

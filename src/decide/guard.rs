@@ -63,6 +63,8 @@ pub fn clear(
         .collect();
     let mut still_wanted: HashSet<ApprovedChange> =
         approved.iter().filter(|change| plan.has_left_out(&change.guid)).map(|change| (*change).clone()).collect();
+    let unresolved = desired.groups().iter().filter(|group| group.lost().iter().any(|guid| plan.has_left_out(guid)));
+    let unresolved: Vec<GroupRef> = unresolved.map(|group| group.reference().clone()).collect();
     let (changes, mut warnings) = plan.into_changes_and_warnings();
     let groups: Vec<GroupGuard<'_>> =
         desired.groups().iter().filter_map(|group| GroupGuard::of(group, limits)).collect();
@@ -121,7 +123,7 @@ pub fn clear(
     }
     let graced = groups.iter().filter(|guard| guard.has_grace(desired)).map(GroupGuard::reference);
     let lossy = held.iter().filter_map(|held| lost_from.get(&held.change.guid)).flatten().cloned();
-    let blocked = graced.chain(lossy).collect();
+    let blocked = graced.chain(lossy).chain(unresolved).collect();
     let mut cleared = Cleared { go, held, hash: String::new(), warnings, tiers, lost_from, blocked, still_wanted };
     cleared.hash = cleared.make_hash();
     cleared.warnings.extend(cleared.held_warning());
@@ -297,7 +299,10 @@ impl Cleared {
         let go = self.go.iter().map(|change| ("go", change));
         let held = self.held.iter().map(|held| ("held", &held.change));
         // Unlike an approval it is about the addresses too: a plan is carried out as it was shown.
-        digest(go.chain(held).map(|(word, change)| format!("{word} {} {:?}", line(change), change.email.key())))
+        digest(go.chain(held), |text, (word, change)| {
+            let _ = write!(text, "{word} {:?} ", change.email.key());
+            write_line(text, change);
+        })
     }
 
     /// What is held, for the state; `since` is kept while exactly the same is held.
@@ -367,9 +372,9 @@ impl Cleared {
 
     fn make_hash(&self) -> String {
         if self.held.is_empty() {
-            digest(self.go.iter().map(line))
+            digest(self.go.iter(), write_line)
         } else {
-            digest(self.held.iter().map(|held| line(&held.change)))
+            digest(self.held.iter().map(|held| &held.change), write_line)
         }
     }
 
@@ -397,20 +402,22 @@ impl Cleared {
     }
 }
 
-/// What an approval is about. Names from outside are quoted, so that none can pretend to be more than one part.
-fn line(change: &Change) -> String {
+/// What an approval is about. The account's key, a text of the store's, is quoted: it cannot pretend to be more parts.
+fn write_line(text: &mut String, change: &Change) {
     let Change { action, guid, email: _, dn: _, account, from, to, because: _ } = change;
     let account = account.as_ref().map_or("", |account| account.as_str());
-    // `Debug` of a seat: its `Display` hides the tier of a suspended one.
-    format!("{guid} {action} {account:?} {from:?} {to:?}")
+    // `Debug` of a seat: its `Display` hides the tier of a suspended one. Writing to a `String` cannot fail.
+    let _ = writeln!(text, "{guid} {action} {account:?} {from:?} {to:?}");
 }
 
-/// The lines come sorted by person, since both lists are.
-fn digest(lines: impl Iterator<Item = String>) -> String {
+/// The changes come sorted by person, since both lists are.
+fn digest<T>(items: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) -> String {
     let mut hash = Sha256::new();
-    for line in lines {
+    let mut line = String::new();
+    for item in items {
+        line.clear();
+        write(&mut line, item);
         hash.update(line.as_bytes());
-        hash.update(b"\n");
     }
     let mut text = String::with_capacity(HASH_DIGITS);
     for byte in hash.finalize().iter().take(HASH_DIGITS / 2) {

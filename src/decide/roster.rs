@@ -23,7 +23,7 @@ pub struct Roster {
 /// What the member values of one group (and the primary group numbers of people) lead to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Edges {
-    /// Direct and primary members, sorted, each once.
+    /// Direct and primary members, in no order; who is both comes twice.
     pub(super) people: Vec<u32>,
     /// Direct member groups, sorted, each once.
     pub(super) groups: Vec<u32>,
@@ -309,8 +309,10 @@ fn resolve(people: &[Person], groups: &mut [Group], names: &Names) -> Vec<Edges>
         .collect();
     add_primary_members(people, groups, &mut edges);
     for edges in &mut edges {
-        tidy(&mut edges.people);
-        tidy(&mut edges.groups);
+        edges.people.shrink_to_fit();
+        // In this order the walk through sub-groups, and so the path shown, is always the same.
+        edges.groups.sort_unstable();
+        edges.groups.dedup();
     }
     edges
 }
@@ -354,12 +356,6 @@ fn add_primary_members(people: &[Person], groups: &[Group], edges: &mut [Edges])
             edges[*group].people.push(place);
         }
     }
-}
-
-fn tidy<T: Ord>(places: &mut Vec<T>) {
-    places.sort_unstable();
-    places.dedup();
-    places.shrink_to_fit();
 }
 
 /// Whether the name is that of a stand-in for a member of another domain, `CN=S-1-5-…,CN=ForeignSecurityPrincipals,…`

@@ -1,5 +1,6 @@
 //! Small worlds for tests: written by hand for the tables, made by chance for the laws, and a store that does as it is
 //! told.
+#![allow(clippy::unwrap_used)] // A world that cannot be built is a mistake in its test.
 
 use super::{Cleared, DesiredSet, Plan, Roster, absorb, clear, desire, inherit, plan};
 use crate::model::{

@@ -293,6 +293,7 @@ fn an_approval_waits_for_people_who_could_not_be_looked_up() {
     let Decided { desired, plan, .. } = world.decide();
     let plan = plan.without(&HashSet::from([id("p3")]));
     let cleared = clear(plan, &desired, &world.rules, &world.limits, &world.memory, world.now);
+    assert!(cleared.blocked_groups().contains(&GroupRef::new("Chime Pro")));
     let done: HashSet<_> = cleared.go().iter().map(|change| change.guid).collect();
     let left = cleared.approvals_left(&world.memory, &done, world.now);
     assert_eq!(left[0].changes.iter().map(|change| change.guid).collect::<Vec<_>>(), [id("p3")]);
