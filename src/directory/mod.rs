@@ -5,6 +5,8 @@
 //!
 //! Deliberately absent: any decision about seats, any knowledge of the account store, any write to the directory.
 
+pub mod ldap;
+
 use crate::model::Reading;
 
 /// A source of readings.
