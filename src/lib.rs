@@ -20,6 +20,7 @@
 //! | [`cli`] | the commands; the only place that prints | all |
 
 pub mod accounts;
+pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod directory;

@@ -131,7 +131,7 @@ fn paths_are_read_from_use_lines() {
 #[test]
 fn every_arrow_between_rooms_is_in_the_table() {
     let (mut wrong, mut arrows) = (Vec::new(), 0);
-    for (file, code) in sources("").into_iter().filter(|(file, _)| file != "lib.rs") {
+    for (file, code) in sources("").into_iter().filter(|(file, _)| file != "lib.rs" && !file.starts_with("sim/")) {
         let room = file.split('/').next().unwrap();
         let row = |name: &str| ALLOWED.iter().find(|row| row.0 == name).map(|row| row.1);
         let allowed = row(&file).or_else(|| row(room)).unwrap_or_else(|| panic!("no row for {file}"));

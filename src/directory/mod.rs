@@ -6,6 +6,7 @@
 //! Deliberately absent: any decision about seats, any knowledge of the account store, any write to the directory.
 
 pub mod attributes;
+pub mod ldap;
 pub mod ldif;
 
 use crate::model::Reading;

@@ -1,0 +1,145 @@
+//! The directory over LDAP: Active Directory first, any LDAP server second.
+//!
+//! ```text
+//! urls -> connect (TCP, StartTLS, TLS) -> gate -> session (bind, pages) -> read -> Reading
+//!                                         checks   every page ends in success   decode: pure
+//! ```
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `settings` | what the operator says, and the limits |
+//! | `connect`, `tls` | from a URL to a connection, with what is wrong in words |
+//! | `ber`, `gate` | what no server may do to us or to the client library |
+//! | `session` | bind and searches, in which nothing but success counts |
+//! | `schema` | Active Directory or not, and what is asked |
+//! | `entry`, `decode` | entries to people and groups |
+//! | `read`, `probe` | a whole read; the steps of `check` |
+//! | `explain`, `failure` | words, and what the caller can do |
+//!
+//! A read is one connection, from bind to unbind: a server that breaks off in the middle makes an error, never a switch
+//! to another server that may know a different state. The next read begins with the next server.
+//!
+//! Deliberately absent: Kerberos, change notification and DirSync; following referrals; any way to skip the
+//! verification of a certificate; any second try of a password.
+
+mod ber;
+mod connect;
+mod decode;
+mod entry;
+mod explain;
+mod failure;
+mod gate;
+mod probe;
+mod read;
+mod schema;
+mod session;
+mod settings;
+mod tls;
+
+pub use probe::ProbeStep;
+pub use settings::{LdapSettings, LdapUrl, ReadLimits, check_filter};
+
+use crate::directory::{Directory, DirectoryError};
+use crate::model::Reading;
+use failure::{Failure, Kind};
+use secrecy::ExposeSecret;
+use session::Session;
+
+/// An LDAP directory.
+#[derive(Debug)]
+pub struct Ldap {
+    settings: LdapSettings,
+    /// The server that the next read begins with: the one that worked, or the one behind the one that broke.
+    first: usize,
+}
+
+impl Ldap {
+    /// Nothing is contacted yet.
+    pub fn new(settings: LdapSettings) -> Self {
+        Self { settings, first: 0 }
+    }
+
+    /// Refuses what no server could make good.
+    fn refuse_at_once(&self) -> Result<(), Failure> {
+        if self.settings.urls.is_empty() {
+            return Err(Failure::refused("no LDAP server is configured: set urls"));
+        }
+        if self.settings.bind_password.expose_secret().is_empty() {
+            // A server takes an empty password as "anonymous, and successful" (RFC 4513 5.1.2).
+            return Err(Failure::refused("the bind password is empty: set one"));
+        }
+        if self.settings.bind_dn.trim().is_empty() {
+            return Err(Failure::refused("bind_dn is empty: name the account to bind as"));
+        }
+        if let Some(filter) = &self.settings.user_filter {
+            check_filter(filter).map_err(|problem| Failure::refused(format!("user_filter: {problem}")))?;
+        }
+        Ok(())
+    }
+
+    /// The first server that lets us in.
+    async fn enter(&mut self) -> Result<(usize, Session), DirectoryError> {
+        self.refuse_at_once().map_err(|failure| failure.kind.error(failure.message))?;
+        let count = self.settings.urls.len();
+        let mut failures: Vec<(Failure, String)> = Vec::new();
+        for index in (0..count).map(|step| (self.first + step) % count) {
+            match self.enter_at(index).await {
+                Ok(session) => {
+                    for (_, message) in failures {
+                        tracing::warn!("a directory server was left out: {message}");
+                    }
+                    return Ok((index, session));
+                }
+                Err(failure) => {
+                    let message = format!("{}: {}", self.settings.urls[index], failure.message);
+                    let is_final = failure.is_final;
+                    failures.push((failure, message));
+                    if is_final {
+                        break;
+                    }
+                }
+            }
+        }
+        // A final answer stands; else one server that may come back makes it worth waiting.
+        let kind = failures.iter().map(|(failure, _)| failure).fold(Kind::Refused, |kind, failure| {
+            match (failure.is_final, failure.kind) {
+                (true, last) => last,
+                (false, Kind::Unavailable | Kind::Incomplete) => Kind::Unavailable,
+                (false, Kind::Refused) => kind,
+            }
+        });
+        let message = failures.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("\n");
+        Err(kind.error(message))
+    }
+
+    async fn enter_at(&self, index: usize) -> Result<Session, Failure> {
+        let url = &self.settings.urls[index];
+        connect::refuse_cleartext(&self.settings, url)?;
+        let config = match url.is_tls() || self.settings.starttls {
+            true => Some(tls::config(&self.settings)?),
+            false => None,
+        };
+        let (stream, _) = connect::reach(url, self.settings.timeout).await?;
+        let (wire, _) = connect::secure(stream, &self.settings, url, config).await?;
+        let mut session = Session::start(wire, &self.settings).await?;
+        session.bind(&self.settings).await?;
+        Ok(session)
+    }
+}
+
+impl Directory for Ldap {
+    async fn read(&mut self) -> Result<Reading, DirectoryError> {
+        let (index, mut session) = self.enter().await?;
+        match read::read(&mut session, &self.settings).await {
+            Ok(reading) => {
+                session.close().await;
+                self.first = index;
+                Ok(reading)
+            }
+            Err(failure) => {
+                self.first = (index + 1) % self.settings.urls.len();
+                Err(failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.message)))
+            }
+        }
+    }
+}
