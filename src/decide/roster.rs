@@ -300,7 +300,7 @@ fn resolve(people: &[Person], groups: &mut [Group], names: &Names) -> Vec<Edges>
             let mut edges = Edges::default();
             for member in std::mem::take(&mut group.members) {
                 match &member {
-                    Member::Dn(key) => edges.add(names.get(key), key.as_str(), is_foreign_principal(key)),
+                    Member::Dn(key) => edges.add(names.get(key), key.as_str(), key.is_foreign_principal()),
                     Member::Uid(uid) => edges.add(uids.get(uid).map_or(&[], Vec::as_slice), uid, false),
                 }
             }
@@ -356,11 +356,4 @@ fn add_primary_members(people: &[Person], groups: &[Group], edges: &mut [Edges])
             edges[*group].people.push(place);
         }
     }
-}
-
-/// Whether the name is that of a stand-in for a member of another domain, `CN=S-1-5-…,CN=ForeignSecurityPrincipals,…`
-/// (MS-ADTS 6.1.1.4.10).
-fn is_foreign_principal(key: &DnKey) -> bool {
-    let Some((first, rest)) = key.as_str().split_once(',') else { return false };
-    first.starts_with("cn=s-1-") && rest.trim_start().starts_with("cn=foreignsecurityprincipals")
 }
