@@ -61,6 +61,7 @@ impl fmt::Debug for ObjectGuid {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -55,6 +55,7 @@ impl fmt::Debug for Sid {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
