@@ -1,6 +1,6 @@
 //! Desired minus confirmed: at most one action a person, each with an absolute target.
 //!
-//! What an account kind can do is the seat matrix, [`for_seated`] and [`for_unseated`]; the rest of this file is about
+//! What an account kind can do is the seat matrix, `for_seated` and `for_unseated`; the rest of this file is about
 //! addresses, because an account store knows people by them.
 
 use super::desired::{Desired, DesiredSet, Entry, KeepReason, is_claimed};

@@ -1,0 +1,298 @@
+//! The commands as an operator meets them: what they print, how they end, what they leave alone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod company;
+
+use company::Company;
+use insta::assert_snapshot;
+
+#[test]
+fn the_quickstart_says_in_sync_the_second_time() {
+    let company = Company::new();
+    let first = company.ends(0, &["sync"]);
+    assert!(first.contains("+ create ada@corner.example"), "{first}");
+    assert!(first.ends_with("41 people read, 28 to be seated: 28 done; now in sync\n"), "{first}");
+    assert_snapshot!(company.ends(0, &["sync"]), @"");
+}
+
+#[test]
+fn the_quickstart_file_works_where_it_is() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/quickstart.toml");
+    let company = Company::new();
+    assert_snapshot!(company.ends(0, &["check", "--offline", "-c", file]).replace(env!("CARGO_MANIFEST_DIR"), "").lines().next().unwrap(), @"");
+}
+
+#[test]
+fn a_plan_writes_nothing() {
+    let company = Company::new();
+    let before = company.everything();
+    let plan = company.json(3, &["plan"]);
+    assert_eq!(plan["counts"]["changes"], 28);
+    assert_eq!(plan["in_sync"], false);
+    assert_eq!(plan["changes"][0]["status"], "planned");
+    company.ends(3, &["sync", "--dry-run"]);
+    company.ends(0, &["explain", "mira"]);
+    company.ends(0, &["status"]);
+    company.ends(0, &["history"]);
+    company.ends(0, &["accounts", "list"]);
+    assert!(company.everything() == before, "nothing may be created");
+
+    company.ends(0, &["sync"]);
+    let before = company.everything();
+    company.edit("CN=Ada ", "CN=Ada ");
+    company.ends(0, &["plan"]);
+    assert!(company.everything() == before, "nothing may be touched");
+}
+
+#[test]
+fn json_of_a_sync_follows_the_contract() {
+    let company = Company::new();
+    let sync = company.json(0, &["sync"]);
+    assert_eq!(sync["format"], 1);
+    assert_eq!(sync["mode"], "full");
+    assert_eq!(sync["in_sync"], true);
+    assert_eq!(sync["counts"], serde_json::json!({"people":41,"seated":28,"changes":28,"held":0,"failed":0}));
+    let mira = sync["changes"].as_array().unwrap().iter().find(|each| each["email"] == "mira@corner.example").unwrap();
+    assert_eq!(mira["action"], "create");
+    assert_eq!(mira["from"], serde_json::Value::Null);
+    assert_eq!(mira["to"], "pro");
+    assert_eq!(mira["because"], "in Chime Pro via Engineering > Platform");
+    assert_eq!(mira["status"], "done");
+    assert_eq!(mira["error"], serde_json::Value::Null);
+    assert!(sync["hash"].as_str().unwrap().len() >= 8);
+    let kinds: Vec<&str> =
+        sync["warnings"].as_array().unwrap().iter().map(|warning| warning["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"no_email") && kinds.contains(&"domain_not_claimed"), "{kinds:?}");
+}
+
+/// Everybody leaves Engineering, which is nested in Chime Pro: ten people lose pro.
+fn engineering_leaves(company: &Company) {
+    company.edit("member: CN=Engineering,OU=Groups,DC=corner,DC=example\n", "");
+}
+
+#[test]
+fn held_losses_are_approved_by_their_hash_once() {
+    let company = Company::new();
+    company.ends(0, &["sync"]);
+    engineering_leaves(&company);
+
+    let plan = company.json(4, &["plan"]);
+    let hash = plan["hash"].as_str().unwrap();
+    let held = plan["changes"].as_array().unwrap().iter().filter(|each| each["status"] == "held").count();
+    assert_eq!(plan["counts"]["held"], held);
+    assert!(held > 5, "{plan:#}");
+
+    // A pass does not apply them, and says the same hash.
+    let sync = company.json(4, &["sync"]);
+    assert_eq!(sync["hash"], hash);
+    assert_eq!(company.json(0, &["status"])["held"]["hash"], hash);
+    assert_eq!(company.json(0, &["status"])["state"], "held");
+    assert!(company.json(0, &["accounts", "list"])["users"].as_array().unwrap().iter().all(|user| user["status"] == "active"));
+
+    // Another hash releases nothing.
+    let wrong = company.run(&["approve", "0123456789abcdef"]);
+    assert_eq!(wrong.code, 1);
+    assert!(wrong.stderr.contains(hash), "{}", wrong.stderr);
+
+    company.ends(0, &["approve", hash]);
+    let sync = company.json(0, &["sync"]);
+    assert_eq!(sync["counts"]["held"], 0);
+    assert_eq!(sync["in_sync"], true);
+    assert_eq!(company.json(0, &["status"])["state"], "ok");
+    let suspended = company.json(0, &["accounts", "list"])["users"].as_array().unwrap().iter().filter(|user| user["status"] == "suspended").count();
+    assert_eq!(suspended, held);
+
+    // The approval is used up: the same loss another day is held again.
+    let (without, with) = ("cn: Chime Pro\n", "cn: Chime Pro\nmember: CN=Engineering,OU=Groups,DC=corner,DC=example\n");
+    company.edit(without, with);
+    company.ends(0, &["sync"]);
+    company.edit(with, without);
+    company.ends(4, &["sync"]);
+    assert_eq!(company.ends(0, &["approve"]).lines().filter(|line| line.contains("released:")).count(), held);
+    company.ends(0, &["sync"]);
+    assert_eq!(company.ends(0, &["approve"]), "nothing is held\n");
+}
+
+#[test]
+fn a_plan_in_a_file_is_applied_only_while_the_world_stands_still() {
+    let company = Company::new();
+    let file = company.path("plan.json");
+    let file = file.to_str().unwrap();
+    company.ends(3, &["plan", "--out", file]);
+    company.edit("mail: ada@corner.example", "mail: ada.b@corner.example");
+    let moved = company.run(&["apply", file]);
+    assert_eq!(moved.code, 1);
+    assert_snapshot!(moved.stderr, @"");
+    assert_eq!(company.json(0, &["accounts", "list"])["users"].as_array().unwrap().len(), 0);
+
+    company.ends(3, &["plan", "--out", file]);
+    assert_eq!(company.json(0, &["apply", file])["in_sync"], true);
+    assert_eq!(company.json(0, &["accounts", "list"])["users"].as_array().unwrap().len(), 28);
+    std::fs::write(file, "{}").unwrap();
+    assert_eq!(company.run(&["apply", file]).code, 1);
+}
+
+#[test]
+fn one_user_only() {
+    let company = Company::new();
+    let sync = company.json(0, &["sync", "--user", "mira"]);
+    assert_eq!(sync["counts"]["changes"], 1);
+    assert_eq!(sync["in_sync"], false, "the others are still due");
+    let users = company.json(0, &["accounts", "list"])["users"].clone();
+    assert_eq!(users.as_array().unwrap().len(), 1);
+    assert_eq!(users[0]["email"], "mira@corner.example");
+    assert_eq!(company.run(&["sync", "--user", "nobody.at.all"]).code, 1);
+    // The first pass for everybody is still the first one.
+    company.ends(0, &["sync"]);
+    company.ends(0, &["sync"]);
+}
+
+#[test]
+fn explain_tells_the_path_in_text_and_json() {
+    let company = Company::new();
+    let before = company.json(0, &["explain", "mira"]);
+    assert_eq!(before["tier"], "pro");
+    assert_eq!(before["paths"][0], serde_json::json!(["mira", "Platform", "Engineering", "Chime Pro"]));
+    assert_eq!(before["confirmed"], serde_json::Value::Null);
+    assert_eq!(before["next"]["action"], "create");
+    company.ends(0, &["sync"]);
+    let after = company.json(0, &["explain", "mira@corner.example"]);
+    assert_eq!(after["confirmed"], serde_json::json!({"tier":"pro","status":"active"}));
+    assert_eq!(after["next"], serde_json::Value::Null);
+    assert_eq!(after["enabled"], true);
+    assert_snapshot!(company.ends(0, &["explain", "mira"]), @"");
+    assert_snapshot!(company.ends(0, &["explain", "yusuf"]), @"");
+    let nobody = company.run(&["explain", "nobody.at.all", "--json"]);
+    assert_eq!((nobody.code, nobody.stdout.as_str()), (1, ""));
+    assert_snapshot!(nobody.stderr, @"");
+}
+
+#[test]
+fn history_says_who_what_why_when_and_in_which_pass() {
+    let company = Company::new();
+    assert_eq!(company.ends(0, &["history"]), "no actions\n");
+    let pass = company.json(0, &["sync"])["pass"].clone();
+    company.edit("mail: ada@corner.example", "mail: ada.b@corner.example");
+    company.ends(0, &["sync"]);
+    let history = company.json(0, &["history"]);
+    assert_eq!(history["actions"].as_array().unwrap().len(), 29);
+    let ada = company.json(0, &["history", "--user", "ada"]);
+    let actions: Vec<_> = ada["actions"].as_array().unwrap().iter().map(|each| each["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["create", "rename"]);
+    assert_eq!(ada["actions"][0]["pass"], pass);
+    assert_eq!(ada["actions"][0]["because"], "in Chime Pro");
+    assert!(ada["actions"][0]["at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    let by_address = company.json(0, &["history", "--user", "ada@corner.example"]);
+    assert_eq!(by_address["actions"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn an_audit_repairs_what_somebody_else_changed() {
+    let company = Company::new();
+    company.ends(0, &["sync"]);
+    std::fs::remove_dir_all(company.path("accounts")).unwrap();
+    std::fs::remove_file(company.path("accounts.lock")).unwrap();
+    // A usual pass trusts the snapshot; the audit looks.
+    assert_eq!(company.json(0, &["sync"])["in_sync"], true);
+    let audit = company.json(0, &["sync", "--audit"]);
+    assert_eq!(audit["counts"]["changes"], 28);
+    assert!(audit["warnings"].as_array().unwrap().iter().any(|warning| warning["kind"] == "drift"));
+    assert_eq!(company.json(0, &["sync", "--audit"])["counts"]["changes"], 0);
+}
+
+#[test]
+fn a_broken_directory_changes_nothing_and_json_stays_silent() {
+    let company = Company::new();
+    company.ends(0, &["sync"]);
+    let before = company.json(0, &["accounts", "list"]);
+    std::fs::write(company.path("quickstart.ldif"), "").unwrap();
+    let failed = company.run(&["sync", "--json"]);
+    assert_eq!((failed.code, failed.stdout.as_str()), (1, ""));
+    assert_snapshot!(failed.stderr, @"");
+    assert_eq!(company.json(0, &["accounts", "list"]), before);
+    assert_eq!(company.json(0, &["status"])["state"], "failing");
+}
+
+#[test]
+fn a_damaged_state_is_set_aside_and_rebuilt_with_losses_held() {
+    let company = Company::new();
+    company.ends(0, &["sync"]);
+    let db = company.path("state/db");
+    let length = std::fs::metadata(&db).unwrap().len();
+    std::fs::write(&db, vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
+    // One person leaves: well below every limit, and still held in this pass.
+    company.edit("userAccountControl: 512\nmail: ada@", "userAccountControl: 514\nmail: ada@");
+    let sync = company.json(4, &["sync"]);
+    assert_eq!(sync["counts"]["held"], 1, "{sync:#}");
+    assert!(sync["warnings"].as_array().unwrap().iter().any(|warning| warning["kind"] == "state_rebuilt"));
+    assert!(std::fs::read_dir(company.path("")).unwrap().any(|entry| entry.unwrap().file_name().to_str().unwrap().contains("state.corrupt-")));
+}
+
+#[test]
+fn configuration_problems_come_all_at_once_with_exit_78() {
+    let company = Company::new();
+    company.configure("name   = \"plus\"", "nmae   = \"plus\"");
+    company.configure("kind         = \"embedded\"", "kind         = \"imbedded\"");
+    let wrong = company.run(&["sync", "--json"]);
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (78, ""));
+    assert_snapshot!(wrong.stderr, @"");
+    let missing = company.run(&["sync", "-c", "/nowhere/seatsync.toml"]);
+    assert_eq!(missing.code, 78);
+    assert_snapshot!(missing.stderr, @"");
+}
+
+#[test]
+fn usage_errors_end_with_2() {
+    let company = Company::new();
+    assert_eq!(company.run(&["snyc"]).code, 2);
+    assert_eq!(company.run(&[]).code, 2);
+    assert_eq!(company.run(&["explain"]).code, 2);
+    assert_eq!(company.run(&["--version"]).code, 0);
+    assert_eq!(company.run(&["help"]).code, 0);
+}
+
+#[test]
+fn check_tells_each_group_with_its_count() {
+    let company = Company::new();
+    let told = company.ends(0, &["check"]);
+    let told: String = told.lines().filter(|line| !line.contains(" next at ")).map(|line| format!("{line}\n")).collect();
+    assert_snapshot!(told, @"");
+    company.configure("groups = [\"Chime Plus\"]", "groups = [\"Chime Plsu\"]");
+    let told = company.ends(1, &["check"]);
+    assert!(told.contains("FAIL  group         Chime Plsu (tier plus): not found"), "{told}");
+    assert_eq!(company.ends(0, &["check", "--offline"]).lines().last(), Some("all is well"));
+}
+
+#[test]
+fn init_writes_a_configuration_that_is_understood_and_never_overwrites() {
+    let company = Company::new();
+    let file = company.path("new.toml");
+    let file = file.to_str().unwrap();
+    company.ends(0, &["init", file]);
+    let again = company.run(&["init", file]);
+    assert_eq!(again.code, 1);
+    assert!(again.stderr.contains("exists"), "{}", again.stderr);
+    // Complete but for what only the operator has: its password and its certificate.
+    let check = company.run(&["check", "--offline", "-c", file]);
+    assert_eq!(check.code, 78);
+    let problems: Vec<&str> = check.stderr.lines().filter(|line| line.starts_with("error")).collect();
+    assert!(problems.iter().all(|line| line.contains("ldap-password") || line.contains("corp-ca.pem")), "{problems:?}");
+}
+
+#[test]
+fn a_tier_goes_up_and_down() {
+    let company = Company::new();
+    company.ends(0, &["sync"]);
+    let (without, with) = (
+        "sAMAccountName: Chime Pro\n",
+        "sAMAccountName: Chime Pro\nmember: CN=Anton Weber,OU=People,DC=corner,DC=example\n",
+    );
+    company.edit(without, with);
+    let up = company.json(0, &["sync"])["changes"][0].clone();
+    assert_eq!((&up["action"], &up["from"], &up["to"]), (&"move".into(), &"plus".into(), &"pro".into()));
+    company.edit(with, without);
+    let down = company.json(0, &["sync"])["changes"][0].clone();
+    assert_eq!((&down["action"], &down["from"], &down["to"]), (&"move".into(), &"pro".into(), &"plus".into()));
+    assert_eq!(company.json(0, &["sync"])["in_sync"], true);
+}
