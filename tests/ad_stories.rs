@@ -465,3 +465,53 @@ fn explain_shows_the_way_through_the_groups() {
     assert_eq!(run.json["next"], serde_json::Value::Null);
     site.assert_settled();
 }
+
+#[test]
+fn an_audit_repairs_what_somebody_else_changed() {
+    let (ad, site) = settled();
+    let before = site.accounts();
+    // Another installation on the same account store, with a mapping of its own, takes bob for one of pro.
+    let mut other = Site::new(ad.directory(), &["App-Plus"], &["App-Empty"]);
+    other.directory.more = "user_filter = '(sAMAccountName=bob)'\n".to_owned();
+    other.accounts_path = site.accounts_path.clone();
+    other.sync_and_settle();
+    assert_eq!(site.seat("bob@ad.test"), "pro");
+
+    assert_eq!(site.sync().changes(), [], "an ordinary pass trusts what was confirmed");
+    let audit = site.run(&["sync", "--audit", "--json"]);
+    assert_eq!(audit.code, 0, "{audit:#?}");
+    audit.assert_warns("drift", &["bob"]);
+    assert_eq!(audit.changes_in_words(), ["move bob@ad.test done"]);
+    assert_eq!(site.accounts(), before);
+    site.assert_settled();
+}
+
+#[test]
+fn a_pass_for_one_person_leaves_the_others() {
+    let (ad, site) = settled();
+    ad.remove_from_group("App-Pro", &["leaver", "mover"]);
+    let run = site.run(&["sync", "--user", "leaver", "--json"]);
+    assert_eq!(run.code, 0, "{run:#?}");
+    assert_eq!(run.changes_in_words(), ["suspend leaver@ad.test done"]);
+    site.assert_seats(&[("leaver@ad.test", "suspended pro"), ("mover@ad.test", "pro")]);
+    assert_eq!(site.sync_and_settle().changes_in_words(), ["suspend mover@ad.test done"]);
+}
+
+#[test]
+fn a_plan_is_applied_exactly_or_not_at_all() {
+    let (ad, site) = settled();
+    let before = site.accounts();
+    ad.remove_from_group("App-Pro", &["leaver"]);
+    let file = site.file("plan.json");
+    let plan = site.run(&["plan", "--out", &file, "--json"]);
+    assert_eq!(plan.code, 3, "{plan:#?}");
+    ad.add_to_group("App-Pro", &["leaver", "joiner"]);
+    site.run(&["apply", &file, "--json"]).assert_fails(1, &["moved"]);
+    assert_eq!(site.accounts(), before);
+
+    ad.remove_from_group("App-Pro", &["leaver", "joiner"]);
+    let run = site.run(&["apply", &file, "--json"]);
+    assert_eq!(run.code, 0, "{run:#?}");
+    assert_eq!(run.changes_in_words(), ["suspend leaver@ad.test done"]);
+    site.assert_settled();
+}

@@ -193,6 +193,11 @@ impl Site {
         assert_eq!(found, expected);
     }
 
+    /// The path of a file in the installation's folder.
+    pub fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
     /// Throws away what the agent remembers; the account store stays.
     pub fn forget_state(&self) {
         std::fs::remove_dir_all(self.folder.path().join("state")).unwrap();
