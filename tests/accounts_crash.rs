@@ -102,12 +102,15 @@ fn killed(folder: &Path, kind: StoreKind, seed: u64, first: u64, round: u64) -> 
 /// The child's lines, as they come.
 fn listen(child: &mut Child) -> Receiver<String> {
     let (say, said) = channel();
-    let lines = BufReader::new(child.stderr.take().unwrap());
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
     std::thread::spawn(move || {
-        for line in lines.lines().map_while(Result::ok) {
-            if say.send(line).is_err() {
+        let mut line = String::new();
+        // A line without its end was cut by the kill: nothing was acknowledged by it.
+        while stderr.read_line(&mut line).is_ok() && line.ends_with('\n') {
+            if say.send(line.trim_end().to_owned()).is_err() {
                 break;
             }
+            line.clear();
         }
     });
     said

@@ -24,7 +24,11 @@ fn directory(server: &FakeLdap) -> Directory {
 
 fn honest() -> Script {
     let everybody = (0..PEOPLE).collect();
-    Script { people: PEOPLE, groups: vec![("Pro".to_owned(), everybody), ("Plus".to_owned(), vec![5])], ..Script::default() }
+    Script {
+        people: PEOPLE,
+        groups: vec![("Pro".to_owned(), everybody), ("Plus".to_owned(), vec![5])],
+        ..Script::default()
+    }
 }
 
 /// Everybody is seated by an honest server; then this one takes its place.
@@ -56,7 +60,9 @@ fn takes_nothing(hostile: impl Fn(&Request, Vec<u8>) -> Act + Send + Sync + 'sta
 }
 
 /// Answers the third page of people differently.
-fn on_page_three(act: impl Fn(&Request) -> Act + Send + Sync + 'static) -> impl Fn(&Request, Vec<u8>) -> Act + Send + Sync {
+fn on_page_three(
+    act: impl Fn(&Request) -> Act + Send + Sync + 'static,
+) -> impl Fn(&Request, Vec<u8>) -> Act + Send + Sync {
     move |request, due| match request.kind {
         Kind::People { offset: 200 } => act(request),
         _ => Act::Send(due),
@@ -73,15 +79,18 @@ fn busy_on_page_three_of_five() {
 
 #[test]
 fn size_limit_on_page_three() {
-    let limit = on_page_three(|request| {
-        Act::Send([person(request.id, 200), result(request.id, 0x65, 4, "", &[])].concat())
-    });
+    let limit =
+        on_page_three(|request| Act::Send([person(request.id, 200), result(request.id, 0x65, 4, "", &[])].concat()));
     takes_nothing(limit, PATIENT, &["sizeLimitExceeded (4)", "page 3"]);
 }
 
 #[test]
 fn connection_cut_in_mid_page() {
-    takes_nothing(on_page_three(|request| Act::SendAndClose(person(request.id, 200))), PATIENT, &["closed the connection"]);
+    takes_nothing(
+        on_page_three(|request| Act::SendAndClose(person(request.id, 200))),
+        PATIENT,
+        &["closed the connection"],
+    );
 }
 
 #[test]
@@ -100,7 +109,11 @@ fn server_that_hangs_on_page_three() {
 
 #[test]
 fn length_of_two_gigabytes() {
-    takes_nothing(on_page_three(|_| Act::Send(vec![0x30, 0x84, 0x7f, 0xff, 0xff, 0xff])), PATIENT, &["2147483647 bytes"]);
+    takes_nothing(
+        on_page_three(|_| Act::Send(vec![0x30, 0x84, 0x7f, 0xff, 0xff, 0xff])),
+        PATIENT,
+        &["2147483647 bytes"],
+    );
 }
 
 #[test]

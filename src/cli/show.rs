@@ -62,14 +62,12 @@ pub(super) fn report(report: &Report) -> Result<(), Stop> {
 
 fn report_text(report: &Report, colour: bool) -> String {
     let mut out = String::new();
-    let width = report
-        .changes
-        .iter()
-        .take(CHANGES_SHOWN_MAX)
-        .map(|each| printable(each.change.email.as_str()).chars().count())
-        .max()
-        .unwrap_or(0);
-    for each in report.changes.iter().take(CHANGES_SHOWN_MAX) {
+    // What takes something away first, then by address: the reader looks for trouble, and for names.
+    let mut changes: Vec<&ReportedChange> = report.changes.iter().collect();
+    changes.sort_by_key(|each| (sign(each.change.action), &each.change.email));
+    changes.truncate(CHANGES_SHOWN_MAX);
+    let width = changes.iter().map(|each| printable(each.change.email.as_str()).chars().count()).max().unwrap_or(0);
+    for each in &changes {
         line(&mut out, each, width, colour);
     }
     if report.changes.len() > CHANGES_SHOWN_MAX {
@@ -84,13 +82,30 @@ fn report_text(report: &Report, colour: bool) -> String {
     out
 }
 
+/// What stands in front of a change; sorted as listed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Sign {
+    Takes,
+    Changes,
+    Gives,
+}
+
+fn sign(action: Action) -> Sign {
+    match action {
+        Action::Suspend | Action::Remove => Sign::Takes,
+        Action::Move | Action::Rename => Sign::Changes,
+        Action::Invite | Action::Create | Action::Grant | Action::Resume => Sign::Gives,
+    }
+}
+
 /// `  + create   alice@corner.example   vacant -> pro    in Chime Pro via Engineering`
 fn line(out: &mut String, ReportedChange { change, status }: &ReportedChange, width: usize, colour: bool) {
     let Change { action, guid: _, email, dn: _, account: _, from, to, because } = change;
-    let (sign, paint) = match action {
-        Action::Suspend | Action::Remove => ('-', "31"),
-        Action::Move | Action::Rename => ('~', "33"),
-        Action::Invite | Action::Create | Action::Grant | Action::Resume => ('+', "32"),
+    let sign = sign(*action);
+    let (sign, paint) = match sign {
+        Sign::Takes => ('-', "31"),
+        Sign::Changes => ('~', "33"),
+        Sign::Gives => ('+', "32"),
     };
     let email = printable(email.as_str());
     let pad = " ".repeat(width.saturating_sub(email.chars().count()));

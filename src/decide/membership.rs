@@ -218,9 +218,11 @@ impl Reach {
                 WarningKind::UnknownMembers,
                 name,
                 format!(
-                    "{} member values name nobody the search shows (outside the base, filtered out, or no people): they \
-                     are not counted",
-                    self.unknown
+                    "{} of its members {} nobody that was read (a contact or computer, filtered out, outside base_dn, or \
+                     deleted) and {} not counted",
+                    self.unknown,
+                    if self.unknown == 1 { "is" } else { "are" },
+                    if self.unknown == 1 { "is" } else { "are" },
                 ),
             ));
         }
