@@ -112,6 +112,8 @@ fn held_losses_are_approved_by_their_hash_once() {
     assert_eq!(sync["counts"]["held"], 0);
     assert_eq!(sync["in_sync"], true);
     assert_eq!(company.json(0, &["status"])["state"], "ok");
+    let why = company.json(0, &["history"])["actions"].as_array().unwrap().last().unwrap()["because"].clone();
+    assert!(why.as_str().unwrap().starts_with("in no mapped group (approved by operator (uid"), "{why}");
     let suspended = company.json(0, &["accounts", "list"])["users"]
         .as_array()
         .unwrap()

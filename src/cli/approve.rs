@@ -49,7 +49,7 @@ pub(super) async fn approve(config: &Path, options: ApproveOptions) -> Result<Ex
         text,
         "{} released once, until {}; the next pass applies them: seatsync sync",
         preview.cleared.held().len(),
-        approval.expires
+        show::time(approval.expires)
     );
     show::say(&text)?;
     Ok(Exit::Done)

@@ -68,7 +68,7 @@ fn text(entries: &[HistoryEntry]) -> String {
         .map(|HistoryEntry { at, pass, guid: _, email, action, from, to, because, error }| {
             let why = error.as_ref().map_or_else(|| because.clone(), |error| format!("FAILED: {error} ({because})"));
             vec![
-                at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                show::time(*at),
                 pass.to_string(),
                 action.to_string(),
                 email.to_string(),

@@ -5,7 +5,7 @@
 
 use super::exit::Stop;
 use crate::config::ConfigError;
-use crate::model::{Action, Change, Warning};
+use crate::model::{Action, Change, Timestamp, Warning, WarningKind};
 use crate::pass::{Report, ReportedChange, Status};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
@@ -62,13 +62,20 @@ pub(super) fn report(report: &Report) -> Result<(), Stop> {
 
 fn report_text(report: &Report, colour: bool) -> String {
     let mut out = String::new();
-    // What takes something away first, then by address: the reader looks for trouble, and for names.
+    // What is held stands last, under its reason; within, what takes something away first, then by address: the reader
+    // looks for trouble, and for names.
     let mut changes: Vec<&ReportedChange> = report.changes.iter().collect();
-    changes.sort_by_key(|each| (sign(each.change.action), &each.change.email));
+    changes.sort_by_key(|each| (held_why(each), sign(each.change.action), &each.change.email));
     changes.truncate(CHANGES_SHOWN_MAX);
     let width = changes.iter().map(|each| printable(each.change.email.as_str()).chars().count()).max().unwrap_or(0);
-    for each in &changes {
-        line(&mut out, each, width, colour);
+    for alike in changes.chunk_by(|a, b| held_why(a) == held_why(b)) {
+        if let Some(why) = alike.first().and_then(|each| held_why(each)) {
+            let (on, off) = if colour { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+            _ = writeln!(out, "{on}held{off}, because {}:", printable(why));
+        }
+        for each in alike {
+            line(&mut out, each, width, colour);
+        }
     }
     if report.changes.len() > CHANGES_SHOWN_MAX {
         let rest = report.changes.len() - CHANGES_SHOWN_MAX;
@@ -80,6 +87,14 @@ fn report_text(report: &Report, colour: bool) -> String {
     warnings(&mut out, &report.warnings, colour);
     _ = writeln!(out, "{}", summary(report));
     out
+}
+
+/// Why a change is held, if it is.
+fn held_why(ReportedChange { change: _, status }: &ReportedChange) -> Option<&str> {
+    match status {
+        Status::Held(why) => Some(why),
+        Status::Planned | Status::Done | Status::Failed(_) => None,
+    }
 }
 
 /// What stands in front of a change; sorted as listed.
@@ -118,8 +133,7 @@ fn line(out: &mut String, ReportedChange { change, status }: &ReportedChange, wi
         _ = writeln!(out, "{text}");
     }
     match status {
-        Status::Planned | Status::Done => {}
-        Status::Held(why) => _ = writeln!(out, "      held: {}", printable(why)),
+        Status::Planned | Status::Done | Status::Held(_) => {}
         Status::Failed(why) => _ = writeln!(out, "      failed: {}", printable(why)),
     }
 }
@@ -127,6 +141,8 @@ fn line(out: &mut String, ReportedChange { change, status }: &ReportedChange, wi
 /// Warnings, by kind, so that a thousand of one kind do not hide one of another.
 fn warnings(out: &mut String, warnings: &[Warning], colour: bool) {
     let (on, off) = if colour { ("\u{1b}[33m", "\u{1b}[0m") } else { ("", "") };
+    // What is held has been shown with its reasons; the last line says how to release it.
+    let warnings: Vec<&Warning> = warnings.iter().filter(|warning| warning.kind != WarningKind::Held).collect();
     for kind in warnings.chunk_by(|a, b| a.kind == b.kind) {
         for Warning { kind, subject, message } in kind.iter().take(WARNINGS_SHOWN_MAX) {
             _ = writeln!(out, "{on}warning{off} {kind}: {}: {}", printable(subject), printable(message));
@@ -164,6 +180,11 @@ fn summary(report: &Report) -> String {
         String::new()
     };
     format!("{read}: {now}{approve}")
+}
+
+/// A time for people, to the second.
+pub(super) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Rows under a heading, each column as wide as its widest cell.

@@ -32,14 +32,25 @@ fn text(memory: &Memory) -> String {
         _ = writeln!(
             out,
             "last pass  {} at {}, {} ms: {} people, {} to be seated, {} changes, {} held, {} failed",
-            last.id, last.at, last.took_ms, counts.people, counts.seated, counts.changes, counts.held, counts.failed
+            last.id,
+            show::time(last.at),
+            last.took_ms,
+            counts.people,
+            counts.seated,
+            counts.changes,
+            counts.held,
+            counts.failed
         );
     }
     if let Some(at) = memory.last_good {
-        _ = writeln!(out, "last good  {at}");
+        _ = writeln!(out, "last good  {}", show::time(at));
     }
     if let Some(HeldNote { hash, losses, gains, since }) = &memory.held {
-        _ = writeln!(out, "held       {losses} losses, {gains} gains since {since}: seatsync approve {hash}");
+        _ = writeln!(
+            out,
+            "held       {losses} losses, {gains} gains since {}: seatsync approve {hash}",
+            show::time(*since)
+        );
     }
     _ = writeln!(out, "seats      {} active of {} accounts known", memory.snapshot.held(), memory.snapshot.len());
     out

@@ -5,7 +5,9 @@
 
 use super::{PassError, Preview, Step, Watch, World};
 use crate::accounts::AccountStore;
-use crate::model::{Action, Fact, HistoryEntry, Intent, ObjectGuid, Outcome, Seat, Settlement, Timestamp};
+use crate::model::{
+    Action, Approval, Change, Fact, HistoryEntry, Intent, ObjectGuid, Outcome, Seat, Settlement, Timestamp,
+};
 use crate::state::{SETTLE_MAX, StateError, StateStore};
 use std::collections::HashMap;
 
@@ -23,13 +25,26 @@ pub(super) type Outcomes = HashMap<ObjectGuid, Result<(), String>>;
 
 /// Writes the cleared changes down.
 pub(super) async fn journal<S: StateStore>(state: &mut S, surveyed: &Preview) -> Result<Journaled, StateError> {
-    let mut intents: Vec<Intent> =
-        surveyed.cleared.go().iter().map(|change| Intent::of(change, surveyed.id.clone(), surveyed.at)).collect();
+    let released = released(surveyed);
+    let intent = |change: &Change| {
+        let mut intent = Intent::of(change, surveyed.id.clone(), surveyed.at);
+        if let Some(Approval { hash, by, .. }) = released.get(&(change.guid, change.action)) {
+            intent.because = format!("{} (approved by {by} as {hash})", intent.because);
+        }
+        intent
+    };
+    let mut intents: Vec<Intent> = surveyed.cleared.go().iter().map(intent).collect();
     intents.sort_by_key(|intent| (order(intent.action), intent.guid));
     if !intents.is_empty() {
         state.begin(&intents).await?;
     }
     Ok(Journaled { intents })
+}
+
+/// What somebody released: the history says who.
+fn released(surveyed: &Preview) -> HashMap<(ObjectGuid, Action), &Approval> {
+    let valid = surveyed.memory.approvals.iter().filter(|approval| approval.expires > surveyed.at);
+    valid.flat_map(|approval| approval.changes.iter().map(move |each| ((each.guid, each.action), approval))).collect()
 }
 
 /// What frees a licence or an address goes before what takes one.
