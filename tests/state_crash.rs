@@ -79,6 +79,7 @@ fn closing(step: u64) -> Closing {
             counts: Counts::default(),
         },
         good: Some(at(step)),
+        whole: true,
         groups: Some([(GroupRef::new("CN=Pro"), group.clone()), (GroupRef::new("CN=Plus"), group)].into()),
         absent: Some([(guid(1), at(step))].into()),
         approvals: None,
@@ -198,7 +199,7 @@ fn check(memory: &Memory, history: &[HistoryEntry], acknowledged: &Acknowledged)
     let finished = memory.passes.last().map_or(0, |pass| pass.took_ms);
     assert!((acknowledged.finished..=settled).contains(&finished), "finished {finished}");
     if finished > 0 {
-        let Closing { record, good, groups, absent, approvals: _, held } = closing(finished);
+        let Closing { record, good, whole: _, groups, absent, approvals: _, held } = closing(finished);
         assert_eq!(memory.passes.last(), Some(&record));
         assert_eq!(Some(memory.last_good), good.map(Some));
         assert_eq!(Some(&memory.groups), groups.as_ref());

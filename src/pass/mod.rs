@@ -352,7 +352,7 @@ async fn record_failure<D, A, S: StateStore>(world: &mut World<D, A, S>, id: Pas
         reason: Some(error.to_string()),
         counts: Counts::default(),
     };
-    let closing = Closing { record, good: None, groups: None, absent: None, approvals: None, held: None };
+    let closing = Closing { record, good: None, whole: false, groups: None, absent: None, approvals: None, held: None };
     if let Err(error) = world.state.finish(&closing).await {
         tracing::error!("the failed pass could not be recorded: {error}");
     }

@@ -132,6 +132,7 @@ pub(super) fn close(preview: Preview, outcomes: &Outcomes, took_ms: u64, ended: 
     let closing = Closing {
         record,
         good: (whole && report.counts.failed == 0).then_some(ended),
+        whole,
         groups: whole.then(|| remembered(&preview, &done)),
         absent: whole.then(|| preview.desired.absent().clone()),
         approvals: Some(preview.cleared.approvals_left(&preview.memory, &done, ended)),

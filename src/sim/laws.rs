@@ -69,6 +69,7 @@ fn simulate(seed: u64, kind: StoreKind) {
             double_invitations: double_invitations.clone(),
             dice: Rc::new(RefCell::new(Dice(seed ^ 0xdead))),
             trouble: trouble.clone(),
+            refuses: None,
             fuse: fuse.clone(),
         },
         state: SimState::new(fuse.clone()),
@@ -168,4 +169,37 @@ proptest! {
     fn whatever_fails_a_team_account_converges_and_invites_once(seed: u64) {
         simulate(seed, StoreKind::Team);
     }
+}
+
+/// The first pass holds every loss. One action that fails for ever must not keep it the first pass.
+#[test]
+fn what_always_fails_does_not_hold_everybody_elses_losses() {
+    let fuse = Fuse::default();
+    let body = |pro| Body { exists: true, enabled: true, pro, plus: false };
+    let bodies = Rc::new(RefCell::new(vec![body(true), body(true), body(true)]));
+    let users = Rc::new(RefCell::new(std::collections::BTreeMap::new()));
+    let mut world = World {
+        directory: SimDirectory { bodies: bodies.clone(), answers: Rc::new(Cell::new(true)), fuse: fuse.clone() },
+        accounts: SimStore {
+            kind: StoreKind::EnterpriseDirectory,
+            users: users.clone(),
+            double_invitations: Rc::default(),
+            dice: Rc::new(RefCell::new(Dice(1))),
+            trouble: Rc::default(),
+            refuses: Some(email(0)),
+            fuse: fuse.clone(),
+        },
+        state: SimState::new(fuse),
+        rules: rules(),
+        limits: Limits::default(),
+        now,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut run = || runtime.block_on(pass::run(&mut world, &Request::default(), &|_| {})).unwrap();
+    let first = run();
+    assert_eq!((first.result, first.counts.failed, first.in_sync), (PassResult::Partial, 1, false));
+    bodies.borrow_mut()[2].pro = false;
+    let second = run();
+    assert_eq!((second.counts.failed, second.counts.held), (1, 0), "{:?}", second.changes);
+    assert_eq!(seats(&users.borrow()).get(email(2).key()), Some(&Seat::Suspended(Tier::new("pro"))));
 }

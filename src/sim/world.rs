@@ -115,6 +115,8 @@ pub(super) struct SimStore {
     pub dice: Rc<RefCell<Dice>>,
     /// One in so many answers is lost, refused or never reached; 0 for a good day.
     pub trouble: Rc<Cell<u64>>,
+    /// Whose every change is refused.
+    pub refuses: Option<Email>,
     pub fuse: Fuse,
 }
 
@@ -176,6 +178,9 @@ impl AccountStore for SimStore {
                 let lost = || Outcome::Ambiguous("time-out".into());
                 if !self.fuse.burn() {
                     return lost();
+                }
+                if self.refuses.as_ref() == Some(&intent.email) {
+                    return Outcome::Rejected("409".into());
                 }
                 let trouble = self.trouble.get();
                 match if trouble == 0 { 3 } else { self.dice.borrow_mut().roll(trouble) } {
@@ -249,11 +254,13 @@ impl StateStore for SimState {
 
     async fn finish(&mut self, closing: &Closing) -> Result<(), StateError> {
         self.effect()?;
-        let Closing { record, good, groups, absent, approvals, held } = closing.clone();
+        let Closing { record, good, whole, groups, absent, approvals, held } = closing.clone();
         let mut memory = self.memory.borrow_mut();
         memory.passes.push(record);
         if let Some(at) = good {
             memory.last_good = Some(at);
+        }
+        if whole {
             memory.origin = Origin::Known;
         }
         memory.groups = groups.unwrap_or_else(|| memory.groups.clone());

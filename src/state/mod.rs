@@ -50,8 +50,11 @@ pub const SETTLE_MAX: usize = 500;
 pub struct Closing {
     /// The pass.
     pub record: PassRecord,
-    /// Whether it was a good one: sets the last good time, and ends [`crate::model::Origin::Fresh`] or `Rebuilt`.
+    /// When it ended, if it was a good one: nothing failed.
     pub good: Option<Timestamp>,
+    /// Whether everybody was compared with the account store, so that the memory is whole from now on: ends
+    /// [`crate::model::Origin::Fresh`] or `Rebuilt`. One action that fails for ever must not hold all losses for ever.
+    pub whole: bool,
     /// The groups as found, with the members that the next pass compares with. Replaces all.
     pub groups: Option<BTreeMap<GroupRef, RememberedGroup>>,
     /// Who has been out of all groups, since when. Replaces all.

@@ -209,12 +209,14 @@ impl Shelf {
 
     /// Documents first, then the root that names them together with the record, then the old documents go.
     pub(super) fn finish(&mut self, closing: &Closing) -> Result<(), ShelfError> {
-        let Closing { record, good, groups, absent, approvals, held } = closing;
+        let Closing { record, good, whole, groups, absent, approvals, held } = closing;
         let mut root = self.root.clone();
         let mut index = self.groups.clone();
         let mut drafts = Drafts::default();
         if let Some(good) = good {
             root.last_good = Some(*good);
+        }
+        if *whole {
             root.origin = Marker::Known;
         }
         if let Some(held) = held {

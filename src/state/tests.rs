@@ -124,6 +124,7 @@ fn closing(salt: u8, mask: u8) -> Closing {
     Closing {
         record: record(salt),
         good: part(0).then(|| at(i64::from(salt))),
+        whole: part(5),
         groups: part(1).then(groups),
         absent: part(2).then(|| (0..salt % 9).map(|who| (guid(who), at(i64::from(salt % 2)))).collect()),
         approvals: part(3).then(|| (0..salt % 3).map(approval).collect()),
@@ -173,11 +174,13 @@ impl Model {
     }
 
     fn finish(&mut self, closing: Closing) {
-        let Closing { record, good, groups, absent, approvals, held } = closing;
+        let Closing { record, good, whole, groups, absent, approvals, held } = closing;
         let memory = &mut self.memory;
         memory.passes.push(record);
         if good.is_some() {
             memory.last_good = good;
+        }
+        if whole {
             memory.origin = Origin::Known;
         }
         memory.groups = groups.unwrap_or(std::mem::take(&mut memory.groups));
@@ -356,7 +359,7 @@ async fn an_account_is_fresh_until_a_good_pass() {
     drop(state);
     let mut state = open(&path);
     assert_eq!(state.load().await.unwrap().origin, Origin::Fresh);
-    state.finish(&closing(2, 1)).await.unwrap();
+    state.finish(&closing(2, 0b100_001)).await.unwrap();
     assert_eq!(state.load().await.unwrap().origin, Origin::Known);
 }
 
@@ -488,8 +491,8 @@ async fn a_spoilt_record_sets_the_state_aside_until_a_good_pass() {
         state.finish(&closing(1, 0b11110)).await.unwrap();
         drop(state);
         let mut state = open(&path);
-        assert_eq!(state.load().await.unwrap().origin, rebuilt.origin, "a pass that was not good changes nothing");
-        state.finish(&closing(1, 1)).await.unwrap();
+        assert_eq!(state.load().await.unwrap().origin, rebuilt.origin, "a pass that was not whole changes nothing");
+        state.finish(&closing(1, 0b100_001)).await.unwrap();
         drop(state);
         assert_eq!(open(&path).load().await.unwrap().origin, Origin::Known);
     }
