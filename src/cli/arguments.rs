@@ -74,7 +74,7 @@ pub(super) struct SyncOptions {
 #[derive(Debug, Args)]
 pub(super) struct PlanOptions {
     /// Keep the plan in a file for `apply`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "user")]
     pub out: Option<PathBuf>,
     /// List the account store as well, as the daily audit does
     #[arg(long)]
