@@ -10,8 +10,14 @@ use std::path::PathBuf;
     version,
     max_term_width = 100,
     after_help = "\
-Exit status: 0 in sync or all applied; 1 failed, nothing half-known; 2 usage; 3 changes due (plan, sync --dry-run);
-4 losses held; 5 some actions failed; 78 configuration."
+Exit status:
+   0  in sync, or all applied
+   1  failed, nothing half-known
+   2  usage
+   3  changes due (plan, sync --dry-run)
+   4  losses held
+   5  some actions failed
+  78  configuration"
 )]
 pub(super) struct Arguments {
     /// The configuration
