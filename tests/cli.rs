@@ -250,8 +250,10 @@ fn an_audit_repairs_what_somebody_else_changed() {
     company.ends(0, &["sync"]);
     std::fs::remove_dir_all(company.path("accounts")).unwrap();
     std::fs::remove_file(company.path("accounts.lock")).unwrap();
-    // A usual pass trusts the snapshot; the audit looks.
-    assert_eq!(company.json(0, &["sync"])["in_sync"], true);
+    // A usual pass does not believe that everybody has gone: it is rather a disk that is not mounted, or a wrong path.
+    let refused = company.run(&["sync"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("28 seats were confirmed there"), "{}", refused.stderr);
     let audit = company.json(0, &["sync", "--audit"]);
     assert_eq!(audit["counts"]["changes"], 28);
     assert!(audit["warnings"].as_array().unwrap().iter().any(|warning| warning["kind"] == "drift"));

@@ -88,6 +88,15 @@ pub enum PassError {
     /// The state cannot be used.
     #[error("{0}")]
     State(#[from] StateError),
+    /// The account store has lost everybody, or is another one.
+    #[error(
+        "the account store has not one account, though {confirmed} seats were confirmed there; nothing was changed. Is it \
+         the right one (path, account)? To seat everybody anew in it: seatsync sync --audit"
+    )]
+    StoreEmptied {
+        /// Active seats of the snapshot.
+        confirmed: usize,
+    },
     /// Nobody fits the name given.
     #[error("nobody in the directory or the snapshot is {0:?}: give an e-mail, a sAMAccountName, a DN or a GUID")]
     Nobody(String),
@@ -217,12 +226,14 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     let mut learned = Vec::new();
     learn(&mut memory, &mut learned, recovered.settled);
     let mut warnings = recovered.warnings;
-    if let Origin::Rebuilt(aside) = &memory.origin {
-        warnings.push(Warning::new(
-            WarningKind::StateRebuilt,
-            "state",
-            format!("the state was damaged and set aside ({aside}); it is rebuilt from the account store and all losses of this pass are held"),
-        ));
+    if let Origin::Rebuilt(why) = &memory.origin {
+        let message =
+            format!("{why}; what is known comes from the account store, and all losses are held until approved");
+        warnings.push(Warning::new(WarningKind::StateRebuilt, "state", message));
+    }
+    let confirmed = memory.snapshot.held();
+    if confirmed > 0 && !request.audit && memory.origin == Origin::Known && world.accounts.is_empty().await? {
+        return Err(PassError::StoreEmptied { confirmed });
     }
 
     watch(Step::Reading);
