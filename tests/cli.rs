@@ -148,8 +148,24 @@ fn a_plan_in_a_file_is_applied_only_while_the_world_stands_still() {
     company.ends(3, &["plan", "--out", file]);
     assert_eq!(company.json(0, &["apply", file])["in_sync"], true);
     assert_eq!(company.json(0, &["accounts", "list"])["users"].as_array().unwrap().len(), 28);
+
+    // A file that was edited is refused: it would not do what it says.
+    engineering_leaves(&company);
+    company.ends(4, &["plan", "--out", file]);
+    let plan = std::fs::read_to_string(file).unwrap();
+    for (from, to) in [("\"suspend\"", "\"move\""), ("farah@", "goran@"), ("\"format\": 1", "\"format\": 2")] {
+        assert!(plan.contains(from), "{plan}");
+        std::fs::write(file, plan.replacen(from, to, 1)).unwrap();
+        let refused = company.run(&["apply", file]);
+        assert_eq!(refused.code, 1, "{from} to {to}: {}", refused.stdout);
+        assert!(refused.stderr.contains("is not a plan"), "{}", refused.stderr);
+    }
     std::fs::write(file, "{}").unwrap();
     assert_eq!(company.run(&["apply", file]).code, 1);
+    // Nor does a plan replace what is none.
+    let config = company.path("quickstart.toml");
+    assert_eq!(company.run(&["plan", "--out", config.to_str().unwrap()]).code, 1);
+    assert_eq!(company.run(&["plan", "--out", "x", "--user", "ada"]).code, 2);
 }
 
 #[test]
@@ -488,4 +504,56 @@ fn a_tier_goes_up_and_down() {
     let down = company.json(0, &["sync"])["changes"][0].clone();
     assert_eq!((&down["action"], &down["from"], &down["to"]), (&"move".into(), &"pro".into(), &"plus".into()));
     assert_eq!(company.json(0, &["sync"])["in_sync"], true);
+}
+
+/// "Every loss waits to be looked at" is true until somebody has looked, however many passes that takes.
+#[test]
+fn losses_of_a_first_pass_wait_for_approval_and_not_for_the_next_pass() {
+    let company = Company::new();
+    company.ends(0, &["sync"]);
+    std::fs::remove_dir_all(company.path("state")).unwrap();
+    std::fs::remove_file(company.path("state.lock")).unwrap();
+    company.edit("userAccountControl: 512\nmail: ada@", "userAccountControl: 514\nmail: ada@");
+    for _ in 0..3 {
+        assert_eq!(company.json(4, &["sync"])["counts"]["held"], 1);
+    }
+    let status = company.json(0, &["status"]);
+    let hash = status["held"]["hash"].as_str().unwrap();
+    company.ends(0, &["approve", hash]);
+    assert!(company.ends(0, &["status"]).contains("approved by operator"));
+    assert_eq!(company.json(0, &["sync"])["in_sync"], true);
+    // From here on it is like any other: one loss is below every limit.
+    company.edit("userAccountControl: 512\nmail: bertil@", "userAccountControl: 514\nmail: bertil@");
+    assert_eq!(company.json(0, &["sync"])["counts"]["held"], 0);
+}
+
+#[test]
+fn an_approval_without_a_hash_releases_only_what_was_reported() {
+    let company = Company::new();
+    company.ends(0, &["sync"]);
+    engineering_leaves(&company);
+    company.ends(4, &["sync"]);
+    // Since then more people have left; nobody has seen that.
+    company.edit("member: CN=Bertil Corner,OU=People,DC=corner,DC=example\n", "");
+    let refused = company.run(&["approve"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("is not what the last pass reported"), "{}", refused.stderr);
+    company.ends(4, &["sync"]);
+    company.ends(0, &["approve"]);
+    company.ends(0, &["sync"]);
+}
+
+#[test]
+fn one_users_held_loss_is_not_approved_by_its_own_hash() {
+    let company = Company::new();
+    company.ends(0, &["sync"]);
+    engineering_leaves(&company);
+    let text = company.ends(4, &["sync", "--user", "mira"]);
+    assert!(text.contains("look at the whole plan first: seatsync plan"), "{text}");
+    let scoped = company.json(4, &["sync", "--user", "mira"])["hash"].as_str().unwrap().to_owned();
+    assert_eq!(company.run(&["approve", &scoped]).code, 1);
+    // What the guards hold in the whole plan is what status tells.
+    let whole = company.json(0, &["status"])["held"]["hash"].as_str().unwrap().to_owned();
+    assert_eq!(company.json(4, &["plan"])["hash"], *whole);
+    company.ends(0, &["approve", &whole]);
 }

@@ -15,6 +15,12 @@ pub trait AccountStore {
     /// Every account, seated or not. Complete, or an error.
     async fn list(&mut self) -> Result<Vec<Observed>, AccountsError>;
 
+    /// Whether there is not one account in it, where that is cheaper to know than the whole list; a store where asking is
+    /// as dear as listing says that it is not empty.
+    async fn is_empty(&mut self) -> Result<bool, AccountsError> {
+        Ok(false)
+    }
+
     /// The accounts of these people, in the order asked for; `None` where there is none.
     async fn find(&mut self, sought: &[Sought]) -> Result<Vec<Option<Observed>>, AccountsError>;
 
@@ -76,6 +82,12 @@ impl AccountStore for Configured {
     async fn list(&mut self) -> Result<Vec<Observed>, AccountsError> {
         match self {
             Self::Embedded(store) => store.list().await,
+        }
+    }
+
+    async fn is_empty(&mut self) -> Result<bool, AccountsError> {
+        match self {
+            Self::Embedded(store) => store.is_empty().await,
         }
     }
 

@@ -21,6 +21,9 @@ pub(super) async fn apply(config: &Path, options: ApplyOptions) -> Result<Exit, 
         .and_then(|file| file.take(PLAN_BYTES_MAX).read_to_string(&mut text))
         .map_err(|error| unreadable(error.to_string()))?;
     let document: json::PlanDocument = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+    if !document.is_sound()? {
+        return Err(unreadable("it is not as seatsync wrote it".to_owned()));
+    }
     let request = Request { audit: false, only: None, expect: Some(document.fingerprint) };
     let report = sync::run(config, &request).await?;
     sync::print(&report, json)?;

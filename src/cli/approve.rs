@@ -25,11 +25,25 @@ pub(super) async fn approve(config: &Path, options: ApproveOptions) -> Result<Ex
             Some(hash) => Err(Stop::Other(format!("nothing is held now, so there is nothing {hash} could release"))),
         };
     };
-    if let Some(hash) = options.hash.filter(|hash| *hash != approval.hash) {
-        return Err(Stop::Other(format!(
-            "what is held now is {}, not {hash}: the world moved since. Nothing was released; look at `seatsync plan` and approve its hash",
-            approval.hash
-        )));
+    // Without a hash it can only mean what the last pass reported and `status` shows: nobody has seen anything else.
+    let seen = preview.memory.held.as_ref().map(|note| note.hash.clone());
+    match (options.hash, seen) {
+        (Some(hash), _) if hash.eq_ignore_ascii_case(&approval.hash) => {}
+        (Some(hash), _) => {
+            return Err(Stop::Other(format!(
+                "what is held now has the hash {}, not {hash}: the world moved since, or that plan was of one person \
+                 only (--user). Nothing was released; look at `seatsync plan` and approve its hash",
+                approval.hash
+            )));
+        }
+        (None, Some(seen)) if seen == approval.hash => {}
+        (None, _) => {
+            return Err(Stop::Other(format!(
+                "what is held now is not what the last pass reported. Nothing was released; look at `seatsync plan`, \
+                 then: seatsync approve {}",
+                approval.hash
+            )));
+        }
     }
     world.state.approve(&approval).await?;
     let mut text = String::new();

@@ -10,8 +10,14 @@ use std::path::PathBuf;
     version,
     max_term_width = 100,
     after_help = "\
-Exit status: 0 in sync or all applied; 1 failed, nothing half-known; 2 usage; 3 changes due (plan, sync --dry-run);
-4 losses held; 5 some actions failed; 78 configuration."
+Exit status:
+   0  in sync, or all applied
+   1  failed, nothing half-known
+   2  usage
+   3  changes due (plan, sync --dry-run)
+   4  losses held
+   5  some actions failed
+  78  configuration"
 )]
 pub(super) struct Arguments {
     /// The configuration [default: /etc/seatsync/seatsync.toml]
@@ -67,7 +73,7 @@ pub(super) struct SyncOptions {
 #[derive(Debug, Args)]
 pub(super) struct PlanOptions {
     /// Keep the plan in a file for `apply`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "user")]
     pub out: Option<PathBuf>,
     /// List the account store as well, as the daily audit does
     #[arg(long)]

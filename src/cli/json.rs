@@ -2,10 +2,13 @@
 
 use super::exit::Stop;
 use crate::decide::{Explanation, NextStep};
-use crate::model::{Change, Counts, HeldNote, HistoryEntry, Memory, Observed, PassRecord, PassResult, Seat, Warning};
+use crate::model::{
+    Approval, Change, Counts, HeldNote, HistoryEntry, Limits, Memory, Observed, Origin, PassRecord, PassResult, Seat,
+    Timestamp, Warning,
+};
 use crate::pass::{Report, ReportedChange, Status};
 use serde::{Deserialize, Serialize};
-use std::io::Write;
+use sha2::Digest;
 
 const FORMAT: u32 = 1;
 
@@ -13,11 +16,7 @@ const FORMAT: u32 = 1;
 pub(super) fn print(document: &impl Serialize) -> Result<(), Stop> {
     let mut text = serde_json::to_string(document).map_err(|error| Stop::Other(format!("no JSON: {error}")))?;
     text.push('\n');
-    let mut stdout = std::io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Stop::Other(format!("stdout does not take the result: {error}")))
+    super::show::say(&text)
 }
 
 /// A seat in `from` and `to`: a tier's name, `suspended`, `invited`, or null for vacant.
@@ -38,6 +37,28 @@ pub(super) struct PlanDocument {
     counts: Counts,
     changes: Vec<ChangeDocument>,
     warnings: Vec<WarningDocument>,
+    /// Of a plan in a file only: changes when anything in the list of changes does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seal: Option<String>,
+}
+
+impl PlanDocument {
+    /// For a file: sealed, so that `apply` does what the file says or nothing.
+    pub(super) fn sealed(mut self) -> Result<Self, Stop> {
+        self.seal = Some(self.make_seal()?);
+        Ok(self)
+    }
+
+    /// Whether the file is as `plan --out` wrote it.
+    pub(super) fn is_sound(&self) -> Result<bool, Stop> {
+        Ok(self.format == FORMAT && self.seal.as_ref() == Some(&self.make_seal()?))
+    }
+
+    fn make_seal(&self) -> Result<String, Stop> {
+        let listed = serde_json::to_vec(&(&self.fingerprint, &self.hash, self.counts, &self.changes));
+        let listed = listed.map_err(|error| Stop::Other(format!("no JSON: {error}")))?;
+        Ok(sha2::Sha256::digest(listed).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,6 +98,7 @@ pub(super) fn plan(report: &Report) -> PlanDocument {
             .map(|ReportedChange { change, status }| change_document(change, status))
             .collect(),
         warnings: report.warnings.iter().map(warning).collect(),
+        seal: None,
     }
 }
 
@@ -253,7 +275,17 @@ struct HeldDocument {
     losses: usize,
     gains: usize,
     since: String,
+    /// When it has waited too long for somebody to look: `approval_expires` after `since`.
     expires: Option<String>,
+    approved: Option<ApprovedDocument>,
+}
+
+/// Released, and waiting for its pass.
+#[derive(Debug, Serialize)]
+struct ApprovedDocument {
+    by: String,
+    at: String,
+    expires: String,
 }
 
 /// Times of the daemon's next passes; without a running daemon there are none.
@@ -264,7 +296,10 @@ struct NextDocument {
 }
 
 /// The state in one word, and why it is not `ok`.
-pub(super) fn state_word(memory: &Memory) -> (&'static str, Option<String>) {
+pub(super) fn state_word(memory: &Memory, now: Timestamp) -> (&'static str, Option<String>) {
+    if let Origin::Rebuilt(why) = &memory.origin {
+        return ("degraded", Some(why.clone()));
+    }
     let Some(last) = memory.passes.last() else {
         return ("never", Some("no pass has been made".to_owned()));
     };
@@ -272,18 +307,28 @@ pub(super) fn state_word(memory: &Memory) -> (&'static str, Option<String>) {
         PassResult::Failed => ("failing", last.reason.clone()),
         PassResult::Partial => ("degraded", Some(format!("{} actions failed in the last pass", last.counts.failed))),
         PassResult::InSync | PassResult::Applied | PassResult::Held => match &memory.held {
-            Some(held) => ("held", Some(held_reason(held))),
+            Some(held) => ("held", Some(held_reason(held, standing(memory, held, now)))),
             None => ("ok", None),
         },
     }
 }
 
-fn held_reason(HeldNote { hash, losses, gains, since: _ }: &HeldNote) -> String {
-    format!("{losses} losses and {gains} gains wait for: seatsync approve {hash}")
+fn held_reason(HeldNote { hash, losses, gains, since: _ }: &HeldNote, approval: Option<&Approval>) -> String {
+    match approval {
+        None => format!("{losses} losses and {gains} gains wait for: seatsync approve {hash}"),
+        Some(Approval { by, .. }) => {
+            format!("{losses} losses and {gains} gains are approved by {by} and wait for the next pass: seatsync sync")
+        }
+    }
 }
 
-pub(super) fn status(memory: &Memory) -> StatusDocument {
-    let (state, reason) = state_word(memory);
+/// The approval of what is held, where it has been given and no pass has used it yet.
+pub(super) fn standing<'a>(memory: &'a Memory, held: &HeldNote, now: Timestamp) -> Option<&'a Approval> {
+    memory.approvals.iter().find(|each| each.hash == held.hash && each.expires > now)
+}
+
+pub(super) fn status(memory: &Memory, limits: &Limits, now: Timestamp) -> StatusDocument {
+    let (state, reason) = state_word(memory, now);
     StatusDocument {
         format: FORMAT,
         state,
@@ -303,7 +348,13 @@ pub(super) fn status(memory: &Memory) -> StatusDocument {
             losses: *losses,
             gains: *gains,
             since: since.to_string(),
-            expires: memory.approvals.iter().find(|each| each.hash == *hash).map(|each| each.expires.to_string()),
+            expires: jiff::SignedDuration::try_from(limits.approval_expires)
+                .ok()
+                .and_then(|by| since.checked_add(by).ok())
+                .map(|at| at.to_string()),
+            approved: memory.approvals.iter().find(|each| each.hash == *hash && each.expires > now).map(|each| {
+                ApprovedDocument { by: each.by.clone(), at: each.at.to_string(), expires: each.expires.to_string() }
+            }),
         }),
         next: None,
     }

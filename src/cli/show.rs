@@ -39,10 +39,11 @@ pub(super) fn printable(text: &str) -> String {
 /// Prints a result on stdout.
 pub(super) fn say(text: &str) -> Result<(), Stop> {
     let mut stdout = std::io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Stop::Other(format!("stdout does not take the result: {error}")))
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // The reader has seen enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Stop::Other(format!("stdout does not take the result: {error}"))),
+    }
 }
 
 /// Prints why a command stopped, on stderr.
@@ -174,7 +175,9 @@ fn summary(report: &Report) -> String {
         (false, true) => format!("{}; now in sync", parts.join(", ")),
         (false, false) => parts.join(", "),
     };
-    let approve = if counts.held > 0 {
+    let approve = if counts.held > 0 && report.scoped {
+        "\nto release what is held, look at the whole plan first: seatsync plan".to_owned()
+    } else if counts.held > 0 {
         format!("\nto release what is held, after looking at it: seatsync approve {}", report.hash)
     } else {
         String::new()

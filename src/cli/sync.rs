@@ -32,9 +32,7 @@ pub(super) async fn plan(config: &Path, options: PlanOptions) -> Result<Exit, St
     drop(progress);
     let report = Report::of_preview(&preview);
     if let Some(file) = out {
-        let text = serde_json::to_vec_pretty(&json::plan(&report)).map_err(|error| Stop::Other(error.to_string()))?;
-        std::fs::write(&file, text)
-            .map_err(|error| Stop::Other(format!("the plan could not be written to {}: {error}", file.display())))?;
+        keep(&file, json::plan(&report).sealed()?)?;
     }
     print(&report, json)?;
     Ok(match (report.counts.changes, report.counts.held) {
@@ -42,6 +40,21 @@ pub(super) async fn plan(config: &Path, options: PlanOptions) -> Result<Exit, St
         (_, 0) => Exit::Due,
         (_, _) => Exit::Held,
     })
+}
+
+/// Writes a plan for `apply`. An older plan is replaced; anything else in that place is somebody's.
+fn keep(file: &Path, plan: json::PlanDocument) -> Result<(), Stop> {
+    let failed = |why: String| Stop::Other(format!("the plan could not be written to {}: {why}", file.display()));
+    match std::fs::read(file) {
+        Ok(there) if serde_json::from_slice::<json::PlanDocument>(&there).is_err() => {
+            return Err(failed("there is a file that is no plan; name another one".to_owned()));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error.to_string())),
+    }
+    let text = serde_json::to_vec_pretty(&plan).map_err(|error| failed(error.to_string()))?;
+    std::fs::write(file, text).map_err(|error| failed(error.to_string()))
 }
 
 /// One pass with everything the configuration names.

@@ -98,7 +98,7 @@ mod tests {
         let io = |kind: ErrorKind| sled::Error::Io(io::Error::new(kind, "x"));
         let sort = |error: sled::Error| match sorted("open", path, &error) {
             DurableError::InUse { .. } => "in use",
-            DurableError::Damaged { .. } => "damaged",
+            DurableError::Damaged { .. } | DurableError::Older { .. } => "damaged",
             DurableError::Disk { .. } => "disk",
         };
         for (error, expected) in [

@@ -2,7 +2,7 @@
 
 use super::DurableError;
 use super::calm::{ask_sled, calmly, is_lock_refusal};
-use super::lock::{Lock, beside};
+use super::lock::{self, Lock, beside};
 use super::table::{Table, framed, unframed};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
@@ -31,14 +31,14 @@ pub struct Database(pub(super) Arc<Inner>);
 pub enum Opened {
     /// What was written is there (or nothing was ever written).
     Sound(Database),
-    /// What was there is damaged and lies in `aside` now.
+    /// What was there is damaged or older than what was last written, and lies in `aside` now.
     SetAside {
         /// New and empty.
         database: Database,
         /// Where the damaged folder is.
         aside: PathBuf,
-        /// What was found.
-        why: String,
+        /// What was found: `Damaged` or `Older`.
+        why: DurableError,
     },
 }
 
@@ -71,16 +71,37 @@ impl Database {
         Ok(folder_state(path)? != Folder::Absent)
     }
 
+    /// How many writes were completed in the database that stood at `path`, where none stands any more: it was deleted,
+    /// or its disk is not mounted. `None` when it is there, or nobody knows of one. Creates nothing.
+    ///
+    /// # Errors
+    /// `InUse` while another process writes; `Disk` when that cannot be found out.
+    pub fn gone(path: &Path) -> Result<Option<u64>, DurableError> {
+        let path = resolved(path)?;
+        // Before the folder is looked for, so that nobody makes it in between.
+        let lock = Lock::shared(&path)?;
+        match folder_state(&path)? {
+            Folder::Present => Ok(None),
+            // Number 0 was noted by a creation that a kill cut short: nothing was ever written.
+            Folder::Absent => Ok(lock.as_ref().and_then(Lock::last_sync).filter(|syncs| *syncs > 0)),
+        }
+    }
+
+    /// The file beside the database at `path` that remembers its last sync. Without it, any folder is taken as it is.
+    pub fn lock_path(path: &Path) -> PathBuf {
+        lock::lock_path(&resolved(path).unwrap_or_else(|_| path.to_owned()))
+    }
+
     /// Opens for writing; makes the folder (mode 0700) if there is none.
     ///
     /// # Errors
-    /// `InUse` names the process that has it; `Damaged` leaves everything as it is; `Disk`.
+    /// `InUse` names the process that has it; `Damaged` and `Older` leave everything as it is; `Disk`.
     pub fn open(path: &Path, cache_bytes: u64) -> Result<Self, DurableError> {
         let (path, lock) = locked(path)?;
         Self::open_locked(&path, cache_bytes, lock).map_err(|(error, _)| error)
     }
 
-    /// Like [`Self::open`], but a damaged folder is renamed to `<path>.corrupt-<now_text>` and a new one begun.
+    /// Like [`Self::open`], but a damaged or older folder is renamed to `<path>.corrupt-<now_text>` and a new one begun.
     ///
     /// # Errors
     /// `InUse`, `Disk`.
@@ -88,10 +109,10 @@ impl Database {
         let (path, lock) = locked(path)?;
         match Self::open_locked(&path, cache_bytes, lock) {
             Ok(database) => Ok(Opened::Sound(database)),
-            Err((DurableError::Damaged { message }, lock)) => {
+            Err((why @ (DurableError::Damaged { .. } | DurableError::Older { .. }), lock)) => {
                 let aside = rename_aside(&path, now_text)?;
                 let database = Self::open_locked(&path, cache_bytes, lock).map_err(|(error, _)| error)?;
-                Ok(Opened::SetAside { database, aside, why: message })
+                Ok(Opened::SetAside { database, aside, why })
             }
             Err((error, _)) => Err(error),
         }
@@ -115,7 +136,7 @@ impl Database {
     /// writes whenever it opens, and would leave files of the wrong owner if an administrator looks.
     ///
     /// # Errors
-    /// `InUse` while another process writes; `Damaged`; `Disk`, also when nothing is there.
+    /// `InUse` while another process writes; `Damaged`; `Older`; `Disk`, also when nothing is there.
     pub fn look(path: &Path, cache_bytes: u64) -> Result<Self, DurableError> {
         let path = resolved(path)?;
         let lock = Lock::shared(&path)?;
@@ -128,7 +149,7 @@ impl Database {
             Ok((syncs, sled)) => Ok(Self::with(sled, path, Keep::Copy(copy), syncs)),
             Err(error) => {
                 remove_copy(&copy);
-                Err(error)
+                Err(of_original(error, &copy, &path))
             }
         }
     }
@@ -286,7 +307,17 @@ fn folder_state(path: &Path) -> Result<Folder, DurableError> {
     let unreadable = |cause: &io::Error| DurableError::disk("read the folder", path, cause);
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Folder::Absent),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => {
+            // What a link leads to may be on a disk that is not mounted: nothing is to be made in its place.
+            if fs::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink()) {
+                let message = format!(
+                    "{} is a link to what is not there: mount or restore that, or remove the link",
+                    path.display()
+                );
+                return Err(DurableError::Disk { message });
+            }
+            return Ok(Folder::Absent);
+        }
         Err(cause) => return Err(unreadable(&cause)),
     };
     let mut folder = Folder::Absent;
@@ -429,9 +460,13 @@ fn last_sync(sled: &sled::Db, path: &Path, promised: Option<u64>) -> Result<u64,
         None => return Err(damaged("the record of the last sync is missing".to_owned())),
     };
     match promised {
-        Some(promised) if stored < promised => {
-            Err(damaged(format!("it has lost its latest writes: sync {promised} was completed, {stored} is there")))
-        }
+        Some(promised) if stored < promised => Err(DurableError::Older {
+            message: format!(
+                "{} is older than what was last written (restored from a backup?): sync {promised} was completed, \
+                 {stored} is there",
+                path.display()
+            ),
+        }),
         Some(_) | None => Ok(stored),
     }
 }
@@ -489,6 +524,17 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), DurableError> {
         }
     }
     Ok(())
+}
+
+/// Damage found in a copy is damage of the original, and the copy is gone when somebody reads of it. What the disk
+/// refuses it refuses in the copy's folder.
+fn of_original(error: DurableError, copy: &Path, path: &Path) -> DurableError {
+    match error {
+        DurableError::Damaged { message } => {
+            DurableError::Damaged { message: message.replace(&copy.display().to_string(), &path.display().to_string()) }
+        }
+        DurableError::Older { .. } | DurableError::InUse { .. } | DurableError::Disk { .. } => error,
+    }
 }
 
 fn remove_copy(copy: &Path) {

@@ -5,6 +5,7 @@
 //! | a kill while it writes `snap.X.generating` makes every later open fail | left-overs are deleted before opening |
 //! | `flush` ends in `sync_file_range`, which neither metadata nor the drive's cache obeys | [`Database::sync`] adds `fdatasync` |
 //! | a cut-off log is recovered silently to an earlier state | the number of the last sync is kept beside the folder and compared |
+//! | a folder that is gone is made anew without a word | [`Database::gone`] asks that number |
 //! | pages are checked when they are read, and recovery may panic | every record has a CRC; every call is made inside `catch_unwind` |
 //! | a page above 128 KiB goes to a file of its own, which is never synced | [`VALUE_BYTES_MAX`], [`KEY_BYTES_MAX`] |
 //! | batches of 10,000 cost gigabytes; the cache defaults to 1 GB | [`BATCH_MAX`], an explicit cache |
@@ -41,6 +42,13 @@ pub enum DurableError {
     #[error("{message}")]
     Damaged {
         /// What was tried and what was found.
+        message: String,
+    },
+    /// Sound, and older than what was last written: restored from a backup, or its latest writes are lost. Only who
+    /// knows which can say whether to go on with it; [`Database::lock_path`] then has to go.
+    #[error("{message}")]
+    Older {
+        /// What was found.
         message: String,
     },
     /// The disk, its rights, or a folder that is not ours: somebody must act; what is stored is left alone.

@@ -242,7 +242,7 @@ fn damage_is_said_or_harmless() {
                 Some(aside)
             }
             Opened::SetAside { database, aside, why } => {
-                assert!(!why.is_empty());
+                assert!(matches!(&why, DurableError::Damaged { message } if !message.is_empty()), "{why}");
                 assert_eq!(everything(&database, "t").unwrap().len(), 0);
                 Some(aside)
             }
@@ -256,7 +256,7 @@ fn damage_is_said_or_harmless() {
 }
 
 #[test]
-fn writes_that_vanished_are_damage_even_if_the_rest_is_sound() {
+fn writes_that_vanished_are_told_even_if_the_rest_is_sound() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("state");
     filled(&path, 5);
@@ -268,13 +268,71 @@ fn writes_that_vanished_are_damage_even_if_the_rest_is_sound() {
     for (file, bytes) in early.iter().filter(|(_, bytes)| !bytes.is_empty()) {
         fs::write(file, bytes).unwrap();
     }
-    let Err(DurableError::Damaged { message }) = Database::open(&path, CACHE_BYTES) else {
-        panic!("took an old state")
-    };
-    assert!(message.contains("lost its latest writes"), "{message}");
+    for opened in [Database::open(&path, CACHE_BYTES), Database::look(&path, CACHE_BYTES)] {
+        let Err(DurableError::Older { message }) = opened else { panic!("took an old state") };
+        assert!(message.contains("state is older than what was last written (restored from a backup?)"), "{message}");
+    }
     // Without the note beside it, a copy from a backup is taken as it is.
-    fs::remove_file(home.path().join("state.lock")).unwrap();
+    fs::remove_file(Database::lock_path(&path)).unwrap();
     assert_eq!(everything(&open(&path), "t").unwrap().len(), 50);
+}
+
+#[test]
+fn a_folder_that_is_gone_is_remembered_by_its_lock() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    assert_eq!(Database::gone(&path).unwrap(), None, "never there");
+    assert_eq!(listing(home.path()), BTreeMap::new(), "asking makes nothing");
+    drop(open(&path));
+    fs::remove_dir_all(&path).unwrap();
+    assert_eq!(Database::gone(&path).unwrap(), None, "nothing was ever written");
+    filled(&path, 3);
+    assert_eq!(Database::gone(&path).unwrap(), None, "it is there");
+    let database = open(&path);
+    assert!(matches!(Database::gone(&path), Err(DurableError::InUse { .. })));
+    drop(database);
+    let away = home.path().join("away");
+    fs::rename(&path, &away).unwrap();
+    assert_eq!(Database::gone(&path).unwrap(), Some(3));
+    fs::create_dir(&path).unwrap();
+    assert_eq!(Database::gone(&path).unwrap(), Some(3), "a mount point with nothing mounted");
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&away, &path).unwrap();
+    assert_eq!(everything(&open(&path), "t").unwrap().len(), 30);
+    fs::remove_dir_all(&path).unwrap();
+    fs::remove_file(Database::lock_path(&path)).unwrap();
+    assert_eq!(Database::gone(&path).unwrap(), None, "a new beginning on purpose");
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    std::os::unix::fs::symlink(home.path().join("disk/state"), &path).unwrap();
+    let refusals = [
+        Database::exists(&path).map(drop),
+        Database::gone(&path).map(drop),
+        Database::open(&path, CACHE_BYTES).map(drop),
+    ];
+    for refusal in refusals {
+        let Err(DurableError::Disk { message }) = refusal else { panic!("{refusal:?}") };
+        assert!(message.contains("is a link to what is not there"), "{message}");
+    }
+    assert!(!home.path().join("disk").exists());
+}
+
+#[test]
+fn damage_found_by_looking_is_told_of_the_folder_and_not_of_the_copy() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    filled(&path, 5);
+    for file in ["conf", "db"] {
+        let whole = fs::read(path.join(file)).unwrap();
+        fs::write(path.join(file), vec![0x5a; whole.len()]).unwrap();
+        let Err(DurableError::Damaged { message }) = Database::look(&path, CACHE_BYTES) else { panic!("{file}") };
+        assert!(message.contains(path.to_str().unwrap()) && !message.contains("seatsync-look"), "{file}: {message}");
+        fs::write(path.join(file), whole).unwrap();
+    }
 }
 
 #[test]

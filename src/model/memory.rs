@@ -92,7 +92,8 @@ pub enum Origin {
     Fresh,
     /// As the last pass left it.
     Known,
-    /// It was damaged and has been set aside (the text says where): rebuild from the account store, hold all losses.
+    /// It was damaged or older than what was last written: rebuild from the account store, hold all losses. The text is a
+    /// sentence: what was found, and where it was set aside, or that the next pass does so.
     Rebuilt(String),
 }
 

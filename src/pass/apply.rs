@@ -23,6 +23,9 @@ pub(super) struct Journaled {
 /// What became of each intent: nothing, or why not.
 pub(super) type Outcomes = HashMap<ObjectGuid, Result<(), String>>;
 
+/// What the account store said, for the snapshot.
+pub(super) type Facts = Vec<(ObjectGuid, Fact)>;
+
 /// Writes the cleared changes down.
 pub(super) async fn journal<S: StateStore>(state: &mut S, surveyed: &Preview) -> Result<Journaled, StateError> {
     let released = released(surveyed);
@@ -61,8 +64,9 @@ pub(super) async fn carry_out<D, A: AccountStore, S: StateStore>(
     world: &mut World<D, A, S>,
     Journaled { intents }: Journaled,
     watch: Watch<'_>,
-) -> Result<Outcomes, PassError> {
+) -> Result<(Outcomes, Facts), PassError> {
     let mut outcomes = Outcomes::with_capacity(intents.len());
+    let mut facts = Facts::with_capacity(intents.len());
     let batch_max = world.accounts.batch_max().clamp(1, SETTLE_MAX);
     let mut silent = 0;
     for batch in intents.chunks(batch_max) {
@@ -79,10 +83,11 @@ pub(super) async fn carry_out<D, A: AccountStore, S: StateStore>(
             batch.iter().zip(&answers).filter_map(|(intent, answer)| settle(intent, answer, at)).collect();
         silent = if settled.is_empty() { silent + 1 } else { 0 };
         world.state.settle(&settled).await?;
+        facts.extend(settled.into_iter().map(|Settlement { guid, fact, .. }| (guid, fact)));
         outcomes.extend(batch.iter().zip(&answers).map(|(intent, answer)| (intent.guid, verdict(intent, answer))));
     }
     watch(Step::Applying { done: outcomes.len(), of: intents.len() });
-    Ok(outcomes)
+    Ok((outcomes, facts))
 }
 
 /// What the state keeps of an answer; nothing of one that says nothing.

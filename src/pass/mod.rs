@@ -15,8 +15,8 @@ use crate::accounts::{AccountStore, AccountsError, Sought};
 use crate::decide::{Adoption, Cleared, DesiredSet, Plan, Roster, absorb, adopt, clear, desire, inherit, plan};
 use crate::directory::{Directory, DirectoryError};
 use crate::model::{
-    Counts, Email, Fact, Limits, Memory, ObjectGuid, Origin, PassId, PassRecord, PassResult, Rules, Settlement,
-    StoreKind, Tiers, Timestamp, Warning, WarningKind,
+    Counts, Email, Fact, HeldNote, Limits, Memory, ObjectGuid, Origin, PassId, PassRecord, PassResult, Rules,
+    Settlement, StoreKind, Tiers, Timestamp, Warning, WarningKind,
 };
 use crate::state::{Closing, SETTLE_MAX, StateError, StateStore};
 use std::collections::HashSet;
@@ -126,6 +126,8 @@ pub struct Preview {
     scoped: bool,
     /// Whether people outside the scope have changes due.
     rest_due: bool,
+    /// What the guards hold in the whole plan, whatever the scope.
+    held: Option<HeldNote>,
 }
 
 impl Preview {
@@ -170,7 +172,7 @@ pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
 ) -> Result<Report, PassError> {
     let at = (world.now)();
     let id = PassId::new(at, salt());
-    let surveyed = match survey(world, request, id.clone(), at, watch).await {
+    let mut surveyed = match survey(world, request, id.clone(), at, watch).await {
         Ok(preview) if request.expect.as_deref().is_none_or(|wanted| wanted == preview.cleared.fingerprint()) => {
             preview
         }
@@ -184,9 +186,18 @@ pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
         world.state.settle(learned).await?;
     }
     let journaled = apply::journal(&mut world.state, &surveyed).await?;
-    let outcomes = apply::carry_out(world, journaled, watch).await?;
+    let (outcomes, facts) = apply::carry_out(world, journaled, watch).await?;
+    for (guid, fact) in &facts {
+        surveyed.memory.snapshot.learn(*guid, fact);
+    }
+    // What was done may have made room for more, such as an address that somebody waits for: then this is not the end.
+    let more_due = !facts.is_empty() && {
+        let kind = world.accounts.kind().await?;
+        let renames = world.accounts.renames();
+        !decide(&surveyed.roster, &world.rules, &surveyed.memory, kind, renames, at).1.changes().is_empty()
+    };
     let took_ms = u64::try_from((world.now)().duration_since(at).as_millis()).unwrap_or(0);
-    let (report, closing) = report::close(surveyed, &outcomes, took_ms, (world.now)());
+    let (report, closing) = report::close(surveyed, &outcomes, more_due, took_ms, (world.now)());
     world.state.finish(&closing).await?;
     Ok(report)
 }
@@ -245,6 +256,7 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     let cleared = clear(planned, &desired, &world.rules, &world.limits, &memory, at);
 
     let whole = cleared.go().len() + cleared.held().len();
+    let held = cleared.held_note(memory.held.as_ref(), at);
     let cleared = match &request.only {
         None => cleared,
         Some(who) => cleared.only(&resolve(who, &roster, &memory).ok_or_else(|| PassError::Nobody(who.clone()))?),
@@ -254,7 +266,21 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     let unresolved = recovered.unresolved.len();
     let scoped = request.only.is_some();
     let tiers = world.rules.order();
-    Ok(Preview { id, at, roster, desired, cleared, memory, warnings, learned, tiers, unresolved, scoped, rest_due })
+    Ok(Preview {
+        id,
+        at,
+        roster,
+        desired,
+        cleared,
+        memory,
+        warnings,
+        learned,
+        tiers,
+        unresolved,
+        scoped,
+        rest_due,
+        held,
+    })
 }
 
 /// The pure middle of the line.

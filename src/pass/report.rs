@@ -3,7 +3,8 @@
 use super::Preview;
 use super::apply::Outcomes;
 use crate::model::{
-    Change, Counts, GroupRef, HeldNote, ObjectGuid, PassId, PassRecord, PassResult, RememberedGroup, Timestamp, Warning,
+    Change, Counts, GroupRef, HeldNote, ObjectGuid, Origin, PassId, PassRecord, PassResult, RememberedGroup, Timestamp,
+    Warning,
 };
 use crate::state::Closing;
 use std::collections::{BTreeMap, HashSet};
@@ -53,6 +54,8 @@ pub struct Report {
     pub warnings: Vec<Warning>,
     /// What waits for approval.
     pub held: Option<HeldNote>,
+    /// Whether it is about some people only: then what is held of it cannot be approved by its hash.
+    pub scoped: bool,
 }
 
 impl Report {
@@ -74,7 +77,8 @@ impl Report {
             counts,
             changes: changes(preview, |_| Status::Planned),
             warnings: sorted(preview.warnings.clone()),
-            held: preview.cleared.held_note(preview.memory.held.as_ref(), preview.at),
+            held: preview.held.clone(),
+            scoped: preview.scoped,
         }
     }
 }
@@ -99,7 +103,15 @@ fn sorted(mut warnings: Vec<Warning>) -> Vec<Warning> {
 }
 
 /// Ends a pass: what it did, and what the next one compares with.
-pub(super) fn close(preview: Preview, outcomes: &Outcomes, took_ms: u64, ended: Timestamp) -> (Report, Closing) {
+///
+/// `more_due`: whether what was done has made room for more.
+pub(super) fn close(
+    preview: Preview,
+    outcomes: &Outcomes,
+    more_due: bool,
+    took_ms: u64,
+    ended: Timestamp,
+) -> (Report, Closing) {
     let status = |change: &Change| match outcomes.get(&change.guid) {
         Some(Ok(())) => Status::Done,
         Some(Err(why)) => Status::Failed(why.clone()),
@@ -108,13 +120,14 @@ pub(super) fn close(preview: Preview, outcomes: &Outcomes, took_ms: u64, ended: 
     let mut report = Report { changes: changes(&preview, status), ..Report::of_preview(&preview) };
     report.counts.failed = outcomes.values().filter(|outcome| outcome.is_err()).count();
     report.result = match (report.counts.failed, report.counts.held, report.counts.changes) {
-        (0, 0, 0) => PassResult::InSync,
+        (0, 0, 0) if preview.in_sync() => PassResult::InSync,
         (0, 0, _) => PassResult::Applied,
         (0, _, _) => PassResult::Held,
         (_, _, _) => PassResult::Partial,
     };
     report.in_sync = matches!(report.result, PassResult::InSync | PassResult::Applied)
         && !preview.rest_due
+        && !more_due
         && preview.unresolved == 0;
 
     let record = PassRecord {
@@ -129,14 +142,17 @@ pub(super) fn close(preview: Preview, outcomes: &Outcomes, took_ms: u64, ended: 
         outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(guid, _)| *guid).collect();
     // A pass for one person has decided about nobody else: what the next whole pass compares with stays.
     let whole = !preview.scoped;
+    // "Every loss waits to be looked at" holds until it has been: while a first pass holds losses, the next one is first too.
+    let holds_losses = preview.cleared.held().iter().any(|held| held.change.is_loss(&preview.tiers));
+    let remembers = preview.memory.origin == Origin::Known || !holds_losses;
     let closing = Closing {
         record,
         good: (whole && report.counts.failed == 0).then_some(ended),
-        whole,
+        whole: whole && remembers,
         groups: whole.then(|| remembered(&preview, &done)),
         absent: whole.then(|| preview.desired.absent().clone()),
         approvals: Some(preview.cleared.approvals_left(&preview.memory, &done, ended)),
-        held: whole.then(|| report.held.clone()),
+        held: Some(preview.held.clone()),
     };
     (report, closing)
 }

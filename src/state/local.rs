@@ -8,7 +8,7 @@ use super::shelf::{Shelf, ShelfError};
 use super::{Closing, StateError, StateStore};
 use crate::durable::{Database, DurableError, Opened};
 use crate::model::{Approval, HistoryEntry, Intent, Memory, ObjectGuid, Origin, Settlement, Timestamp};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::spawn_blocking;
 
@@ -45,8 +45,10 @@ pub struct LocalState {
 /// What there is to read from and write to.
 enum Place {
     Open(Box<Shelf>),
-    /// Only looked at, and there is nothing (legible): this is what it amounts to.
-    Imagined(Box<Memory>),
+    /// Only looked at, and nothing was ever written.
+    Nothing,
+    /// Only looked at, and not legible: what was found, in a sentence.
+    Illegible(String),
     /// A failure has closed it; the next `load` opens it again.
     Closed,
 }
@@ -68,7 +70,7 @@ impl LocalState {
     pub(super) fn with_database(&self, work: impl FnOnce(&Database)) {
         match &*self.place.lock().unwrap_or_else(PoisonError::into_inner) {
             Place::Open(shelf) => work(shelf.database()),
-            Place::Imagined(_) | Place::Closed => {}
+            Place::Nothing | Place::Illegible(_) | Place::Closed => {}
         }
     }
 
@@ -84,7 +86,7 @@ impl LocalState {
                 "cannot write to the state in {}: it failed before and is closed; the next pass opens it again",
                 settings.path.display()
             ))),
-            (_, Access::Look) | (Place::Imagined(_), Access::Write) => Err(disk(format!(
+            (_, Access::Look) | (Place::Nothing | Place::Illegible(_), Access::Write) => Err(disk(format!(
                 "cannot write to the state in {}: it was opened to look only; this is a mistake in the program",
                 settings.path.display()
             ))),
@@ -138,7 +140,10 @@ impl StateStore for LocalState {
         let settings = self.settings.clone();
         self.blocking(move |place| match place {
             Place::Open(shelf) => shelf.history(who, most).map_err(|error| told(&settings, error)),
-            Place::Imagined(_) => Ok(Vec::new()),
+            Place::Nothing => Ok(Vec::new()),
+            Place::Illegible(found) => Err(disk(format!(
+                "the history cannot be read: {found}. The folder that it sets aside keeps the old history"
+            ))),
             Place::Closed => Err(disk(format!(
                 "cannot read the state in {}: it failed before and is closed; the next pass opens it again",
                 settings.path.display()
@@ -152,27 +157,40 @@ fn open_to_write(settings: &StateSettings) -> Result<Shelf, StateError> {
     let opened = Database::open_or_set_aside(&settings.path, CACHE_BYTES, &now_text());
     let (database, new) = match opened.map_err(|error| told(settings, error.into()))? {
         Opened::Sound(database) => (database, Marker::Fresh),
-        Opened::SetAside { database, aside, why } => (database, set_aside_marker(&why, &aside)),
+        Opened::SetAside { database, aside, why } => (database, set_aside_marker(settings, &why, &aside)),
     };
     match Shelf::open(database, &settings.account, new) {
         Ok(shelf) => Ok(shelf),
-        Err((ShelfError::Durable(DurableError::Damaged { message }), database)) => {
-            begin_anew(settings, database, &message)
+        Err((ShelfError::Durable(why @ DurableError::Damaged { .. }), database)) => {
+            begin_anew(settings, database, &why)
         }
         Err((error, _)) => Err(told(settings, error)),
     }
 }
 
 /// For damage found after the database was opened.
-fn begin_anew(settings: &StateSettings, database: Database, why: &str) -> Result<Shelf, StateError> {
+fn begin_anew(settings: &StateSettings, database: Database, why: &DurableError) -> Result<Shelf, StateError> {
     let (database, aside) =
         database.set_aside(CACHE_BYTES, &now_text()).map_err(|error| told(settings, error.into()))?;
-    Shelf::open(database, &settings.account, set_aside_marker(why, &aside)).map_err(|(error, _)| told(settings, error))
+    let marker = set_aside_marker(settings, why, &aside);
+    Shelf::open(database, &settings.account, marker).map_err(|(error, _)| told(settings, error))
 }
 
-fn set_aside_marker(why: &str, aside: &std::path::Path) -> Marker {
-    tracing::error!(aside = %aside.display(), why, "the state is damaged: set aside, and to be rebuilt from the account store");
-    Marker::Rebuilt(clipped(&format!("the state was damaged and has been set aside as {} ({why})", aside.display())))
+fn set_aside_marker(settings: &StateSettings, why: &DurableError, aside: &Path) -> Marker {
+    let text = match why {
+        DurableError::Older { message } => format!(
+            "the state {message}. It has been set aside as {}; if it was put there on purpose, put it back in place of {}, remove \
+             {} and run `seatsync sync --audit`",
+            aside.display(),
+            settings.path.display(),
+            Database::lock_path(&settings.path).display()
+        ),
+        DurableError::Damaged { message } | DurableError::InUse { message } | DurableError::Disk { message } => {
+            format!("the state was damaged and has been set aside as {} ({message})", aside.display())
+        }
+    };
+    tracing::error!(aside = %aside.display(), "{text}");
+    Marker::Rebuilt(clipped(&text))
 }
 
 fn load_to_write(place: &mut Place, settings: &StateSettings) -> Result<Memory, StateError> {
@@ -183,11 +201,11 @@ fn load_to_write(place: &mut Place, settings: &StateSettings) -> Result<Memory, 
             drop(failed);
             open_to_write(settings)?
         }
-        Place::Imagined(_) | Place::Closed => open_to_write(settings)?,
+        Place::Nothing | Place::Illegible(_) | Place::Closed => open_to_write(settings)?,
     };
     let (shelf, loaded) = match shelf.load() {
-        Err(ShelfError::Durable(DurableError::Damaged { message })) => {
-            let shelf = begin_anew(settings, shelf.into_database(), &message)?;
+        Err(ShelfError::Durable(why @ DurableError::Damaged { .. })) => {
+            let shelf = begin_anew(settings, shelf.into_database(), &why)?;
             let loaded = shelf.load();
             (shelf, loaded)
         }
@@ -208,8 +226,10 @@ fn open_to_look(settings: &StateSettings) -> Result<Place, StateError> {
     });
     match looked {
         Ok(Some(shelf)) => Ok(Place::Open(Box::new(shelf))),
-        Ok(None) => Ok(Place::Imagined(Box::new(Memory::empty(Origin::Fresh)))),
-        Err(ShelfError::Durable(DurableError::Damaged { message })) => Ok(damaged_to_look_at(settings, &message)),
+        Ok(None) => Ok(Place::Nothing),
+        Err(ShelfError::Durable(why @ (DurableError::Damaged { .. } | DurableError::Older { .. }))) => {
+            Ok(Place::Illegible(found(settings, &why)))
+        }
         Err(error) => Err(told(settings, error)),
     }
 }
@@ -218,23 +238,34 @@ fn load_to_look(place: &mut Place, settings: &StateSettings) -> Result<Memory, S
     if let Place::Open(shelf) = place {
         match shelf.load() {
             Ok(memory) => return Ok(memory),
-            Err(ShelfError::Durable(DurableError::Damaged { message })) => {
-                *place = damaged_to_look_at(settings, &message);
+            Err(ShelfError::Durable(why @ DurableError::Damaged { .. })) => {
+                *place = Place::Illegible(found(settings, &why));
             }
             Err(error) => return Err(told(settings, error)),
         }
     }
     match place {
-        Place::Imagined(memory) => Ok((**memory).clone()),
-        Place::Open(_) | Place::Closed => Ok(Memory::empty(Origin::Fresh)),
+        // What the next pass would begin with.
+        Place::Illegible(found) => Ok(Memory::empty(Origin::Rebuilt(found.clone()))),
+        Place::Nothing | Place::Open(_) | Place::Closed => Ok(Memory::empty(Origin::Fresh)),
     }
 }
 
-fn damaged_to_look_at(settings: &StateSettings, why: &str) -> Place {
-    let path = settings.path.display();
-    Place::Imagined(Box::new(Memory::empty(Origin::Rebuilt(format!(
-        "the state in {path} is damaged ({why}); the next sync sets it aside and rebuilds it from the account store"
-    )))))
+/// What is wrong with a state that is left where it is, and what becomes of it.
+fn found(settings: &StateSettings, why: &DurableError) -> String {
+    match why {
+        DurableError::Older { message } => format!(
+            "the state {message}. If that is on purpose, remove {} and run `seatsync sync --audit`; else the next sync \
+             sets it aside and rebuilds it from the account store",
+            Database::lock_path(&settings.path).display()
+        ),
+        DurableError::Damaged { message } | DurableError::InUse { message } | DurableError::Disk { message } => {
+            format!(
+                "the state in {} is damaged ({message}); the next sync sets it aside and rebuilds it from the account store",
+                settings.path.display()
+            )
+        }
+    }
 }
 
 /// The error for the room's callers.
@@ -244,9 +275,9 @@ fn told(settings: &StateSettings, error: ShelfError) -> StateError {
         ShelfError::Durable(DurableError::InUse { message }) => StateError::InUse { message },
         ShelfError::Durable(DurableError::Disk { message }) => StateError::Disk { message },
         // Only `load` may set aside: in the middle of a pass there is nothing right to go on with.
-        ShelfError::Durable(DurableError::Damaged { message }) => disk(format!(
-            "the state in {path} is damaged ({message}); the next pass sets it aside and rebuilds it from the account store"
-        )),
+        ShelfError::Durable(why @ (DurableError::Damaged { .. } | DurableError::Older { .. })) => {
+            disk(found(settings, &why))
+        }
         ShelfError::TooNew(format) => StateError::TooNew {
             message: format!(
                 "the state in {path} has format {format}, this program reads up to {FORMAT}: \

@@ -38,7 +38,8 @@ pub trait StateStore {
     /// Keeps an approval until a pass uses it.
     async fn approve(&mut self, approval: &Approval) -> Result<(), StateError>;
 
-    /// The audit log, the newest last, at most `most` lines, of one person or of all.
+    /// The audit log, the newest last, at most `most` lines, of one person or of all. An error where it is illegible: no
+    /// lines would say that nothing was done.
     async fn history(&mut self, who: Option<ObjectGuid>, most: usize) -> Result<Vec<HistoryEntry>, StateError>;
 }
 

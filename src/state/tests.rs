@@ -479,6 +479,8 @@ async fn a_spoilt_record_sets_the_state_aside_until_a_good_pass() {
         assert!(matches!(&looked.origin, Origin::Rebuilt(why) if why.contains("damaged")), "{:?}", looked.origin);
         assert_eq!(looked, Memory::empty(looked.origin.clone()));
         assert_eq!(listing(home.path()), before, "looking set nothing aside");
+        let Origin::Rebuilt(why) = &looked.origin else { panic!("{:?}", looked.origin) };
+        assert!(!why.contains("has been set aside"), "{why}");
 
         let mut state = open(&path);
         let rebuilt = state.load().await.unwrap();
@@ -496,6 +498,65 @@ async fn a_spoilt_record_sets_the_state_aside_until_a_good_pass() {
         drop(state);
         assert_eq!(open(&path).load().await.unwrap().origin, Origin::Known);
     }
+}
+
+#[tokio::test]
+async fn looking_at_damage_gives_an_error_and_not_an_empty_history() {
+    for file in ["db", "conf"] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("state");
+        lived_in(&path).await;
+        let length = fs::metadata(path.join(file)).unwrap().len();
+        fs::write(path.join(file), vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
+        let mut state = look(&path);
+        for who in [None, Some(guid(1))] {
+            let Err(StateError::Disk { message }) = state.history(who, 9).await else {
+                panic!("no history is an answer")
+            };
+            let place = format!("the history cannot be read: the state in {} is damaged", path.display());
+            assert!(message.starts_with(&place), "{message}");
+            assert!(message.ends_with("The folder that it sets aside keeps the old history"), "{message}");
+            assert!(message.contains("the next sync sets it aside"), "{message}");
+            assert!(!message.contains("seatsync-look") && !message.contains("has been set aside"), "{message}");
+        }
+        let Origin::Rebuilt(why) = state.load().await.unwrap().origin else { panic!("damage not seen") };
+        assert!(!why.contains("seatsync-look") && !why.contains("has been set aside"), "{why}");
+        assert!(aside(&path).is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_state_from_a_backup_says_so_and_how_to_go_on_with_it() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    let memory = lived_in(&path).await;
+    let backup = listing(&path);
+    let mut state = open(&path);
+    state.finish(&closing(1, 0xFF)).await.unwrap();
+    state.finish(&closing(2, 0xFF)).await.unwrap();
+    drop(state);
+    fs::remove_dir_all(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    for (file, bytes) in backup.iter().filter(|(_, bytes)| !bytes.is_empty()) {
+        fs::write(file, bytes).unwrap();
+    }
+    let lock = path.with_extension("lock");
+    let way = format!("remove {} and run `seatsync sync --audit`", lock.display());
+    let Origin::Rebuilt(seen) = look(&path).load().await.unwrap().origin else { panic!("took an old state") };
+    assert!(seen.contains("is older than what was last written (restored from a backup?)"), "{seen}");
+    assert!(seen.contains(&format!("If that is on purpose, {way}; else the next sync sets it aside")), "{seen}");
+
+    let Origin::Rebuilt(why) = open(&path).load().await.unwrap().origin else { panic!("took an old state") };
+    let aside = aside(&path).expect("set aside");
+    assert!(why.contains("is older than what was last written (restored from a backup?)"), "{why}");
+    assert!(why.contains(&format!("set aside as {}", aside.canonicalize().unwrap().display())), "{why}");
+    assert!(why.contains(&format!("put it back in place of {}, {way}", path.display())), "{why}");
+    assert!(!why.contains("damaged"), "{why}");
+    // Done as it says.
+    fs::remove_dir_all(&path).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    fs::remove_file(&lock).unwrap();
+    assert_eq!(open(&path).load().await.unwrap(), memory);
 }
 
 #[tokio::test]

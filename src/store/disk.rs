@@ -53,7 +53,8 @@ pub enum StoreError {
         /// What was tried, who holds it, what to do.
         message: String,
     },
-    /// What is there is not what was written. Nothing has been changed; somebody must restore it.
+    /// What is there is not what was written, or nothing is there any more. Nothing has been changed; somebody must
+    /// restore it, or say that it is to be so.
     #[error("{message}")]
     Damaged {
         /// What was tried, what was found, what to do.
@@ -87,13 +88,14 @@ struct Open {
     database: Database,
 }
 
-/// Reads the book at `path` without changing or creating anything there. Where there is none, it is empty.
+/// Reads the book at `path` without changing or creating anything there. Where there never was one, it is empty.
 ///
 /// # Errors
 /// Any [`StoreError`].
 pub fn look(path: &Path) -> Result<Book, StoreError> {
     let sorted = |error| sorted(path, error);
     if !Database::exists(path).map_err(sorted)? {
+        check_not_gone(path)?;
         return Ok(Book::default());
     }
     let database = Database::look(path, CACHE_BYTES).map_err(sorted)?;
@@ -102,7 +104,7 @@ pub fn look(path: &Path) -> Result<Book, StoreError> {
 }
 
 impl DiskBook {
-    /// Opens the book at `path`; makes an empty one if there is none.
+    /// Opens the book at `path`; makes an empty one if there never was one.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -151,6 +153,7 @@ impl DiskBook {
     fn begin(&mut self) -> Result<Open, StoreError> {
         let path = &self.path;
         let sorted = |error| sorted(path, error);
+        check_not_gone(path)?;
         let database = Database::open(path, CACHE_BYTES).map_err(sorted)?;
         let table = database.tree(TABLE).map_err(sorted)?;
         self.book = read(path, &table)?;
@@ -277,10 +280,26 @@ fn damaged(path: &Path, what: &str) -> StoreError {
         message: format!(
             "the account store {path} is damaged: {what}. It is the only record of who holds which licence, so nothing was \
              changed or set aside. Stop what uses it, keep a copy of the folder, and restore it from a backup. Only if \
-             there is none: move the folder away and run an audit (`seatsync sync --audit`), which begins with an empty \
-             account store and seats people anew from the groups",
-            path = path.display()
+             there is none: move the folder away, remove {lock}, and run an audit (`seatsync sync --audit`), which \
+             begins with an empty account store and seats people anew from the groups",
+            path = path.display(),
+            lock = Database::lock_path(path).display()
         ),
+    }
+}
+
+/// An empty store in place of one that was deleted, or whose disk is not mounted, would look as if everybody had left.
+fn check_not_gone(path: &Path) -> Result<(), StoreError> {
+    match Database::gone(path).map_err(|error| sorted(path, error))? {
+        None => Ok(()),
+        Some(writes) => Err(StoreError::Damaged {
+            message: format!(
+                "the account store {path} is gone, though it was there before ({lock} remembers {writes} writes): mount \
+                 or restore it; to begin with an empty one on purpose remove {lock}",
+                path = path.display(),
+                lock = Database::lock_path(path).display()
+            ),
+        }),
     }
 }
 
@@ -289,6 +308,13 @@ fn sorted(path: &Path, error: DurableError) -> StoreError {
         DurableError::InUse { message } => StoreError::InUse { message },
         DurableError::Disk { message } => StoreError::Disk { message },
         DurableError::Damaged { message } => damaged(path, &message),
+        DurableError::Older { message } => StoreError::Damaged {
+            message: format!(
+                "the account store {message}. Nothing was changed. If that is on purpose, remove {} and run \
+                 `seatsync sync --audit`; if not, put the newest copy of the folder in its place",
+                Database::lock_path(path).display()
+            ),
+        },
     }
 }
 
@@ -490,12 +516,87 @@ mod tests {
         for error in [DiskBook::open(&path).map(drop).unwrap_err(), look(&path).map(drop).unwrap_err()] {
             assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
             assert!(error.to_string().contains("restore it from a backup"), "{error}");
+            let lock = path.with_extension("lock");
+            assert!(error.to_string().contains(&format!("remove {}", lock.display())), "{error}");
         }
         let names: Vec<String> = fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         assert!(names.iter().all(|name| name == "accounts" || name == "accounts.lock"), "{names:?}");
+    }
+
+    #[test]
+    fn a_store_that_is_gone_is_not_begun_anew_unless_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts");
+        fill(&mut DiskBook::open(&path).unwrap(), 0, 3).unwrap();
+        let away = folder.path().join("away");
+        fs::rename(&path, &away).unwrap();
+        for mounted in [false, true] {
+            if mounted {
+                fs::create_dir(&path).unwrap();
+            }
+            for error in [DiskBook::open(&path).map(drop).unwrap_err(), look(&path).map(drop).unwrap_err()] {
+                let StoreError::Damaged { message } = error else { panic!("{error}") };
+                let lock = path.with_extension("lock");
+                assert_eq!(
+                    message,
+                    format!(
+                        "the account store {path} is gone, though it was there before ({lock} remembers 2 writes): mount \
+                         or restore it; to begin with an empty one on purpose remove {lock}",
+                        path = path.display(),
+                        lock = lock.display()
+                    )
+                );
+            }
+            assert_eq!(path.exists(), mounted, "nothing was made");
+        }
+        fs::remove_dir(&path).unwrap();
+        fs::rename(&away, &path).unwrap();
+        assert_eq!(emails(DiskBook::open(&path).unwrap().book().unwrap()).len(), 3);
+        fs::remove_dir_all(&path).unwrap();
+        fs::remove_file(path.with_extension("lock")).unwrap();
+        assert_eq!(emails(DiskBook::open(&path).unwrap().book().unwrap()).len(), 0);
+    }
+
+    #[test]
+    fn a_store_that_goes_while_it_is_open_is_not_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts");
+        let mut disk = DiskBook::open(&path).unwrap();
+        fill(&mut disk, 0, 3).unwrap();
+        fs::remove_dir_all(&path).unwrap();
+        fill(&mut disk, 3, BATCH_MAX + 10).unwrap_err();
+        let error = disk.book().map(drop).unwrap_err();
+        assert!(error.to_string().contains("is gone, though it was there before"), "{error}");
+    }
+
+    #[test]
+    fn a_store_from_a_backup_is_refused_with_the_way_to_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, backup) = (folder.path().join("accounts"), folder.path().join("backup"));
+        fill(&mut DiskBook::open(&path).unwrap(), 0, 1).unwrap();
+        fs::create_dir(&backup).unwrap();
+        for file in fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).filter(|file| file.is_file()) {
+            fs::copy(&file, backup.join(file.file_name().unwrap())).unwrap();
+        }
+        let mut disk = DiskBook::open(&path).unwrap();
+        fill(&mut disk, 1, 2).unwrap();
+        fill(&mut disk, 2, 3).unwrap();
+        drop(disk);
+        fs::remove_dir_all(&path).unwrap();
+        fs::rename(&backup, &path).unwrap();
+        let lock = path.with_extension("lock");
+        for error in [DiskBook::open(&path).map(drop).unwrap_err(), look(&path).map(drop).unwrap_err()] {
+            let StoreError::Damaged { message } = error else { panic!("{error}") };
+            assert!(message.contains("is older than what was last written (restored from a backup?)"), "{message}");
+            let way = format!("If that is on purpose, remove {} and run `seatsync sync --audit`", lock.display());
+            assert!(message.contains(&way), "{message}");
+            assert!(!message.contains("restore it from a backup") && !message.contains("damaged"), "{message}");
+        }
+        fs::remove_file(&lock).unwrap();
+        assert_eq!(emails(DiskBook::open(&path).unwrap().book().unwrap()), ["p0@corp.example"]);
     }
 
     /// Writes a record behind the book's back.

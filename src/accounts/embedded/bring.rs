@@ -33,7 +33,9 @@ pub(super) fn bring(
         let Some(user) = account.user(&key) else { return Outcome::Done(None) };
         match unmoved.get(&key) {
             // With any other action the seat is what counts; the next pass sees the old address and renames again.
-            Some(refusal) if intent.action == Action::Rename => Outcome::Rejected(refusal.message.clone()),
+            Some(refusal) if intent.action == Action::Rename => {
+                Outcome::Rejected(unmovable(account, user, intent, refusal))
+            }
             Some(_) | None => Outcome::Done(Some(user.observed())),
         }
     });
@@ -53,6 +55,31 @@ fn readdress(account: &mut Account, intents: &[Intent]) -> HashMap<UserId, Refus
     let answers = account.rename(&wishes);
     let refused = wishes.into_iter().zip(answers).filter_map(|((key, _), answer)| Some((key, answer.err()?)));
     refused.collect()
+}
+
+/// Why an address could not be had, and what somebody is to do: it is refused in every pass until then.
+fn unmovable(account: &Account, user: &User, intent: &Intent, refusal: &Refusal) -> String {
+    let Some(holder) = account.by_email(&intent.email).filter(|holder| holder.id != user.id) else {
+        return refusal.message.clone();
+    };
+    let (whose, remedy) = match holder.external {
+        None => (
+            "which belongs to nobody in the directory".to_owned(),
+            "delete that account, or give it another address, in the account store".to_owned(),
+        ),
+        Some(owner) => (
+            format!("which belongs to the directory identity {owner}"),
+            format!(
+                "correct the address of {owner} or of {} in the directory; if {owner} is there no more, delete that \
+                 account, or give it another address, in the account store",
+                intent.guid
+            ),
+        ),
+    };
+    format!(
+        "{} is already the address of user {}, {whose}; {remedy}. The seat stays on {} meanwhile",
+        intent.email, holder.id, user.email
+    )
 }
 
 /// The account that an intent means, by its key or the directory identity.
@@ -349,9 +376,34 @@ mod tests {
                 intent(Action::Suspend, 2, Some("ben"), "carl", Seat::Suspended(tier("plus"))),
             ],
         );
-        assert!(words(&outcomes[0]).contains("carl@corp.example"), "{outcomes:?}");
+        assert_eq!(
+            words(&outcomes[0]),
+            "carl@corp.example is already the address of user carl, which belongs to nobody in the directory; delete that \
+             account, or give it another address, in the account store. The seat stays on anna@corp.example meanwhile"
+        );
         assert!(matches!(&outcomes[1], Outcome::Done(Some(one)) if one.email == email("ben")), "{outcomes:?}");
         assert_eq!(shown(&mut book), "anna plus of 1, ben suspended of 2, carl plus nobody's");
+    }
+
+    #[test]
+    fn a_rename_to_anothers_address_says_who_has_it_and_what_to_do() {
+        let mut book = book(StoreKind::EnterpriseDirectory, &[("anna", Some(1)), ("ben", Some(2))]);
+        let wish = || intent(Action::Rename, 1, Some("anna"), "ben", active("plus"));
+        let refused = done(&mut book, &[wish()]).remove(0);
+        let (anna, ben) = (guid(1), guid(2));
+        assert_eq!(
+            words(&refused),
+            format!(
+                "ben@corp.example is already the address of user ben, which belongs to the directory identity {ben}; \
+                 correct the address of {ben} or of {anna} in the directory; if {ben} is there no more, delete that \
+                 account, or give it another address, in the account store. The seat stays on anna@corp.example meanwhile"
+            )
+        );
+        assert_eq!(shown(&mut book), "anna plus of 1, ben plus of 2");
+        // Done as it says: the next pass gets through.
+        assert_eq!(account(&mut book).rename(&[(UserId::new("ben"), email("benjamin"))]), [Ok(())]);
+        assert!(matches!(done(&mut book, &[wish()])[..], [Outcome::Done(Some(_))]));
+        assert_eq!(shown(&mut book), "ben plus of 1, benjamin plus of 2");
     }
 
     #[test]

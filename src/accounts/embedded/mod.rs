@@ -38,7 +38,7 @@ pub struct EmbeddedSettings {
 /// What the store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// To change it; made if there is none.
+    /// To change it; made if there never was one.
     Write,
     /// To look at it as it is now; nothing is created or changed.
     Look,
@@ -64,7 +64,7 @@ impl Embedded {
     /// Opens the store and makes its account, licences and domains agree with the settings. Blocks.
     ///
     /// # Errors
-    /// `Unavailable` while another process has it; `Refused` for a damaged store, an account of another kind, or settings
+    /// `Unavailable` while another process has it; `Refused` for a store that is damaged or gone, an account of another kind, or settings
     /// that no account can have.
     pub fn open(settings: EmbeddedSettings, access: Access) -> Result<Self, AccountsError> {
         let EmbeddedSettings { path, account: name, kind, tiers, domains } = settings;
@@ -193,6 +193,10 @@ impl AccountStore for Embedded {
         self.look(|account| account.users().map(User::observed).collect()).await
     }
 
+    async fn is_empty(&mut self) -> Result<bool, AccountsError> {
+        self.look(|account| account.users().next().is_none()).await
+    }
+
     async fn find(&mut self, sought: &[Sought]) -> Result<Vec<Option<Observed>>, AccountsError> {
         let sought = sought.to_vec();
         self.look(move |account| sought.iter().map(|one| found(account, one).map(User::observed)).collect()).await
@@ -271,6 +275,7 @@ fn furnish(
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
+    use crate::accounts::Configured;
     use crate::model::{Action, ObjectGuid, PassId, Seat};
     use std::fs;
     use std::path::Path;
@@ -338,6 +343,38 @@ mod tests {
         assert_eq!(looker.list().await.unwrap(), written);
         drop(looker);
         assert_eq!(listing(), before);
+    }
+
+    #[tokio::test]
+    async fn a_store_is_empty_until_somebody_has_an_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path(), StoreKind::EnterpriseDirectory);
+        let mut looker = Configured::Embedded(Embedded::open(settings.clone(), Access::Look).unwrap());
+        assert!(looker.is_empty().await.unwrap());
+        let mut writer = Configured::Embedded(Embedded::open(settings.clone(), Access::Write).unwrap());
+        assert!(writer.is_empty().await.unwrap());
+        writer.apply(&[creation(1)]).await;
+        assert!(!writer.is_empty().await.unwrap());
+        drop(writer);
+        let mut looker = Configured::Embedded(Embedded::open(settings, Access::Look).unwrap());
+        assert!(!looker.is_empty().await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_gone_is_refused_and_nothing_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path(), StoreKind::EnterpriseDirectory);
+        Embedded::open(settings.clone(), Access::Write).unwrap().apply(&[creation(1)]).await;
+        fs::remove_dir_all(&settings.path).unwrap();
+        for access in [Access::Write, Access::Look] {
+            match Embedded::open(settings.clone(), access).map(drop) {
+                Err(AccountsError::Refused { message }) => {
+                    assert!(message.contains("is gone, though it was there before"), "{message}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(!settings.path.exists());
     }
 
     #[test]
