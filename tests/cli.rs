@@ -331,7 +331,7 @@ error: "imbedded" is not a kind of account store
 "#);
     let missing = company.run(&["sync", "-c", "/nowhere/seatsync.toml"]);
     assert_eq!(missing.code, 78);
-    assert_snapshot!(missing.stderr, @r#"seatsync: cannot read /nowhere/seatsync.toml: No such file or directory (os error 2)"#);
+    assert_snapshot!(missing.stderr, @r#"seatsync: cannot read /nowhere/seatsync.toml: No such file or directory (os error 2); name the file with --config, or write a new one: seatsync init /nowhere/seatsync.toml"#);
 }
 
 #[test]
@@ -352,20 +352,127 @@ fn check_tells_each_group_with_its_count() {
         told.lines().filter(|line| !line.contains(" next at ")).map(|line| format!("{line}\n")).collect();
     assert_snapshot!(told, @r#"
 ok    configuration [folder]/quickstart.toml is valid
+ok    state         [folder]/state will be made by the first pass
 ok    directory     41 people and 7 groups read
 ok    group         CN=Chime Pro,OU=Groups,DC=corner,DC=example: 16 people (tier pro)
 ok    group         Chime Plus: 18 people (tier plus)
 ok    group         Chime Blocked: 1 people (excluded)
-      warning       unknown_members: 1 of its members is nobody that was read (a contact or computer, filtered out, outside base_dn, or deleted) and is not counted
-      warning       no_email: CN=Yusuf Demir,OU=People,DC=corner,DC=example is in Chime Plus and gets no plus seat: there is no e-mail address
-      warning       domain_not_claimed: CN=Zelda Free,OU=People,DC=corner,DC=example is in Chime Plus and gets no plus seat: zelda@freelance.example is outside the claimed domains (corner.example)
-ok    account store account corner (EnterpriseDirectory): 0 accounts, 0 active
+      warning       unknown_members: Chime Plus: 1 of its members is nobody that was read (a contact or computer, filtered out, outside base_dn, or deleted) and is not counted
+      warning       no_email: yusuf: CN=Yusuf Demir,OU=People,DC=corner,DC=example is in Chime Plus and gets no plus seat: there is no e-mail address
+      warning       domain_not_claimed: zelda: CN=Zelda Free,OU=People,DC=corner,DC=example is in Chime Plus and gets no plus seat: zelda@freelance.example is outside the claimed domains (corner.example)
+ok    account store account corner (EnterpriseDirectory): [folder]/accounts will be made on first use
 all is well
 "#);
     company.configure("groups = [\"Chime Plus\"]", "groups = [\"Chime Plsu\"]");
     let told = company.ends(1, &["check"]);
     assert!(told.contains("FAIL  group         Chime Plsu (tier plus): not found"), "{told}");
     assert_eq!(company.ends(0, &["check", "--offline"]).lines().last(), Some("all is well"));
+}
+
+#[test]
+fn check_tries_the_folders_and_writes_nothing() {
+    let company = Company::new();
+    let before = company.everything();
+    company.ends(0, &["check"]);
+    assert!(company.everything() == before, "nothing may be left behind");
+    company.ends(0, &["sync"]);
+    let told = company.ends(0, &["check"]);
+    assert!(told.contains("ok    state         [folder]/state: 28 accounts remembered\n"), "{told}");
+    assert!(told.contains("(EnterpriseDirectory): 28 accounts, 28 active\n"), "{told}");
+
+    std::fs::write(company.path("file"), "").unwrap();
+    let toml = std::fs::read_to_string(company.path("quickstart.toml")).unwrap();
+    for (state, accounts, words) in [
+        (
+            "/proc/nope/state",
+            "accounts",
+            "FAIL  state         /proc/nope/state cannot be used: no file can be made in /proc",
+        ),
+        ("file/state", "accounts", "FAIL  state         "),
+        ("file", "accounts", "FAIL  state         "),
+        ("state", "/proc/nope/accounts", "FAIL  account store /proc/nope/accounts cannot be used"),
+        ("state", "file/accounts", "FAIL  account store "),
+    ] {
+        let changed = toml.replace("\"state\"", &format!("\"{state}\""));
+        let changed = changed.replace("\"accounts\"", &format!("\"{accounts}\""));
+        assert_ne!((state, accounts) == ("state", "accounts"), changed != toml, "{toml}");
+        std::fs::write(company.path("quickstart.toml"), changed).unwrap();
+        let told = company.ends(1, &["check"]);
+        assert!(told.contains(words) && told.ends_with("\n1 problem\n"), "{state} {accounts}\n{told}");
+    }
+}
+
+#[test]
+fn a_state_in_use_is_no_problem() {
+    let company = Company::new();
+    company.ends(0, &["sync"]);
+    let lock = std::fs::File::options().write(true).open(company.path("state.lock")).unwrap();
+    lock.lock().unwrap();
+    let told = company.ends(0, &["check"]);
+    assert!(told.contains("ok    state         [folder]/state is in use by process "), "{told}");
+    let store = std::fs::File::options().write(true).open(company.path("accounts.lock")).unwrap();
+    store.lock().unwrap();
+    let told = company.ends(0, &["check"]);
+    assert!(told.contains("ok    account store [folder]/accounts is in use by process "), "{told}");
+    drop(lock);
+    assert!(company.ends(1, &["check"]).contains("FAIL  account store [folder]/accounts is in use by"));
+}
+
+#[test]
+fn check_tells_times_by_the_clock_of_the_schedule() {
+    let company = Company::new();
+    let toml = std::fs::read_to_string(company.path("quickstart.toml")).unwrap();
+    std::fs::write(company.path("quickstart.toml"), format!("{toml}\n[schedule]\ntimezone = \"Asia/Kolkata\"\n"))
+        .unwrap();
+    let told = company.ends(0, &["check", "--offline"]);
+    let audit = told.lines().find(|line| line.contains("audit")).unwrap();
+    assert_eq!(audit.matches(" 03:00:00+05:30").count(), 5, "{audit}");
+    assert!(audit.ends_with(" (Asia/Kolkata)"), "{audit}");
+}
+
+#[test]
+fn the_log_follows_the_configuration_and_the_command_line() {
+    let company = Company::new();
+    let toml = std::fs::read_to_string(company.path("quickstart.toml")).unwrap();
+    let log = |lines: &str, arguments: &[&str], variable: Option<&str>| {
+        std::fs::write(company.path("quickstart.toml"), format!("{toml}\n[log]\n{lines}\n")).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_seatsync"));
+        command.args(arguments).env("SEATSYNC_CONFIG", company.path("quickstart.toml")).env_remove("SEATSYNC_LOG");
+        let output = command.envs(variable.map(|text| ("SEATSYNC_LOG", text))).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(log("level = \"info\"", &["check", "--offline"], None), "");
+    // A variable that is none is itself told, in the format asked for and at the level asked for.
+    let broken = Some("=x=y=");
+    assert!(log("", &["check", "--offline"], broken).contains("WARN"));
+    assert_eq!(log("level = \"error\"", &["check", "--offline"], broken), "");
+    assert!(log("level = \"error\"", &["check", "--offline", "-v"], broken).contains("WARN"));
+    let json = log("format = \"json\"", &["check", "--offline"], broken);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["level"], "WARN");
+    assert!(json["fields"]["message"].as_str().unwrap().starts_with("SEATSYNC_LOG="), "{json}");
+}
+
+#[test]
+fn init_writes_where_it_is_told_or_here() {
+    let home = tempfile::tempdir().unwrap();
+    let init = |variable: Option<&str>, arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_seatsync"));
+        command.arg("init").args(arguments).current_dir(home.path()).env_remove("SEATSYNC_CONFIG");
+        let output = command.envs(variable.map(|text| ("SEATSYNC_CONFIG", text))).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    init(None, &[]);
+    init(None, &["-c", "two.toml"]);
+    init(Some("three.toml"), &[]);
+    init(Some("five.toml"), &["four.toml"]);
+    let mut names: Vec<_> = std::fs::read_dir(home.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["four.toml", "seatsync.toml", "three.toml", "two.toml"]);
 }
 
 #[test]

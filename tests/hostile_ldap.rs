@@ -7,7 +7,7 @@ mod fake_ldap;
 
 use fake_ldap::{Act, BASE, BIND_DN, FakeLdap, Kind, PASSWORD, Request, Script, Tls, ber, message, result};
 use rcgen::{CertificateParams, Issuer, KeyPair};
-use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ReadLimits};
+use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ProbeResult, ReadLimits, check_ca_file};
 use seatsync::directory::{Directory, DirectoryError};
 use seatsync::model::Reading;
 use std::sync::Arc;
@@ -126,6 +126,26 @@ fn references_are_counted_and_not_followed() {
         Act::Send([message(request.id, 0x73, &ber(0x04, b"ldap://other/dc=x"), &[]), due].concat())
     }));
     assert_eq!(reading.unwrap().referrals, 1);
+}
+
+/// With the root of a domain as base every Active Directory sends these three.
+#[test]
+fn references_to_where_no_people_are_are_not_counted() {
+    let reading = read(on(is_people, |request, due| {
+        let reference = |url: &str| message(request.id, 0x73, &ber(0x04, url.as_bytes()), &[]);
+        Act::Send(
+            [
+                reference("ldap://fake.test/CN=Configuration,DC=fake,DC=test"),
+                reference("ldap://DomainDnsZones.fake.test/DC=DomainDnsZones,DC=fake,DC=test"),
+                reference("ldap://ForestDnsZones.fake.test/DC=ForestDnsZones,DC=fake,DC=test"),
+                reference("ldap://emea.fake.test/DC=emea,DC=fake,DC=test"),
+                due,
+            ]
+            .concat(),
+        )
+    }));
+    let reading = reading.unwrap();
+    assert_eq!((reading.people.len(), reading.referrals), (10, 1));
 }
 
 #[test]
@@ -346,7 +366,7 @@ fn a_check_goes_as_far_as_it_can_and_spares_the_account() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let probe = |settings: LdapSettings| -> Vec<(String, &str, bool)> {
         let steps = runtime.block_on(Ldap::new(settings).probe());
-        steps.into_iter().map(|step| (step.url, step.name, step.result.is_ok())).collect()
+        steps.into_iter().map(|step| (step.url, step.name, matches!(step.result, ProbeResult::Good(_)))).collect()
     };
     let good = [("reach", true), ("tls", true), ("bind", true), ("server", true), ("base", true)];
     let good = good.map(|(name, fine)| (one.url.clone(), name, fine)).to_vec();
@@ -414,9 +434,14 @@ struct Trust {
 }
 
 fn trust(names: &[&str], adjust: impl Fn(&mut CertificateParams)) -> Trust {
+    trust_of("Fake Authority", names, adjust)
+}
+
+fn trust_of(authority_name: &str, names: &[&str], adjust: impl Fn(&mut CertificateParams)) -> Trust {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    authority.distinguished_name.push(rcgen::DnType::CommonName, authority_name);
     let authority_certificate = authority.self_signed(&authority_key).unwrap();
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate().unwrap();
@@ -424,8 +449,12 @@ fn trust(names: &[&str], adjust: impl Fn(&mut CertificateParams)) -> Trust {
     let mut params = CertificateParams::new(names).unwrap();
     adjust(&mut params);
     let certificate = params.signed_by(&key, &issuer).unwrap();
+    serving(&certificate, &authority_certificate, &key)
+}
+
+fn serving(certificate: &rcgen::Certificate, authority: &rcgen::Certificate, key: &KeyPair) -> Trust {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), authority_certificate.pem()).unwrap();
+    std::fs::write(file.path(), authority.pem()).unwrap();
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -451,17 +480,67 @@ fn tls_and_starttls_work_with_the_right_certificate() {
     assert_eq!(server.log()[0].kind, Kind::StartTls);
 }
 
+/// A server that shows an authority's certificate as its own: what `openssl req -x509` makes.
+fn self_signed() -> Trust {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap();
+    serving(&certificate, &certificate, &key)
+}
+
+#[test]
+fn a_self_signed_certificate_of_a_server_can_be_trusted() {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let made = serving(&certificate, &certificate, &key);
+    let server = FakeLdap::start(Script { tls: Tls::FromTheStart(made.config.clone()), ..Script::default() });
+    assert_eq!(run(trusting(&made, &server.url)).unwrap().people.len(), 10);
+    let other = trust(&["127.0.0.1"], |_| {});
+    refused(run(trusting(&other, &server.url)), &["is self-signed (CN=rcgen self signed cert)", "ca_file"]);
+}
+
+#[test]
+fn a_ca_file_that_is_none_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("corp-ca.cer");
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+    let pem = certificate.pem();
+    for (bytes, words) in [
+        (&certificate.der()[..], "openssl x509 -inform der -in "),
+        (b"", "holds no PEM certificate"),
+        (b"garbage", "holds no PEM certificate"),
+        (key.serialize_pem().as_bytes(), "holds no PEM certificate"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate 1 cannot be understood"),
+        (&pem.as_bytes()[..pem.len() / 2], "PEM"),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        assert_words(&check_ca_file(&path).unwrap_err(), &[words]);
+    }
+    std::fs::write(&path, &pem).unwrap();
+    assert_eq!(check_ca_file(&path), Ok(()));
+}
+
 #[test]
 fn certificates_that_are_not_good_enough_are_named() {
     let past = |params: &mut CertificateParams| params.not_after = rcgen::date_time_ymd(2020, 1, 2);
     let future = |params: &mut CertificateParams| params.not_before = rcgen::date_time_ymd(2090, 1, 2);
-    let other = trust(&["127.0.0.1"], |_| {});
+    let namesake = trust(&["127.0.0.1"], |_| {});
+    let other = trust_of("Other Authority", &["127.0.0.1"], |_| {});
     for (made, trusted, words) in [
         (trust(&["127.0.0.1"], past), None, "expired on 2020-01-02"),
         (trust(&["127.0.0.1"], future), None, "not valid before 2090-01-02"),
         (trust(&["dc7.fake.test"], |_| {}), None, "not for 127.0.0.1 but for dc7.fake.test"),
         (trust(&[], |_| {}), None, "no subjectAltName"),
-        (trust(&["127.0.0.1"], |_| {}), Some(&other), "ca_file"),
+        (trust(&["127.0.0.1"], |_| {}), Some(&other), "issued by CN=Fake Authority, which is not in ca_file /"),
+        (
+            trust(&["127.0.0.1"], |_| {}),
+            Some(&namesake),
+            "issued by CN=Fake Authority, and the certificate of that name in ca_file /",
+        ),
+        (self_signed(), Some(&other), "CA:TRUE"),
+        (self_signed(), None, "basicConstraints=CA:FALSE"),
     ] {
         let server = FakeLdap::start(Script { tls: Tls::FromTheStart(made.config.clone()), ..Script::default() });
         refused(run(trusting(trusted.unwrap_or(&made), &server.url)), &[&server.url, words]);

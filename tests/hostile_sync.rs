@@ -132,3 +132,61 @@ fn flood_of_entries_nobody_asked_for() {
 fn page_that_never_ends() {
     takes_nothing(on_page_three(|request| Act::Forever(person(request.id, 200))), PATIENT, &["ignores the page size"]);
 }
+
+/// How `check` fares against one server; how often it was asked to bind.
+fn check(script: Script, change: impl FnOnce(&mut Directory)) -> (site::Run, usize) {
+    let server = FakeLdap::start(script);
+    let mut site = Site::new(directory(&server), &["Pro"], &["Plus"]);
+    change(&mut site.directory);
+    (site.check(), server.binds())
+}
+
+#[test]
+fn check_tries_a_wrong_password_once() {
+    let (run, binds) = check(honest(), |directory| directory.password = "battery staple".to_owned());
+    run.assert_fails(1, &["wrong user name or password", "skip  directory     not read: the bind was refused"]);
+    assert!(run.stdout.ends_with("\n1 problem\n"), "{}", run.stdout);
+    assert_eq!(binds, 1);
+}
+
+#[test]
+fn check_tells_a_failure_of_all_servers_once() {
+    let dead = "ldap://127.0.0.1:9".to_owned();
+    for change in [
+        |directory: &mut Directory| directory.base_dn = "DC=elsewhere".to_owned(),
+        |directory: &mut Directory| directory.urls = vec!["ldap://127.0.0.1:9".to_owned()],
+    ] {
+        let (run, _) = check(honest(), change);
+        run.assert_fails(1, &["skip  directory     not read: no server can be used"]);
+        assert!(run.stdout.ends_with("\n1 problem\n"), "{}", run.stdout);
+    }
+    // One of two that is down is a problem, and no reason not to read from the other.
+    let (run, binds) = check(honest(), |directory| directory.urls.insert(0, dead.clone()));
+    run.assert_fails(1, &["port 9 open from here", "ok    directory     450 people"]);
+    assert!(run.stdout.ends_with("\n1 problem\n"), "{}", run.stdout);
+    assert_eq!(binds, 2);
+}
+
+#[test]
+fn check_tells_what_the_reading_gives_cause_to_say() {
+    let reference = |request: &Request, due: Vec<u8>| match request.kind {
+        Kind::People { offset: 0 } => {
+            let url = fake_ldap::ber(0x04, b"ldap://emea.fake.test/DC=emea,DC=fake,DC=test");
+            Act::Send([message(request.id, 0x73, &url, &[]), due].concat())
+        }
+        _ => Act::Send(due),
+    };
+    let (run, _) = check(Script { twist: Some(std::sync::Arc::new(reference)), ..honest() }, |_| {});
+    assert!(run.stdout.contains("warning       referrals: directory: the server gave 1 referrals"), "{}", run.stdout);
+}
+
+#[test]
+fn check_tells_a_ca_file_that_is_none_offline() {
+    let server = FakeLdap::start(honest());
+    let mut site = Site::new(directory(&server), &["Pro"], &["Plus"]);
+    let ca_file = std::path::PathBuf::from(site.file("corp-ca.pem"));
+    std::fs::write(&ca_file, "garbage").unwrap();
+    site.directory.ca_file = Some(ca_file);
+    let run = site.run(&["check", "--offline"]);
+    run.assert_fails(78, &["corp-ca.pem: it holds no PEM certificate", "seatsync.toml:7:11"]);
+}

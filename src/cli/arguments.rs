@@ -20,17 +20,10 @@ Exit status:
   78  configuration"
 )]
 pub(super) struct Arguments {
-    /// The configuration
-    #[arg(
-        short,
-        long,
-        global = true,
-        env = "SEATSYNC_CONFIG",
-        value_name = "FILE",
-        default_value = "/etc/seatsync/seatsync.toml"
-    )]
-    pub config: PathBuf,
-    /// Say more on stderr; twice for everything
+    /// The configuration [default: /etc/seatsync/seatsync.toml]
+    #[arg(short, long, global = true, env = "SEATSYNC_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Say more on stderr than `[log] level`; twice for details, three times for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     #[command(subcommand)]
@@ -142,7 +135,7 @@ pub(super) struct HistoryOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct CheckOptions {
-    /// Only the configuration and its files; connect to nothing
+    /// Only the configuration and the files it names; connect to nothing, try no folder
     #[arg(long)]
     pub offline: bool,
 }
@@ -165,7 +158,7 @@ pub(super) enum AccountsCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct InitOptions {
-    /// Where to write it; default: the file that -c names
+    /// Where to write it; default: the file that -c names, else ./seatsync.toml
     #[arg(value_name = "FILE")]
     pub path: Option<PathBuf>,
 }

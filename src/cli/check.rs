@@ -2,15 +2,20 @@
 
 use super::arguments::CheckOptions;
 use super::exit::{Exit, Stop};
+use super::folder;
 use super::show;
 use super::world::{self, Purpose};
-use crate::accounts::AccountStore;
-use crate::config::Config;
+use crate::accounts::{AccountStore, AccountsError};
+use crate::config::{AccountsConfig, Config};
 use crate::decide::{FoundGroup, GroupRole, Standing, absorb, desire};
+use crate::directory::ldap::{Ldap, ProbeResult};
 use crate::directory::{self, Directory};
-use crate::model::{Memory, Origin, Timestamp};
-use crate::state::StateStore;
+use crate::model::{Memory, Origin, Timestamp, Warning};
+use crate::state::{StateError, StateStore};
 use std::path::Path;
+
+/// Times shown of each schedule.
+const TIMES_SHOWN: usize = 5;
 
 /// Lines of results, printed as they come.
 struct Findings {
@@ -19,15 +24,23 @@ struct Findings {
 
 impl Findings {
     fn tell(&mut self, what: &str, result: Result<String, String>) -> Result<(), Stop> {
-        let (word, text) = match result {
-            Ok(text) => ("ok  ", text),
+        match result {
+            Ok(text) => line("ok  ", what, &text),
             Err(text) => {
                 self.failed += 1;
-                ("FAIL", text)
+                line("FAIL", what, &text)
             }
-        };
-        show::say(&format!("{word}  {what:<14}{}\n", show::printable(&text)))
+        }
     }
+}
+
+/// What was left out, and why: no problem of its own.
+fn skip(what: &str, why: &str) -> Result<(), Stop> {
+    line("skip", what, why)
+}
+
+fn line(word: &str, what: &str, text: &str) -> Result<(), Stop> {
+    show::say(&format!("{word}  {what:<14}{}\n", show::printable(text)))
 }
 
 /// `seatsync check`.
@@ -37,7 +50,8 @@ pub(super) async fn check(path: &Path, options: CheckOptions) -> Result<Exit, St
     findings.tell("configuration", Ok(format!("{} is valid", path.display())))?;
     schedule(&config, &mut findings)?;
     if !options.offline {
-        directory(&config, &mut findings).await?;
+        let memory = state(&config, &mut findings).await?;
+        directory(&config, &memory, &mut findings).await?;
         account_store(&config, &mut findings).await?;
     }
     let verdict = match findings.failed {
@@ -49,33 +63,60 @@ pub(super) async fn check(path: &Path, options: CheckOptions) -> Result<Exit, St
     Ok(if findings.failed == 0 { Exit::Done } else { Exit::Failed })
 }
 
-/// The next five times of each schedule: what a line means is best seen in what it does.
+/// The next times of each schedule, by the clock it means: what a line means is best seen in what it does.
 fn schedule(config: &Config, findings: &mut Findings) -> Result<(), Stop> {
+    let timezone = config.schedule.timezone;
     for (name, schedule) in [("sync", &config.schedule.sync), ("audit", &config.schedule.audit)] {
         let mut at = Timestamp::now();
         let mut times = Vec::new();
-        while let Some(next) = schedule.next_after(at, config.schedule.timezone).filter(|_| times.len() < 5) {
-            times.push(next.strftime("%a %Y-%m-%d %H:%M:%SZ").to_string());
+        while let Some(next) = schedule.next_after(at, timezone).filter(|_| times.len() < TIMES_SHOWN) {
+            let by_clock =
+                chrono::DateTime::from_timestamp(next.as_second(), 0).map(|utc| utc.with_timezone(&timezone));
+            times.extend(by_clock.map(|time| time.format("%a %Y-%m-%d %H:%M:%S%:z").to_string()));
             at = next;
         }
-        findings.tell(name, Ok(format!("next at {}", times.join(", "))))?;
+        findings.tell(name, Ok(format!("next at {} ({timezone})", times.join(", "))))?;
     }
     Ok(())
 }
 
-async fn directory(config: &Config, findings: &mut Findings) -> Result<(), Stop> {
+/// The state; gives the memory as far as it can be had.
+async fn state(config: &Config, findings: &mut Findings) -> Result<Memory, Stop> {
+    let shown = config.state_path.display();
+    let loaded = match world::state(config, Purpose::Look) {
+        Ok(mut state) => state.load().await.map_err(Stop::State),
+        Err(stop) => Err(stop),
+    };
+    let (memory, result) = match loaded {
+        // Whoever has it can write it.
+        Err(Stop::State(StateError::InUse { message })) => (None, Ok(message)),
+        Err(stop) => (None, Err(stop.to_string())),
+        Ok(memory) => {
+            let usable = folder::usable(&config.state_path);
+            let result = match (&memory.origin, usable) {
+                (_, Err(why)) => Err(why),
+                (Origin::Rebuilt(why), Ok(_)) => Err(why.clone()),
+                (Origin::Fresh | Origin::Known, Ok(folder::Usable::Exists)) => {
+                    Ok(format!("{shown}: {} accounts remembered", memory.snapshot.len()))
+                }
+                (Origin::Fresh | Origin::Known, Ok(folder::Usable::CanBeMade)) => {
+                    Ok(format!("{shown} will be made by the first pass"))
+                }
+            };
+            (Some(memory), result)
+        }
+    };
+    findings.tell("state", result)?;
+    // What groups mean can be said without.
+    Ok(memory.unwrap_or_else(|| Memory::empty(Origin::Fresh)))
+}
+
+async fn directory(config: &Config, memory: &Memory, findings: &mut Findings) -> Result<(), Stop> {
     let mut source = world::directory(config)?;
-    if let directory::Configured::Ldap(ldap) = &mut source {
-        let mut broken = false;
-        for step in ldap.probe().await {
-            broken |= step.result.is_err();
-            let told = |text: String| format!("{}: {text}", step.url);
-            findings.tell(step.name, step.result.map(told).map_err(told))?;
-        }
-        // A second server that is down does not keep the first one from being read.
-        if broken {
-            tracing::info!("reading the directory although a probe failed: another server may answer");
-        }
+    if let directory::Configured::Ldap(ldap) = &mut source
+        && let Some(why) = probe(ldap, findings).await?
+    {
+        return skip("directory", why);
     }
     let reading = match source.read().await {
         Ok(reading) => reading,
@@ -84,19 +125,43 @@ async fn directory(config: &Config, findings: &mut Findings) -> Result<(), Stop>
     let roster = absorb(reading);
     let text = format!("{} people and {} groups read", roster.people().len(), roster.groups().len());
     findings.tell("directory", Ok(text))?;
-    let memory = match world::state(config, Purpose::Look) {
-        Ok(mut state) => state.load().await?,
-        // The daemon has it; what groups mean can be said without.
-        Err(_) => Memory::empty(Origin::Fresh),
-    };
-    let desired = desire(&roster, &config.rules, &memory, Timestamp::now());
+    let desired = desire(&roster, &config.rules, memory, Timestamp::now());
     for group in desired.groups() {
         findings.tell("group", describe(group))?;
     }
-    for warning in desired.warnings() {
-        show::say(&format!("      warning       {}: {}\n", warning.kind, show::printable(&warning.message)))?;
+    for Warning { kind, subject, message } in roster.warnings().iter().chain(desired.warnings()) {
+        let (subject, message) = (show::printable(subject), show::printable(message));
+        show::say(&format!("      warning       {kind}: {subject}: {message}\n"))?;
     }
     Ok(())
+}
+
+/// Each server, step by step; gives why a read would be of no use, or would do harm.
+async fn probe(ldap: &mut Ldap, findings: &mut Findings) -> Result<Option<&'static str>, Stop> {
+    let (mut is_refused, mut is_open) = (false, false);
+    for step in ldap.probe().await {
+        let told = |text: String| if step.url.is_empty() { text } else { format!("{}: {text}", step.url) };
+        match step.result {
+            ProbeResult::Good(text) => {
+                // The last step that a read needs.
+                is_open |= step.name == "base";
+                findings.tell(step.name, Ok(told(text)))?;
+            }
+            ProbeResult::Wrong(text) => findings.tell(step.name, Err(told(text)))?,
+            ProbeResult::Refused(text) => {
+                is_refused = true;
+                findings.tell(step.name, Err(told(text)))?;
+            }
+            ProbeResult::Untried(why) => skip(step.name, &told(why))?,
+        }
+    }
+    // A second server that is down does not keep the first one from being read.
+    Ok(match (is_refused, is_open) {
+        // A read would bind again, and every wrong password counts towards a lock-out.
+        (true, _) => Some("not read: the bind was refused"),
+        (false, false) => Some("not read: no server can be used, as said above"),
+        (false, true) => None,
+    })
 }
 
 /// A configured group, with its count, or why it is unknown.
@@ -117,14 +182,29 @@ fn describe(group: &FoundGroup) -> Result<String, String> {
     }
 }
 
+/// Whether another process is at work now.
+fn is_in_use(config: &Config) -> bool {
+    matches!(world::state(config, Purpose::Look), Err(Stop::State(StateError::InUse { .. })))
+}
+
 async fn account_store(config: &Config, findings: &mut Findings) -> Result<(), Stop> {
-    let name = config.accounts.account();
+    let AccountsConfig::Embedded { path, account: name, kind: _ } = &config.accounts;
     let result = async {
-        let mut store = world::accounts(config, Purpose::Look).map_err(|error| error.to_string())?;
+        let mut store = match world::accounts(config, Purpose::Look) {
+            Ok(store) => store,
+            // Whoever has the state has the account store too, and can write both.
+            Err(Stop::Accounts(AccountsError::Unavailable { message })) if is_in_use(config) => return Ok(message),
+            Err(stop) => return Err(stop.to_string()),
+        };
         let kind = store.kind().await.map_err(|error| error.to_string())?;
         let observed = store.list().await.map_err(|error| error.to_string())?;
         let held = observed.iter().filter(|each| each.seat.is_held()).count();
-        Ok(format!("account {name} ({kind}): {} accounts, {held} active", observed.len()))
+        Ok(match folder::usable(path)? {
+            folder::Usable::Exists => format!("account {name} ({kind}): {} accounts, {held} active", observed.len()),
+            folder::Usable::CanBeMade => {
+                format!("account {name} ({kind}): {} will be made on first use", path.display())
+            }
+        })
     }
     .await;
     findings.tell("account store", result)

@@ -9,9 +9,12 @@ use std::path::Path;
 /// The same file that the package installs.
 const STARTER: &str = include_str!("../../config/seatsync.toml");
 
+/// Where it is written when nobody says where: beside the operator, never over what the service reads.
+const PATH_DEFAULT: &str = "seatsync.toml";
+
 /// `seatsync init`. Never overwrites.
-pub(super) fn init(config: &Path, options: InitOptions) -> Result<Exit, Stop> {
-    let path = options.path.as_deref().unwrap_or(config);
+pub(super) fn init(config: Option<&Path>, options: InitOptions) -> Result<Exit, Stop> {
+    let path = options.path.as_deref().or(config).unwrap_or(Path::new(PATH_DEFAULT));
     let failed = |error: std::io::Error| {
         Stop::Other(format!("the starter configuration could not be written to {}: {error}", path.display()))
     };

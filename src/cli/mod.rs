@@ -9,6 +9,7 @@ mod arguments;
 mod check;
 mod exit;
 mod explain;
+mod folder;
 mod history;
 mod init;
 mod json;
@@ -22,7 +23,11 @@ mod world;
 use arguments::{Arguments, Command};
 use clap::Parser;
 use exit::{Exit, Stop};
+use std::path::Path;
 use std::process::ExitCode;
+
+/// What is read when nobody says otherwise.
+const CONFIG_DEFAULT: &str = "/etc/seatsync/seatsync.toml";
 
 /// Runs the command line given to this process.
 pub fn main() -> ExitCode {
@@ -34,7 +39,7 @@ pub fn main() -> ExitCode {
             return if error.print().is_ok() { status.into() } else { Exit::Failed.into() };
         }
     };
-    log::start(arguments.verbose);
+    log::remember(arguments.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -52,17 +57,18 @@ pub fn main() -> ExitCode {
 }
 
 async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
-    let config = arguments.config;
+    let explicit = arguments.config;
+    let config = explicit.as_deref().unwrap_or(Path::new(CONFIG_DEFAULT));
     match arguments.command {
-        Command::Sync(options) => sync::sync(&config, options).await,
-        Command::Plan(options) => sync::plan(&config, options).await,
-        Command::Apply(options) => apply::apply(&config, options).await,
-        Command::Approve(options) => approve::approve(&config, options).await,
-        Command::Explain(options) => explain::explain(&config, options).await,
-        Command::Status(options) => status::status(&config, options).await,
-        Command::History(options) => history::history(&config, options).await,
-        Command::Check(options) => check::check(&config, options).await,
-        Command::Accounts(options) => accounts::accounts(&config, options).await,
-        Command::Init(options) => init::init(&config, options),
+        Command::Sync(options) => sync::sync(config, options).await,
+        Command::Plan(options) => sync::plan(config, options).await,
+        Command::Apply(options) => apply::apply(config, options).await,
+        Command::Approve(options) => approve::approve(config, options).await,
+        Command::Explain(options) => explain::explain(config, options).await,
+        Command::Status(options) => status::status(config, options).await,
+        Command::History(options) => history::history(config, options).await,
+        Command::Check(options) => check::check(config, options).await,
+        Command::Accounts(options) => accounts::accounts(config, options).await,
+        Command::Init(options) => init::init(explicit.as_deref(), options),
     }
 }

@@ -1,6 +1,7 @@
 //! From the configuration to a world a pass can work on.
 
 use super::exit::Stop;
+use super::log;
 use crate::accounts::{self, embedded};
 use crate::config::{AccountsConfig, Config, DirectoryConfig, Environment, LdapConfig};
 use crate::directory::{self, ldap, ldif};
@@ -21,10 +22,13 @@ pub(super) enum Purpose {
     Change,
 }
 
-/// Reads the configuration. All its problems come back at once.
+/// Reads the configuration, all of whose problems come back at once, and begins to log as it says.
 pub(super) fn configuration(path: &Path) -> Result<Config, Stop> {
-    let check_filter = ldap::check_filter;
-    Ok(crate::config::load_with(path, &Environment { check_filter, ..Environment::of_process() })?)
+    let (check_filter, check_ca_file) = (ldap::check_filter, ldap::check_ca_file);
+    let env = Environment { check_filter, check_ca_file, ..Environment::of_process() };
+    let config = crate::config::load_with(path, &env)?;
+    log::start(&config.log);
+    Ok(config)
 }
 
 /// Opens everything the configuration names.

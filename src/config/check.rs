@@ -370,7 +370,7 @@ fn accounts_of(section: &Section<'_>, ground: &Ground<'_>, found: &mut Found) ->
         Some("embedded") | None => {}
         Some(other) => {
             let span = kind.as_ref().map_or(section.at.clone(), |kind| kind.span());
-            let kinds = [("embedded", ()), ("chime", ()), ("scim", ())];
+            let kinds = [("embedded", ())];
             if let Err(complaint) = value::one_of("a kind of account store", other, &kinds) {
                 found.complain(span, complaint);
             }

@@ -105,6 +105,8 @@ pub(super) struct Found {
     broken: HashSet<usize>,
     /// Where the text behind was read as something it is not.
     lost_from: Option<usize>,
+    /// Values that could be secrets although their keys do not say so.
+    masked: Vec<Range<usize>>,
 }
 
 impl Found {
@@ -116,6 +118,11 @@ impl Found {
         let Complaint { message, help } = complaint;
         let problem = Problem::wrong(span, message);
         self.add(if let Some(help) = help { problem.help(help) } else { problem });
+    }
+
+    /// Keeps what stands at `span` from being shown.
+    pub(super) fn mask(&mut self, span: Range<usize>) {
+        self.masked.push(span);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -134,7 +141,7 @@ impl Found {
 
     /// Closes the list: sorted by position, without what is only an echo of a syntax error.
     pub(super) fn close(self, path: &Path, text: &str, tree: &DeTable<'_>) -> Problems {
-        let masked = Masked::new(text, tree);
+        let masked = Masked::new(text, tree, &self.masked);
         let is_echo = |problem: &Problem| match problem.class {
             Class::Syntax => false,
             Class::Missing => !self.broken.is_empty(),
@@ -238,8 +245,9 @@ struct Masked {
 }
 
 impl Masked {
-    fn new(text: &str, tree: &DeTable<'_>) -> Self {
+    fn new(text: &str, tree: &DeTable<'_>, also: &[Range<usize>]) -> Self {
         let mut ranges = secret_looking(text);
+        ranges.extend_from_slice(also);
         secret_values(tree, false, &mut ranges);
         ranges.retain(|range| text.get(range.clone()).is_some_and(|value| !value.is_empty()));
         ranges.sort_by_key(|range| (range.start, range.end));

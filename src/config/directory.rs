@@ -75,7 +75,7 @@ fn ldap(section: &Section<'_>, ground: &Ground<'_>, is_certain: bool, found: &mu
     let bind_dn = section.text("bind_dn", "\"svc-seatsync@corp.example\"", found);
     let bind_password = bind_password(section, ground, is_certain, found);
     let ca_file = section.text("ca_file", "\"/etc/seatsync/corp-ca.pem\"", found);
-    let ca_file = ca_file.and_then(|text| existing(&text, ground, found));
+    let ca_file = ca_file.and_then(|text| certificates(&text, ground, found));
     let help = "Active Directory gives at most 1000 entries a page (MaxPageSize)";
     let page_size = section.number("page_size", 1..=PAGE_SIZE_MAX, "1000", help, found);
     let read = |text: &str| value::duration_within(text, TIMEOUT_MIN..=TIMEOUT_MAX);
@@ -220,8 +220,18 @@ fn bind_password(
         }
         (Some(_), None) => {
             let text = section.text("bind_password_file", "\"/etc/seatsync/ldap-password\"", found)?;
-            let secret = secret::read(&ground.path(text.get_ref()));
-            secret.map_err(|complaint| found.complain(text.span(), complaint)).ok()
+            let path = ground.path(text.get_ref());
+            if secret::may_be_the_secret(text.get_ref(), &path) {
+                found.mask(text.span());
+                let problem = Problem::wrong(text.span(), "cannot read the secret: no such file");
+                let problem = problem.label("the value is not shown in case it is the password itself");
+                found.add(problem.help(
+                    "write the password into a file of its own (chmod 600) and its path here: \
+                     bind_password_file = \"/etc/seatsync/ldap-password\"",
+                ));
+                return None;
+            }
+            secret::read(&path).map_err(|complaint| found.complain(text.span(), complaint)).ok()
         }
         (None, Some(_)) => {
             let text = section.text("bind_password_credential", "\"ldap\"", found)?;
@@ -232,15 +242,18 @@ fn bind_password(
     }
 }
 
-/// A file that must be there already.
-fn existing(text: &Text<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<PathBuf> {
+/// A file of certificates, which must be there already.
+fn certificates(text: &Text<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<PathBuf> {
     let path = ground.path(text.get_ref());
     let why = match std::fs::metadata(&path) {
-        Ok(metadata) if metadata.is_file() => return Some(path),
+        Ok(metadata) if metadata.is_file() => match (ground.env.check_ca_file)(&path) {
+            Ok(()) => return Some(path),
+            Err(why) => why,
+        },
         Ok(_) => "it is not a regular file".to_owned(),
         Err(error) => error.to_string(),
     };
-    let problem = Problem::wrong(text.span(), format!("cannot read {}: {why}", path.display()));
+    let problem = Problem::wrong(text.span(), format!("cannot use {}: {why}", path.display()));
     found.add(problem.help("name a file with PEM certificates, or leave the line out to trust the system's roots"));
     None
 }

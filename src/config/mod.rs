@@ -174,11 +174,13 @@ pub struct Environment {
     pub credentials_directory: Option<PathBuf>,
     /// Says what is wrong with a search filter. By default only its parentheses are looked at.
     pub check_filter: fn(&str) -> Result<(), String>,
+    /// Says what is wrong with the contents of a `ca_file`. By default it only has to be a file.
+    pub check_ca_file: fn(&Path) -> Result<(), String>,
 }
 
 impl Default for Environment {
     fn default() -> Self {
-        Self { credentials_directory: None, check_filter: value::filter_shape }
+        Self { credentials_directory: None, check_filter: value::filter_shape, check_ca_file: |_| Ok(()) }
     }
 }
 
@@ -221,7 +223,7 @@ pub fn load_with(path: &Path, env: &Environment) -> Result<Config, ConfigError> 
     let unreadable = |why: String| ConfigError::Unreadable { message: format!("cannot read {shown}: {why}") };
     // Absolute, so that what it names stays the same wherever the process goes.
     let path = std::path::absolute(path).map_err(|error| unreadable(error.to_string()))?;
-    let is_file = std::fs::metadata(&path).map_err(|error| unreadable(error.to_string()))?.is_file();
+    let is_file = std::fs::metadata(&path).map_err(|error| unreadable(absent(&error, &path)))?.is_file();
     if !is_file {
         return Err(unreadable("it is not a regular file; name the TOML file with --config".to_owned()));
     }
@@ -237,6 +239,16 @@ pub fn load_with(path: &Path, env: &Environment) -> Result<Config, ConfigError> 
         unreadable(format!("line {line} is not UTF-8; save the file as UTF-8"))
     })?;
     parse(&path, &text, env).map_err(ConfigError::Invalid)
+}
+
+/// Why a file cannot be looked at; where there is none, how to get one.
+fn absent(error: &std::io::Error, path: &Path) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!("{error}; name the file with --config, or write a new one: seatsync init {}", path.display())
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Checks a text. `path` names it in messages, and its folder is where relative paths begin.

@@ -194,6 +194,9 @@ pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
+/// How alike (Jaro and Winkler) words must be that differ in more than a third of their letters.
+const SIMILAR_MIN: f64 = 0.85;
+
 /// The known word that was most likely meant.
 pub(super) fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_lowercase();
@@ -204,5 +207,5 @@ pub(super) fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
         return Some(near.1);
     }
     let similar = |name: &str| strsim::jaro_winkler(&word, &name.to_lowercase());
-    known.iter().copied().filter(|name| similar(name) > 0.9).max_by(|a, b| similar(a).total_cmp(&similar(b)))
+    known.iter().copied().filter(|name| similar(name) > SIMILAR_MIN).max_by(|a, b| similar(a).total_cmp(&similar(b)))
 }

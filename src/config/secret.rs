@@ -25,6 +25,14 @@ pub(super) fn credential(name: &str, directory: Option<&Path>) -> Result<PathBuf
     Ok(directory.join(name))
 }
 
+/// Whether what should be a path could be the secret itself: nothing is there, and it does not look like a path either.
+pub(super) fn may_be_the_secret(written: &str, path: &Path) -> bool {
+    let is_absent = std::fs::symlink_metadata(path).is_err();
+    // A password may have a slash in it: then what stands before it is no folder.
+    let has_folder = written.contains('/') && path.parent().is_some_and(Path::is_dir);
+    is_absent && !written.starts_with('/') && !has_folder
+}
+
 /// Reads a secret: a regular file, closed to others, one line, not empty. One line feed at its end is not part of it.
 pub(super) fn read(path: &Path) -> Result<SecretString, Complaint> {
     let shown = path.display();

@@ -201,6 +201,52 @@ fn the_filter_is_checked_by_whom_the_caller_names() {
 }
 
 #[test]
+fn the_ca_file_is_checked_by_whom_the_caller_names() {
+    let folder = folder_with(PASSWORD);
+    let check_ca_file = |path: &Path| Err(format!("{} bytes are too few", std::fs::read(path).unwrap().len()));
+    let env = Environment { check_ca_file, ..Environment::default() };
+    let problems = parse(&folder.path().join("seatsync.toml"), FULL, &env).unwrap_err().to_string();
+    assert!(problems.contains("corp-ca.pem: 0 bytes are too few"), "{problems}");
+    assert!(problems.contains("seatsync.toml:8:13"), "{problems}");
+}
+
+/// The password where the path belongs: neither the message nor the line may show it.
+#[test]
+fn a_password_in_place_of_its_file_is_not_shown() {
+    for password in ["Svc.Passw0rd1", "pa/ss=w0rd", "./nowhere/x"] {
+        let text = FULL.replace("\"ldap-password\"", &format!("\"{password}\""));
+        let shown = shown(&text.replace("corp-ca.pem", "seatsync.toml"));
+        assert!(!shown.contains(password), "{shown}");
+        assert!(shown.contains("bind_password_file = ********"), "{shown}");
+        assert!(shown.contains("the value is not shown in case it is the password itself"), "{shown}");
+    }
+    let shown = shown(&FULL.replace("\"ldap-password\"", "\"/nowhere/ldap-password\""));
+    assert!(shown.contains("cannot read the secret in /nowhere/ldap-password"), "{shown}");
+}
+
+#[test]
+fn a_pattern_protects_nobody_and_is_refused() {
+    for pattern in ["*@corp.example", "admin?@corp.example"] {
+        let shown = shown(&LEAST.replace("[accounts]", &format!("[rules]\nprotected = [\"{pattern}\"]\n[accounts]")));
+        assert!(shown.contains(&format!("{pattern:?} is a pattern, which would protect nobody")), "{shown}");
+        assert!(shown.contains("help: write out each address"), "{shown}");
+    }
+}
+
+#[test]
+fn suggestions_reach_far_enough_and_name_nothing_that_is_refused() {
+    let ldif =
+        |key: &str| LEAST.replace("path = \"people.ldif\"", &format!("path = \"people.ldif\"\n{key} = \"mail\""));
+    let shown_here = shown(&ldif("email_adress"));
+    assert!(shown_here.contains("did you mean `email_attribute`?"), "{shown_here}");
+    assert!(!shown(&ldif("colour")).contains("did you mean"));
+    for kind in ["chimes", "scimm"] {
+        let shown = shown(&LEAST.replace("kind = \"embedded\"", &format!("kind = \"{kind}\"")));
+        assert!(shown.contains("one of: embedded") && !shown.contains("did you mean"), "{shown}");
+    }
+}
+
+#[test]
 fn a_credential_needs_systemd() {
     let text = FULL.replace("bind_password_file = \"ldap-password\"", "bind_password_credential = \"ldap\"");
     let folder = folder_with(PASSWORD);
@@ -217,7 +263,11 @@ fn files_that_give_no_text() {
         ConfigError::Unreadable { message } => message.replace(&path.display().to_string(), "FILE"),
         ConfigError::Invalid(problems) => panic!("{problems}"),
     };
-    assert_eq!(message(&path), "cannot read FILE: No such file or directory (os error 2)");
+    assert_eq!(
+        message(&path),
+        "cannot read FILE: No such file or directory (os error 2); name the file with --config, or write a new one: \
+         seatsync init FILE"
+    );
     assert!(message(folder.path()).starts_with("cannot read FILE: it is not a regular file"));
     std::fs::write(&path, b"a = 1\nb = \"\xff\"\n").unwrap();
     assert_eq!(message(&path), "cannot read FILE: line 2 is not UTF-8; save the file as UTF-8");

@@ -68,6 +68,11 @@ pub(super) fn limit(text: &str) -> Result<Limit, Complaint> {
 
 /// An address of a person.
 pub(super) fn email(text: &str) -> Result<Email, Complaint> {
+    // Both may stand in an address (RFC 5321 4.1.2), and here only ever in one that means several.
+    if text.contains(['*', '?']) {
+        return Err(Complaint::new(format!("{text:?} is a pattern, which would protect nobody"))
+            .help("write out each address, such as: break-glass@corp.example"));
+    }
     Email::parse(text).ok_or_else(|| {
         Complaint::new(format!("{text:?} is not an e-mail address")).help("such as: break-glass@corp.example")
     })

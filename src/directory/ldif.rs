@@ -8,7 +8,7 @@
 mod entry;
 mod records;
 
-use super::{Directory, DirectoryError};
+use super::{Directory, DirectoryError, referral};
 use crate::model::{Dn, DnKey, ObjectGuid, Reading};
 use entry::{Entry, Source, WANTED};
 use records::{Attribute, Fault, Record, Records};
@@ -152,7 +152,11 @@ impl<'a> Collector<'a> {
         });
         while let Some(record) = records.next()? {
             match record {
-                Record::Referral => self.reading.referrals += 1,
+                Record::Referral { urls } => {
+                    if !referral::is_without_people(urls.iter().map(Vec::as_slice)) {
+                        self.reading.referrals += 1;
+                    }
+                }
                 Record::SearchResult { result } => check_result(&result)?,
                 Record::Entry { dn, attributes } => self.take(&dn, &attributes)?,
             }

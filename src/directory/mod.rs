@@ -8,6 +8,7 @@
 pub mod attributes;
 pub mod ldap;
 pub mod ldif;
+mod referral;
 
 use crate::model::Reading;
 

@@ -422,7 +422,7 @@ level = "verbose"
       |
       = help: write a duration such as 30s
 
-    error: cannot read /nonexistent/corp-ca.pem: No such file or directory (os error 2)
+    error: cannot use /nonexistent/corp-ca.pem: No such file or directory (os error 2)
      --> /etc/seatsync/seatsync.toml:9:11
       |
     9 | ca_file = "/nonexistent/corp-ca.pem"

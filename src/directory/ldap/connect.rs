@@ -6,10 +6,8 @@ use super::failure::Failure;
 use super::gate::Wire;
 use super::settings::{LdapSettings, LdapUrl, ReadLimits};
 use super::tls::{self, Certificate};
-use rustls::ClientConfig;
 use socket2::{SockRef, TcpKeepalive};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -46,7 +44,11 @@ pub(super) async fn reach(url: &LdapUrl, timeout: Duration) -> Result<(TcpStream
     let addresses: Vec<SocketAddr> = match looked_up {
         Ok(Ok(found)) => found.take(ADDRESSES_MAX).collect(),
         Ok(Err(error)) => {
-            return Err(Failure::unavailable(format!("the name {} cannot be resolved: {error}", url.host())));
+            return Err(Failure::unavailable(format!(
+                "the name {} cannot be resolved: {error}; is it spelt right, and does this machine ask the domain's DNS \
+                 servers? `seatsync check` tries every server",
+                url.host()
+            )));
         }
         Err(_) => {
             return Err(Failure::unavailable(format!("the name {} was not resolved within {timeout:?}", url.host())));
@@ -68,7 +70,12 @@ pub(super) async fn reach(url: &LdapUrl, timeout: Duration) -> Result<(TcpStream
     if causes.is_empty() {
         causes.push(format!("the name {} has no address", url.host()));
     }
-    Err(Failure::unavailable(format!("no connection ({})", causes.join("; "))))
+    Err(Failure::unavailable(format!(
+        "no connection ({}); is it a domain controller, is it up, and is port {} open from here? `seatsync check` tries \
+         every server",
+        causes.join("; "),
+        url.port()
+    )))
 }
 
 /// Makes a dead peer noticed, and small requests leave at once. A system that cannot is no reason not to go on.
@@ -91,7 +98,7 @@ pub(super) async fn secure(
     stream: TcpStream,
     settings: &LdapSettings,
     url: &LdapUrl,
-    config: Option<Arc<ClientConfig>>,
+    trust: Option<tls::Trust>,
 ) -> Result<(Box<dyn Wire>, Option<Certificate>), Failure> {
     let mut wire: Box<dyn Wire> = Box::new(stream);
     if !url.is_tls() && settings.starttls {
@@ -103,8 +110,8 @@ pub(super) async fn secure(
             }
         }
     }
-    match (url.is_tls() || settings.starttls, config) {
-        (true, Some(config)) => tls::wrap(wire, url, config, settings.timeout).await,
+    match (url.is_tls() || settings.starttls, trust) {
+        (true, Some(trust)) => tls::wrap(wire, url, trust, settings.timeout).await,
         (true, None) => Err(Failure::refused("TLS is wanted and was not set up")),
         (false, _) => Ok((wire, None)),
     }

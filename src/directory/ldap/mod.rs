@@ -8,7 +8,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `settings` | what the operator says, and the limits |
-//! | `connect`, `tls` | from a URL to a connection, with what is wrong in words |
+//! | `connect`, `tls`, `witness` | from a URL to a connection, with what is wrong in words |
 //! | `ber`, `gate` | what no server may do to us or to the client library |
 //! | `session` | bind and searches, in which nothing but success counts |
 //! | `schema` | Active Directory or not, and what is asked |
@@ -35,9 +35,11 @@ mod schema;
 mod session;
 mod settings;
 mod tls;
+mod witness;
 
-pub use probe::ProbeStep;
+pub use probe::{ProbeResult, ProbeStep};
 pub use settings::{LdapSettings, LdapUrl, ReadLimits, check_filter};
+pub use tls::check_ca_file;
 
 use crate::directory::{Directory, DirectoryError};
 use crate::model::Reading;
@@ -115,12 +117,12 @@ impl Ldap {
     async fn enter_at(&self, index: usize) -> Result<Session, Failure> {
         let url = &self.settings.urls[index];
         connect::refuse_cleartext(&self.settings, url)?;
-        let config = match url.is_tls() || self.settings.starttls {
+        let trust = match url.is_tls() || self.settings.starttls {
             true => Some(tls::config(&self.settings)?),
             false => None,
         };
         let (stream, _) = connect::reach(url, self.settings.timeout).await?;
-        let (wire, _) = connect::secure(stream, &self.settings, url, config).await?;
+        let (wire, _) = connect::secure(stream, &self.settings, url, trust).await?;
         let mut session = Session::start(wire, &self.settings).await?;
         session.bind(&self.settings).await?;
         Ok(session)

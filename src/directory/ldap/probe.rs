@@ -24,8 +24,21 @@ pub struct ProbeStep {
     pub url: String,
     /// `reach`, `tls`, `bind`, `server`, `base` or `clock`.
     pub name: &'static str,
-    /// What was found, or what is wrong and what to do.
-    pub result: Result<String, String>,
+    /// How it went.
+    pub result: ProbeResult,
+}
+
+/// How a step went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeResult {
+    /// What was found.
+    Good(String),
+    /// What is wrong and what to do.
+    Wrong(String),
+    /// The credentials were refused, as they would be again: a second try may lock the account.
+    Refused(String),
+    /// Why it was not tried.
+    Untried(String),
 }
 
 impl Ldap {
@@ -36,7 +49,7 @@ impl Ldap {
     pub async fn probe(&mut self) -> Vec<ProbeStep> {
         let mut steps = Steps { url: String::new(), steps: Vec::new() };
         if let Err(failure) = self.refuse_at_once() {
-            steps.add("bind", Err(failure));
+            steps.push("bind", ProbeResult::Refused(failure.message));
             return steps.steps;
         }
         let mut refused_by = None;
@@ -46,7 +59,7 @@ impl Ldap {
             if let Some(other) = &refused_by {
                 let words =
                     format!("not tried, since {other} refused the bind and a second wrong password may lock out");
-                steps.add("bind", Err(Failure::refused(words)));
+                steps.push("bind", ProbeResult::Untried(words));
                 continue;
             }
             if self.probe_session(wire, &mut steps).await.is_err_and(|failure| failure.is_final) {
@@ -60,13 +73,13 @@ impl Ldap {
     async fn probe_connection(&self, url: &LdapUrl, steps: &mut Steps) -> Option<Box<dyn Wire>> {
         let wants_tls = url.is_tls() || self.settings.starttls;
         steps.keep("reach", connect::refuse_cleartext(&self.settings, url))?;
-        let config = match wants_tls {
+        let trust = match wants_tls {
             true => Some(steps.keep("tls", tls::config(&self.settings))?),
             false => None,
         };
         let (stream, address) = steps.keep("reach", connect::reach(url, self.settings.timeout).await)?;
         steps.add("reach", Ok(format!("connected to {address}")));
-        let secured = connect::secure(stream, &self.settings, url, config).await;
+        let secured = connect::secure(stream, &self.settings, url, trust).await;
         let (wire, certificate) = steps.keep("tls", secured)?;
         let words = match certificate {
             Some(certificate) => lifetime(&certificate, Timestamp::now()),
@@ -82,7 +95,11 @@ impl Ldap {
         let started = Session::start(wire, &self.settings).await;
         let Some(mut session) = steps.keep("bind", started) else { return Ok(()) };
         if let Err(failure) = session.bind(&self.settings).await {
-            steps.add("bind", Err(failure.clone()));
+            let result = match failure.is_final {
+                true => ProbeResult::Refused(failure.message.clone()),
+                false => ProbeResult::Wrong(failure.message.clone()),
+            };
+            steps.push("bind", result);
             return Err(failure);
         }
         steps.add("bind", Ok(format!("as {}", self.settings.bind_dn)));
@@ -107,7 +124,11 @@ struct Steps {
 
 impl Steps {
     fn add(&mut self, name: &'static str, result: Result<String, Failure>) {
-        let result = result.map_err(|failure| failure.message);
+        let wrong = |failure: Failure| ProbeResult::Wrong(failure.message);
+        self.push(name, result.map_or_else(wrong, ProbeResult::Good));
+    }
+
+    fn push(&mut self, name: &'static str, result: ProbeResult) {
         self.steps.push(ProbeStep { url: self.url.clone(), name, result });
     }
 

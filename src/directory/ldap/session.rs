@@ -10,6 +10,8 @@ use super::failure::Failure;
 use super::gate::{Fault, Gate, Wire};
 use super::schema::{self, CONTROL_EXTENDED_DN, CONTROL_PAGED, Server};
 use super::settings::{LdapSettings, ReadLimits};
+use crate::directory::referral;
+use lber::structure::{PL, StructureTag};
 use ldap3::controls::RawControl;
 use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope, StdStream};
 use secrecy::ExposeSecret;
@@ -56,6 +58,9 @@ struct Page {
     result: LdapResult,
     entries: u64,
     first: Option<String>,
+    /// All of them, for the limits.
+    references: u64,
+    /// Those behind which people could be.
     referrals: u64,
 }
 
@@ -153,7 +158,8 @@ impl Session {
         }
     }
 
-    /// Brings every entry to `each`, page by page, and gives the number of referrals that came instead of entries.
+    /// Brings every entry to `each`, page by page, and gives the number of referrals that came instead of entries, without
+    /// those to where no people are.
     ///
     /// # Errors
     /// Anything but success, on any page; an error of `each`.
@@ -183,7 +189,7 @@ impl Session {
                 (false, None) => left.saturating_add(1),
             };
             let page = self.page(&search, controls, allowed, &mut each).await?;
-            self.entries += page.entries + page.referrals;
+            self.entries += page.entries + page.references;
             referrals += page.referrals;
             if page.result.rc != 0 {
                 return Err(ended(&search, pages, &page.result));
@@ -232,12 +238,17 @@ impl Session {
             ldap.with_controls(controls);
         }
         let request = async {
-            let (mut entries, mut referrals, mut first) = (0, 0, None);
+            let (mut entries, mut references, mut referrals, mut first) = (0, 0, 0, None);
             let mut stream = ldap.streaming_search(search.base, scope, search.filter, search.attributes).await?;
             while let Some(found) = stream.next().await? {
                 gate.consumed();
                 if found.is_ref() {
-                    referrals += 1;
+                    references += 1;
+                    let urls = urls(&found.0);
+                    match referral::is_without_people(urls.iter().copied()) {
+                        true => tracing::debug!("not followed, and nobody is there: {}", shown(&urls)),
+                        false => referrals += 1,
+                    }
                     continue;
                 }
                 entries += 1;
@@ -250,7 +261,7 @@ impl Session {
                 }
             }
             let result = stream.finish().await;
-            Ok::<_, LdapError>(Ok(Page { result, entries, first, referrals }))
+            Ok::<_, LdapError>(Ok(Page { result, entries, first, references, referrals }))
         };
         match tokio::time::timeout(*timeout, request).await {
             Ok(Ok(page)) => page,
@@ -288,6 +299,22 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.drive.abort();
     }
+}
+
+/// The URLs of a reference (RFC 4511 4.5.3).
+fn urls(reference: &StructureTag) -> Vec<&[u8]> {
+    let PL::C(parts) = &reference.payload else { return Vec::new() };
+    let mut urls = Vec::with_capacity(parts.len());
+    for part in parts {
+        if let PL::P(url) = &part.payload {
+            urls.push(url.as_slice());
+        }
+    }
+    urls
+}
+
+fn shown(urls: &[&[u8]]) -> String {
+    urls.iter().map(|url| explain::tidy(&String::from_utf8_lossy(url))).collect::<Vec<_>>().join(" ")
 }
 
 /// A search that ended in something else than success.

@@ -2,14 +2,17 @@
 //!
 //! Deliberately absent: any way not to verify.
 
+use super::explain::tidy;
 use super::failure::Failure;
 use super::gate::Wire;
 use super::settings::{LdapSettings, LdapUrl};
+use super::witness::Witness;
 use crate::model::Timestamp;
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::TlsConnector;
@@ -28,39 +31,78 @@ pub(super) struct Certificate {
     pub(super) not_after: Option<Timestamp>,
 }
 
-/// The configuration of every TLS connection.
+/// What one TLS connection is made with.
+#[derive(Clone, Debug)]
+pub(super) struct Trust {
+    config: Arc<ClientConfig>,
+    /// Keeps the certificate that was refused, so that it can be named.
+    witness: Arc<Witness>,
+    /// Whose certificates are trusted; `None` for the system's.
+    ca_file: Option<PathBuf>,
+}
+
+impl Trust {
+    /// Whose certificates are trusted, in words.
+    fn whose(&self) -> String {
+        match &self.ca_file {
+            Some(path) => format!("ca_file {}", path.display()),
+            None => "the system's roots".to_owned(),
+        }
+    }
+}
+
+/// What one TLS connection is made with.
 ///
 /// # Errors
 /// The certificates to trust cannot be read, or there are none.
-pub(super) fn config(settings: &LdapSettings) -> Result<Arc<ClientConfig>, Failure> {
+pub(super) fn config(settings: &LdapSettings) -> Result<Trust, Failure> {
     let roots = match &settings.ca_file {
-        Some(path) => roots_of_file(path)?,
+        Some(path) => roots_of_file(path)
+            .map_err(|why| Failure::refused(format!("ca_file {} cannot be used: {why}", path.display())))?,
         None => roots_of_system()?,
     };
+    let failed = |error: &dyn std::fmt::Display| Failure::refused(format!("TLS cannot be set up: {error}"));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let witness = Arc::new(Witness::of(verifier.build().map_err(|error| failed(&error))?));
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::refused(format!("TLS cannot be set up: {error}")))?
-        .with_root_certificates(roots)
+        .map_err(|error| failed(&error))?
+        // Not dangerous: every verdict is that of the usual verifier.
+        .dangerous()
+        .with_custom_certificate_verifier(witness.clone())
         .with_no_client_auth();
-    Ok(Arc::new(config))
+    Ok(Trust { config: Arc::new(config), witness, ca_file: settings.ca_file.clone() })
 }
 
-fn roots_of_file(path: &Path) -> Result<RootCertStore, Failure> {
-    let shown = path.display();
-    let failed = |error: &dyn std::fmt::Display| Failure::refused(format!("ca_file {shown} cannot be used: {error}"));
-    let size = std::fs::metadata(path).map_err(|error| failed(&error))?.len();
+/// Whether a `ca_file` can be used: it holds certificates in PEM (RFC 7468), and each of them is one.
+///
+/// # Errors
+/// What is wrong with it and what to do.
+pub fn check_ca_file(path: &Path) -> Result<(), String> {
+    roots_of_file(path).map(|_| ())
+}
+
+fn roots_of_file(path: &Path) -> Result<RootCertStore, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if size > CA_FILE_BYTES_MAX {
-        return Err(failed(&format!("it has {size} bytes, {CA_FILE_BYTES_MAX} are allowed")));
+        return Err(format!("it has {size} bytes, {CA_FILE_BYTES_MAX} are allowed"));
     }
-    let text = std::fs::read(path).map_err(|error| failed(&error))?;
+    let text = std::fs::read(path).map_err(|error| error.to_string())?;
+    if x509_parser::parse_x509_certificate(&text).is_ok() {
+        let (shown, pem) = (path.display(), path.with_extension("pem"));
+        return Err(format!(
+            "it is in binary form (DER), not PEM; turn it into PEM: openssl x509 -inform der -in {shown} -out {}",
+            pem.display()
+        ));
+    }
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|error| failed(&error))?;
-        roots.add(certificate).map_err(|error| failed(&error))?;
+    for (certificate, number) in CertificateDer::pem_slice_iter(&text).zip(1..) {
+        let certificate = certificate.map_err(|error| format!("its PEM text is damaged: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("its certificate {number} cannot be understood: {error}"))?;
     }
     if roots.is_empty() {
-        return Err(failed(&"it holds no PEM certificate (-----BEGIN CERTIFICATE-----)"));
+        return Err("it holds no PEM certificate (-----BEGIN CERTIFICATE-----)".to_owned());
     }
     Ok(roots)
 }
@@ -83,15 +125,15 @@ fn roots_of_system() -> Result<RootCertStore, Failure> {
 pub(super) async fn wrap(
     wire: Box<dyn Wire>,
     url: &LdapUrl,
-    config: Arc<ClientConfig>,
+    trust: Trust,
     timeout: Duration,
 ) -> Result<(Box<dyn Wire>, Option<Certificate>), Failure> {
     let name = ServerName::try_from(url.host().to_owned())
         .map_err(|_| Failure::refused_here(format!("{:?} is no host name a certificate can have", url.host())))?;
-    let handshake = TlsConnector::from(config).connect(name, wire);
+    let handshake = TlsConnector::from(trust.config.clone()).connect(name, wire);
     match tokio::time::timeout(timeout, handshake).await {
         Err(_) => Err(Failure::unavailable(format!("no answer to the TLS handshake within {timeout:?}"))),
-        Ok(Err(error)) => Err(explain(&error, url)),
+        Ok(Err(error)) => Err(explain(&error, url, &trust)),
         Ok(Ok(stream)) => {
             let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(describe);
             Ok((Box::new(stream), certificate))
@@ -109,14 +151,16 @@ fn describe(certificate: &CertificateDer<'_>) -> Option<Certificate> {
 }
 
 /// A failed handshake in words.
-fn explain(error: &std::io::Error, url: &LdapUrl) -> Failure {
+fn explain(error: &std::io::Error, url: &LdapUrl, trust: &Trust) -> Failure {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
         return Failure::unavailable(format!(
             "the connection ended during the TLS handshake ({error}): the server may have no certificate for this port"
         ));
     };
     let words = match tls {
-        rustls::Error::InvalidCertificate(found) => return Failure::refused_here(certificate_words(found, url)),
+        rustls::Error::InvalidCertificate(found) => {
+            return Failure::refused_here(certificate_words(found, url, trust));
+        }
         rustls::Error::InvalidMessage(_) => {
             "what answers here does not speak TLS: check the port, or use ldap:// with starttls = true".to_owned()
         }
@@ -137,7 +181,7 @@ fn explain(error: &std::io::Error, url: &LdapUrl) -> Failure {
     Failure::refused_here(words)
 }
 
-fn certificate_words(found: &CertificateError, url: &LdapUrl) -> String {
+fn certificate_words(found: &CertificateError, url: &LdapUrl, trust: &Trust) -> String {
     let host = url.host();
     match found {
         CertificateError::ExpiredContext { not_after, .. } => {
@@ -150,11 +194,7 @@ fn certificate_words(found: &CertificateError, url: &LdapUrl) -> String {
         CertificateError::NotValidYet => {
             "the server's certificate is not valid yet: is this machine's clock right?".to_owned()
         }
-        CertificateError::UnknownIssuer => {
-            "the server's certificate comes from an authority that is not trusted here: put that authority's \
-             certificate into ca_file"
-                .to_owned()
-        }
+        CertificateError::UnknownIssuer => unknown_issuer(trust),
         CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => format!(
             "the server's certificate has no subjectAltName, so it is good for no name, {host} included: issue one \
              with the name"
@@ -165,10 +205,44 @@ fn certificate_words(found: &CertificateError, url: &LdapUrl) -> String {
         CertificateError::NotValidForName => format!("the server's certificate is not for {host}"),
         CertificateError::Revoked => "the server's certificate has been revoked: issue a new one".to_owned(),
         CertificateError::BadSignature => {
-            "the signature of the server's certificate is wrong: ca_file may hold another authority of the same name"
-                .to_owned()
+            let issuer = trust.witness.refused().as_ref().and_then(describe).map(|it| tidy(&it.issuer));
+            let issuer = issuer.unwrap_or_else(|| "an authority".to_owned());
+            format!(
+                "the server's certificate was issued by {issuer}, and the certificate of that name in {} has another \
+                 key: it may be an old one; put the authority's present certificate there",
+                trust.whose()
+            )
         }
+        // The library has no variant of its own for it.
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => format!(
+            "the server shows {} as its own, which says of itself that it is an authority's (CA:TRUE), as self-signed \
+             ones often do: give the server a certificate issued by an authority, or a self-signed one made with \
+             basicConstraints=CA:FALSE, and put who signed it into ca_file",
+            match trust.witness.refused().as_ref().and_then(describe) {
+                Some(Certificate { subject, .. }) => format!("the certificate of {}", tidy(&subject)),
+                None => "a certificate".to_owned(),
+            }
+        ),
         other => format!("the server's certificate is not accepted: {other}"),
+    }
+}
+
+/// Nobody trusted has signed it: who has, and whom we trust.
+fn unknown_issuer(trust: &Trust) -> String {
+    let trusted = trust.whose();
+    let put = "put that authority's certificate into a PEM file and name it in ca_file";
+    match trust.witness.refused().as_ref().and_then(describe) {
+        Some(Certificate { subject, issuer, .. }) if subject == issuer => format!(
+            "the server's certificate is self-signed ({}) and not in {trusted}: name it in ca_file if it is the right \
+             one, or give the server one issued by an authority",
+            tidy(&subject)
+        ),
+        Some(Certificate { issuer, .. }) => format!(
+            "the server's certificate comes from an authority that is not trusted here: it was issued by {}, which is \
+             not in {trusted}: {put}",
+            tidy(&issuer)
+        ),
+        None => format!("the server's certificate comes from an authority that is not in {trusted}: {put}"),
     }
 }
 

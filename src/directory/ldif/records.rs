@@ -80,7 +80,10 @@ pub(super) enum Record {
         attributes: Vec<Attribute>,
     },
     /// A continuation reference (`ref:`), as `ldapsearch` writes it.
-    Referral,
+    Referral {
+        /// Where to; any of them will do.
+        urls: Vec<Vec<u8>>,
+    },
     /// How the search ended that made the file (`result: 0 Success`), as `ldapsearch` writes it.
     SearchResult {
         /// The `result:` line.
@@ -240,7 +243,8 @@ impl<R: BufRead, W: Fn(&str) -> bool> Records<R, W> {
 fn record_of(mut kept: Vec<Attribute>) -> Result<Option<Record>, Fault> {
     let Some(first) = kept.first() else { return Ok(None) };
     if first.name == "ref" {
-        return Ok(Some(Record::Referral));
+        let urls = kept.into_iter().filter(|attribute| attribute.name == "ref");
+        return Ok(Some(Record::Referral { urls: urls.map(|attribute| attribute.value).collect() }));
     }
     if first.name == "dn" {
         let attributes = kept.split_off(1);

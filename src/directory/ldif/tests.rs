@@ -163,7 +163,7 @@ fn the_base_says_what_counts() {
 #[test]
 fn what_ldapsearch_writes_around_entries_is_understood() {
     let text = format!(
-        "# extended LDIF\n#\n# LDAPv3\n\n{ADA}\n# search reference\nref: ldap://ad.test/CN=Configuration\n\n# search result\nsearch: 2\nresult: 0 Success\ncontrol: 1.2.840.113556.1.4.319 false MAUCAQAEAA==\n\n# numEntries: 1\n"
+        "# extended LDIF\n#\n# LDAPv3\n\n{ADA}\n# search reference\nref: ldap://ad.test/CN=Configuration,DC=corp,DC=example\n\n# search reference\nref: ldap://emea.ad.test/DC=emea,DC=corp,DC=example\n\n# search result\nsearch: 2\nresult: 0 Success\ncontrol: 1.2.840.113556.1.4.319 false MAUCAQAEAA==\n\n# numEntries: 1\n"
     );
     let reading = read(&text).unwrap();
     assert_eq!((reading.people.len(), reading.referrals), (1, 1));
