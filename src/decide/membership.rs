@@ -231,7 +231,7 @@ impl Reach {
                 WarningKind::ForeignMembers,
                 name,
                 format!(
-                    "{} members belong to other domains, which this directory cannot describe: they get nothing from here",
+                    "members of other domains, which this directory cannot describe and who get nothing from here: {}",
                     self.foreign
                 ),
             ));
