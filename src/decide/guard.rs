@@ -202,7 +202,7 @@ impl<'a> GroupGuard<'a> {
                         | Cause::DomainNotClaimed
                         | Cause::NoEmail,
                     )
-                    | Because::EmailChanged => false,
+                    | Because::EmailChanged { .. } => false,
                 };
                 // Without a baseline nobody can say who was in it: it may have been anybody. The same is true of a seat of
                 // its tier that no group known to us explains, such as one given just before the group went away.
@@ -274,8 +274,8 @@ fn falls_below(change: &Change, group: &FoundGroup, tiers: &Tiers) -> bool {
 }
 
 fn approved_form(change: &Change) -> ApprovedChange {
-    let Change { action, guid, email: _, dn: _, account, from, to, because: _ } = change;
-    ApprovedChange { guid: *guid, action: *action, from: from.clone(), to: to.clone(), account: account.clone() }
+    let Change { action, guid, email, dn: _, account, from, to, because } = change.clone();
+    ApprovedChange { guid, action, from, to, account, email, because: because.to_string() }
 }
 
 impl Cleared {
@@ -298,9 +298,8 @@ impl Cleared {
     pub fn fingerprint(&self) -> String {
         let go = self.go.iter().map(|change| ("go", change));
         let held = self.held.iter().map(|held| ("held", &held.change));
-        // Unlike an approval it is about the addresses too: a plan is carried out as it was shown.
         digest(go.chain(held), |text, (word, change)| {
-            let _ = write!(text, "{word} {:?} ", change.email.key());
+            let _ = write!(text, "{word} ");
             write_line(text, change);
         })
     }
@@ -402,12 +401,13 @@ impl Cleared {
     }
 }
 
-/// What an approval is about. The account's key, a text of the store's, is quoted: it cannot pretend to be more parts.
+/// What an approval is about. Texts of the store's and the directory's are quoted: they cannot pretend to be more parts.
 fn write_line(text: &mut String, change: &Change) {
-    let Change { action, guid, email: _, dn: _, account, from, to, because: _ } = change;
+    let Change { action, guid, email, dn: _, account, from, to, because } = change;
     let account = account.as_ref().map_or("", |account| account.as_str());
+    let (email, because) = (email.key(), because.to_string());
     // `Debug` of a seat: its `Display` hides the tier of a suspended one. Writing to a `String` cannot fail.
-    let _ = writeln!(text, "{guid} {action} {account:?} {from:?} {to:?}");
+    let _ = writeln!(text, "{guid} {action} {account:?} {from:?} {to:?} {email:?} {because:?}");
 }
 
 /// The changes come sorted by person, since both lists are.

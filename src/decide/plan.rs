@@ -250,7 +250,7 @@ impl Planner<'_> {
         match self.address(entry, person, Some(holding), own, Action::Rename) {
             Address::Changed(email) => {
                 let (from, to) = (holding.seat.clone(), holding.seat.clone());
-                let because = Because::EmailChanged;
+                let because = Because::EmailChanged { from: holding.email.clone() };
                 let change = change(entry, person, Some(holding), Action::Rename, email, from, to, because);
                 Step { change: Some(change), ..Step::default() }
             }

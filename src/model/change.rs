@@ -104,7 +104,10 @@ pub enum Because {
     /// Why there is to be no seat.
     Unseated(Cause),
     /// The address the account has is no longer the person's.
-    EmailChanged,
+    EmailChanged {
+        /// The address it has.
+        from: Email,
+    },
 }
 
 impl fmt::Display for Because {
@@ -112,7 +115,7 @@ impl fmt::Display for Because {
         match self {
             Self::InGroup(path) => write!(f, "in {path}"),
             Self::Unseated(cause) => fmt::Display::fmt(cause, f),
-            Self::EmailChanged => f.write_str("e-mail changed in the directory"),
+            Self::EmailChanged { from } => write!(f, "e-mail was {from} in the account store"),
         }
     }
 }

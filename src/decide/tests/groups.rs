@@ -101,7 +101,7 @@ fn a_uid_names_a_person() {
     world.group("Chime Pro", &[]).members = vec![Member::Uid("alice".to_owned()), Member::Uid("nobody".to_owned())];
     let decided = world.decide();
     assert_eq!(decided.planned(&world), ["Alice create vacant>pro"]);
-    assert!(decided.message(WarningKind::UnknownMembers).starts_with("1 member values"));
+    assert!(decided.message(WarningKind::UnknownMembers).starts_with("1 of its members is nobody"));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn unknown_and_foreign_members_are_counted_once_a_group() {
         .push(Member::Dn(DnKey::of("CN=S-1-5-21-1-2-3-500,CN=ForeignSecurityPrincipals,DC=corp,DC=example")));
     world.group("Unmapped", &["a third ghost"]);
     let decided = world.decide();
-    assert!(decided.message(WarningKind::UnknownMembers).starts_with("2 member values"));
+    assert!(decided.message(WarningKind::UnknownMembers).starts_with("2 of its members are nobody"));
     assert!(decided.message(WarningKind::ForeignMembers).starts_with("1 members belong to other domains"));
     let kinds = decided.warned();
     assert_eq!(kinds.iter().filter(|kind| **kind == WarningKind::UnknownMembers).count(), 1);

@@ -226,6 +226,8 @@ fn forms<'a>(changes: impl Iterator<Item = &'a Change>) -> HashSet<ApprovedChang
             from: change.from.clone(),
             to: change.to.clone(),
             account: change.account.clone(),
+            email: change.email.clone(),
+            because: change.because.to_string(),
         })
         .collect()
 }

@@ -105,7 +105,7 @@ fn a_changed_address_is_followed_in_place() {
     let decided = world.decide();
     assert_eq!(decided.planned(&world), ["alice rename pro>pro"]);
     assert_eq!(decided.plan.changes()[0].email, email("alice@corp.example"));
-    assert_eq!(decided.plan.changes()[0].because.to_string(), "e-mail changed in the directory");
+    assert_eq!(decided.plan.changes()[0].because.to_string(), "e-mail was maiden@corp.example in the account store");
 
     world.renames = false;
     let decided = world.decide();
