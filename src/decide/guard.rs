@@ -8,11 +8,11 @@
 
 use super::desired::{Desired, DesiredSet, KeepReason, later};
 use super::groups::FoundGroup;
-use super::plan::Plan;
+use super::plan::{Lean, Parts, Plan};
 use crate::model::memory::ApprovedChange;
 use crate::model::{
-    Approval, Because, Cause, Change, GroupRef, HeldNote, Limits, Memory, ObjectGuid, Origin, Rules, Tiers, Timestamp,
-    Warning, WarningKind,
+    Approval, Because, Cause, Change, Email, GroupRef, HeldNote, Limits, Memory, ObjectGuid, Origin, Rules, Tiers,
+    Timestamp, Warning, WarningKind,
 };
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -43,6 +43,10 @@ pub struct Cleared {
     blocked: BTreeSet<GroupRef>,
     /// Approved changes that this plan still wants, or that concern people it had to leave out.
     still_wanted: HashSet<ApprovedChange>,
+    /// People who must act themselves first, with their address.
+    waiting: Vec<(ObjectGuid, Email)>,
+    /// Which changes need an address that another one lets go of.
+    leans: Vec<Lean>,
 }
 
 /// Sees a plan through the guards.
@@ -65,7 +69,7 @@ pub fn clear(
         approved.iter().filter(|change| plan.has_left_out(&change.guid)).map(|change| (*change).clone()).collect();
     let unresolved = desired.groups().iter().filter(|group| group.lost().iter().any(|guid| plan.has_left_out(guid)));
     let unresolved: Vec<GroupRef> = unresolved.map(|group| group.reference().clone()).collect();
-    let (changes, mut warnings) = plan.into_changes_and_warnings();
+    let Parts { changes, mut warnings, waiting, leans } = plan.into_parts();
     let groups: Vec<GroupGuard<'_>> =
         desired.groups().iter().filter_map(|group| GroupGuard::of(group, limits)).collect();
     warnings.extend(groups.iter().filter_map(GroupGuard::warning));
@@ -114,6 +118,17 @@ pub fn clear(
         hold(&mut verdicts, &Verdict::Gain, &why);
     }
 
+    if !leans.is_empty() {
+        let is_going = |verdict: &Verdict| !matches!(verdict, Verdict::Held(_));
+        let going = changes.iter().zip(&verdicts).filter(|(_, verdict)| is_going(verdict));
+        let stranded = stranded(&leans, going.map(|(change, _)| change.guid).collect());
+        for (change, verdict) in changes.iter().zip(&mut verdicts) {
+            if let Some(on) = stranded.get(&change.guid) {
+                *verdict = Verdict::Held(waits_for(change, on));
+            }
+        }
+    }
+
     let (mut go, mut held) = (Vec::new(), Vec::new());
     for (change, verdict) in changes.into_iter().zip(verdicts) {
         match verdict {
@@ -124,7 +139,8 @@ pub fn clear(
     let graced = groups.iter().filter(|guard| guard.has_grace(desired)).map(GroupGuard::reference);
     let lossy = held.iter().filter_map(|held| lost_from.get(&held.change.guid)).flatten().cloned();
     let blocked = graced.chain(lossy).chain(unresolved).collect();
-    let mut cleared = Cleared { go, held, hash: String::new(), warnings, tiers, lost_from, blocked, still_wanted };
+    let mut cleared =
+        Cleared { go, held, hash: String::new(), warnings, tiers, lost_from, blocked, still_wanted, waiting, leans };
     cleared.hash = cleared.make_hash();
     cleared.warnings.extend(cleared.held_warning());
     cleared
@@ -146,6 +162,32 @@ fn hold(verdicts: &mut [Verdict], which: &Verdict, why: &str) {
         .iter_mut()
         .filter(|verdict| *verdict == which)
         .for_each(|verdict| *verdict = Verdict::Held(why.to_owned()));
+}
+
+/// The changes that cannot go although nothing holds them, each with whom it waits for: they take an address that is let
+/// go of by a change that is not `going`.
+fn stranded(leans: &[Lean], mut going: HashSet<ObjectGuid>) -> HashMap<ObjectGuid, ObjectGuid> {
+    let mut stranded = HashMap::new();
+    let mut by_owner: HashMap<ObjectGuid, Vec<ObjectGuid>> = HashMap::new();
+    for lean in leans {
+        by_owner.entry(lean.on).or_default().push(lean.who);
+    }
+    let mut owners: Vec<ObjectGuid> = by_owner.keys().copied().filter(|owner| !going.contains(owner)).collect();
+    // So that of two that one change waits for the same one is named always.
+    owners.sort_unstable();
+    while let Some(owner) = owners.pop() {
+        for who in by_owner.get(&owner).into_iter().flatten() {
+            if going.remove(who) {
+                stranded.insert(*who, owner);
+                owners.push(*who);
+            }
+        }
+    }
+    stranded
+}
+
+fn waits_for(change: &Change, on: &ObjectGuid) -> String {
+    format!("{} is still the address of another account, that of {on}, whose own change does not go now", change.email)
 }
 
 /// Without a memory nobody can say what a loss would be compared with.
@@ -322,16 +364,28 @@ impl Cleared {
     /// Only these people; all others are in neither list. To be asked after guarding, so that a small scope cannot
     /// slip under a limit. The hash is that of what remains: an approval releases nothing that was not shown.
     ///
-    /// The groups of the losses left out count as blocked, since those losses are not through.
+    /// The groups of the losses left out count as blocked, since those losses are not through. What needs an address that
+    /// somebody left out would have let go of is held.
     pub fn only(mut self, who: &HashSet<ObjectGuid>) -> Cleared {
         let outside = self.lost_from.iter().filter(|(guid, _)| !who.contains(guid));
         self.blocked.extend(outside.flat_map(|(_, groups)| groups).cloned());
         self.go.retain(|change| who.contains(&change.guid));
         self.held.retain(|held| who.contains(&held.change.guid));
+        let stranded = stranded(&self.leans, self.go.iter().map(|change| change.guid).collect());
+        for change in self.go.extract_if(.., |change| stranded.contains_key(&change.guid)) {
+            let why = stranded.get(&change.guid).map_or_else(String::new, |on| waits_for(&change, on));
+            self.held.push(HeldChange { change, why });
+        }
+        self.held.sort_unstable_by_key(|held| held.change.guid);
         self.hash = self.make_hash();
         self.warnings.retain(|warning| warning.kind != WarningKind::Held);
         self.warnings.extend(self.held_warning());
         self
+    }
+
+    /// The address under which an account of this person is waited for; `None` when nobody waits.
+    pub(super) fn waits_for(&self, guid: &ObjectGuid) -> Option<&Email> {
+        self.waiting.iter().find(|(who, _)| who == guid).map(|(_, email)| email)
     }
 
     /// The approval that releases what is held now; `None` when nothing is.
