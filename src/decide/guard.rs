@@ -1,13 +1,19 @@
 //! Holds back what an operator should see first.
 //!
-//! Four guards look at a plan, in this order: a pass without a memory loses nobody anything; a group that is unknown or
-//! has shrunk too much holds the losses it causes; too many losses in all hold each other; so do too many gains. What
-//! an operator has approved passes all four, once, and counts for none.
+//! Five guards look at a plan, in this order: a pass without a memory loses nobody anything; a group that is unknown or
+//! has shrunk too much holds the losses it causes; an excluded group that is unknown holds what those it excluded would
+//! gain; too many losses in all hold each other; so do too many gains. What an operator has approved passes all of
+//! them, once, and counts for none.
+//!
+//! What a group holds is set aside before losses and gains are counted: the losses an unknown group would cause are
+//! held, everything else goes on, and is measured by itself.
+//!
+//! At the end, a change that needs an address which a held change would have let go of is held with it.
 //!
 //! Law: held and go together are the plan, whatever the guards say.
 
 use super::desired::{Desired, DesiredSet, KeepReason, later};
-use super::groups::FoundGroup;
+use super::groups::{FoundGroup, GroupRole, Standing};
 use super::plan::{Lean, Parts, Plan};
 use crate::model::memory::ApprovedChange;
 use crate::model::{
@@ -87,7 +93,11 @@ pub fn clear(
                 is_approved
             };
             if change.is_gain(&tiers) {
-                return if is_approved { Verdict::Released } else { Verdict::Gain };
+                return match exclusion(change, desired) {
+                    _ if is_approved => Verdict::Released,
+                    Some(why) => Verdict::Held(why),
+                    None => Verdict::Gain,
+                };
             }
             if !change.is_loss(&tiers) {
                 return Verdict::Released;
@@ -204,6 +214,21 @@ fn groups_lost_by<'a>(change: &Change, desired: &'a DesiredSet) -> Vec<&'a Found
     desired.groups().iter().filter(|group| group.tier().is_some() && group.has_lost(&change.guid)).collect()
 }
 
+/// Why a gain is held when its person was in an excluded group that is unknown now.
+fn exclusion(change: &Change, desired: &DesiredSet) -> Option<String> {
+    let excluding = desired.groups().iter().filter(|group| *group.role() == GroupRole::Excludes && group.is_unknown());
+    let by = excluding.filter(|group| group.has_lost(&change.guid)).min_by_key(|group| group.reference())?;
+    Some(format!("excluded group {} {}", by.name(), in_words(by.standing())))
+}
+
+fn in_words(standing: Standing) -> &'static str {
+    match standing {
+        Standing::SuddenlyEmpty => "suddenly has no members",
+        Standing::Ambiguous => "cannot be told from others of that name",
+        Standing::Missing | Standing::Known => "is missing",
+    }
+}
+
 /// A group whose losses are held: it is unknown, or it has lost more members than is allowed.
 enum GroupGuard<'a> {
     Unknown(&'a FoundGroup),
@@ -255,14 +280,8 @@ impl<'a> GroupGuard<'a> {
                 // It may have been nested in a group that gives more, which then lost the person with it.
                 let is_below = falls_below(change, group, tiers)
                     || lost_from.iter().any(|group| !group.is_unknown() && falls_below(change, group, tiers));
-                (may_be_caused && may_have_been_in && is_below).then(|| {
-                    let state = match group.standing() {
-                        super::Standing::SuddenlyEmpty => "suddenly has no members",
-                        super::Standing::Ambiguous => "cannot be told from others of that name",
-                        super::Standing::Missing | super::Standing::Known => "is missing",
-                    };
-                    format!("group {} {state}", group.name())
-                })
+                (may_be_caused && may_have_been_in && is_below)
+                    .then(|| format!("group {} {}", group.name(), in_words(group.standing())))
             }
             Self::Shrunk { group, before, limits } => {
                 (group.has_lost(&change.guid) && falls_below(change, group, tiers)).then(|| {
@@ -294,8 +313,8 @@ impl<'a> GroupGuard<'a> {
                 WarningKind::GroupShrunk,
                 group.name(),
                 format!(
-                    "the group lost {} of {before} members, more than {} (limits.group_shrink): losses this causes are \
-                     held until approved",
+                    "the group lost {} of {before} members, more than {} (limits.group_shrink): what this would \
+                     take from them is held until approved",
                     group.lost().len(),
                     limits.group_shrink
                 ),

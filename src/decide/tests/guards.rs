@@ -92,7 +92,7 @@ fn a_suddenly_empty_group_is_unknown_and_an_empty_one_is_not() {
     world.edit_group("Chime Pro").members.clear();
     let decided = world.decide();
     assert_eq!(decided.reasons(), ["group Chime Pro suddenly has no members"]);
-    assert!(decided.message(WarningKind::GroupEmpty).contains("had 2 members and has none now"));
+    assert!(decided.message(WarningKind::GroupEmpty).contains("had 2 members and has none now: what this"));
 
     world.remember("Chime Pro", "Chime Pro", &[]);
     world.limits.losses_floor = 5;
