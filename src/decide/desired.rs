@@ -50,8 +50,6 @@ pub enum KeepReason {
     },
     /// Another entry has the same name to distinguishedNameMatch, so a membership may or may not be this person's.
     AmbiguousName,
-    /// Was in an excluded group that cannot be found now.
-    ExclusionUnknown,
 }
 
 /// One person concerned.
@@ -84,7 +82,7 @@ pub struct DesiredSet {
 pub fn desire(roster: &Roster, rules: &Rules, memory: &Memory, now: Timestamp) -> DesiredSet {
     let mut warnings = Vec::new();
     let found = find_groups(roster, rules, memory, &mut warnings);
-    let memberships = Memberships::of(roster, &found, memory);
+    let memberships = Memberships::of(roster, &found);
     let claimed_twice = claimed_twice(roster, memory, &memberships, now, &mut warnings);
     let judge = Judge {
         tiers: rules.order(),
@@ -241,11 +239,10 @@ struct Memberships {
     doubtful: HashMap<u32, u32>,
     excluded: HashSet<u32>,
     exclusion_doubtful: HashSet<u32>,
-    exclusion_unknown: HashSet<ObjectGuid>,
 }
 
 impl Memberships {
-    fn of(roster: &Roster, found: &[(FoundGroup, Option<Reach>)], memory: &Memory) -> Self {
+    fn of(roster: &Roster, found: &[(FoundGroup, Option<Reach>)]) -> Self {
         let mut all = Self {
             best: vec![None; roster.people().len()],
             tiers: found.iter().map(|(group, _)| group.tier().cloned()).collect(),
@@ -253,7 +250,6 @@ impl Memberships {
             doubtful: HashMap::new(),
             excluded: HashSet::new(),
             exclusion_doubtful: HashSet::new(),
-            exclusion_unknown: HashSet::new(),
         };
         for ((group, walk), index) in found.iter().zip(0..) {
             match (group.role(), walk) {
@@ -262,13 +258,8 @@ impl Memberships {
                     all.excluded.extend(walk.members.iter().map(|member| member.0));
                     all.exclusion_doubtful.extend(&walk.doubtful);
                 }
-                // Unknown is not empty: who was excluded when the group was last seen gains nothing by its absence.
-                // Nor does that person lose anything by a memory.
-                (GroupRole::Excludes, None) => {
-                    let old = memory.groups.get(group.reference());
-                    all.exclusion_unknown.extend(old.iter().flat_map(|old| &old.members));
-                }
-                (GroupRole::Gives(_), None) => {}
+                // Unknown is not empty: what the people of an unknown excluded group would gain by it, the guard holds.
+                (GroupRole::Gives(_) | GroupRole::Excludes, None) => {}
             }
         }
         all
@@ -334,9 +325,6 @@ impl Judge<'_> {
         }
         if self.memberships.excluded.contains(&place) {
             return Desired::Unseated { because: Cause::Excluded };
-        }
-        if self.memberships.exclusion_unknown.contains(&person.guid) {
-            return Desired::Keep { why: KeepReason::ExclusionUnknown };
         }
         if self.memberships.exclusion_doubtful.contains(&place) || self.memberships.is_doubtful(place, &self.tiers) {
             return Desired::Keep { why: KeepReason::AmbiguousName };

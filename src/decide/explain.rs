@@ -57,7 +57,7 @@ pub fn explain(
         .or_else(|| confirmed.as_ref().map(|holding| holding.email.clone()));
     let mut notes = directory_notes(person, now);
     notes.push(verdict.map_or_else(|| "in no mapped group and without an account".to_owned(), verdict_note));
-    notes.extend(seat_note(verdict, confirmed.as_ref()));
+    notes.extend(seat_note(verdict, confirmed.as_ref(), cleared.waits_for(guid)));
     notes.extend(group_notes(guid, desired));
     Explanation {
         guid: *guid,
@@ -139,17 +139,17 @@ fn verdict_note(verdict: &Desired) -> String {
             KeepReason::AmbiguousName => {
                 "nothing changes: a group lists a name that fits this person and another entry".to_owned()
             }
-            KeepReason::ExclusionUnknown => {
-                "nothing changes: was in an excluded group that cannot be found now".to_owned()
-            }
         },
     }
 }
 
 /// Why nothing happens although the seat is not as it should be.
-fn seat_note(verdict: Option<&Desired>, confirmed: Option<&Holding>) -> Option<String> {
+fn seat_note(verdict: Option<&Desired>, confirmed: Option<&Holding>, awaited: Option<&Email>) -> Option<String> {
     match (verdict?, confirmed.map(|holding| &holding.seat)) {
         (Desired::Seated { .. }, Some(Seat::Invited)) => Some("invited, and has not accepted yet".to_owned()),
+        (Desired::Seated { .. }, None) if awaited.is_some() => {
+            awaited.map(|email| format!("not registered yet: gets the seat after registering with {email}"))
+        }
         (
             Desired::Seated { .. } | Desired::Unseated { .. } | Desired::Keep { .. },
             None | Some(Seat::Vacant | Seat::Invited | Seat::Active(_) | Seat::Suspended(_)),

@@ -1,8 +1,8 @@
 //! The configured groups: what was found of them, and how that compares with what the last pass found.
 
 use super::membership::{Bound, Reach, bind, reach};
-use super::{Desired, DesiredSet, Roster};
-use crate::model::{GroupRef, Memory, ObjectGuid, RememberedGroup, Rules, Tier, Tiers, Warning, WarningKind};
+use super::{Desired, DesiredSet, KeepReason, Roster};
+use crate::model::{GroupRef, Memory, ObjectGuid, RememberedGroup, Rules, Seat, Tier, Tiers, Warning, WarningKind};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What a configured group is for.
@@ -14,12 +14,22 @@ pub enum GroupRole {
     Excludes,
 }
 
+impl GroupRole {
+    /// What is held while the group is unknown: a fact about the rule, whether or not anybody is concerned.
+    pub(super) fn held_when_unknown(&self) -> &'static str {
+        match self {
+            Self::Gives(_) => "what this would take from its members is held until approved",
+            Self::Excludes => "what those who were excluded by it would gain is held until approved",
+        }
+    }
+}
+
 /// How a configured group was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Found, and its members can be trusted.
     Known,
-    /// A group that gives a tier was found without members, though it had some: unknown.
+    /// Found without members, though it had some: unknown.
     SuddenlyEmpty,
     /// Not found: unknown.
     Missing,
@@ -94,6 +104,21 @@ impl FoundGroup {
         &self.lost
     }
 
+    /// What to say of it when it is found without members; it is unknown if it had some. An excluded group may well be
+    /// empty: nothing follows from that.
+    fn be_empty(&mut self) -> Option<Warning> {
+        let had = self.before.unwrap_or(0);
+        if had > 0 {
+            self.standing = Standing::SuddenlyEmpty;
+        }
+        let message = match (&self.role, had) {
+            (GroupRole::Gives(_), 0) => "the group has no members: nobody gets anything by it".to_owned(),
+            (GroupRole::Excludes, 0) => return None,
+            (role, had) => format!("the group had {had} members and has none now: {}", role.held_when_unknown()),
+        };
+        Some(Warning::new(WarningKind::GroupEmpty, &self.name, message))
+    }
+
     /// Whether this person is among the lost.
     pub(super) fn has_lost(&self, guid: &ObjectGuid) -> bool {
         self.lost.binary_search(guid).is_ok()
@@ -112,10 +137,44 @@ pub(super) fn find_groups(
         .iter()
         .flat_map(|rule| rule.groups.iter().map(|reference| (reference, GroupRole::Gives(rule.tier.clone()))));
     let excluding = rules.exclude.iter().map(|reference| (reference, GroupRole::Excludes));
-    giving
+    let found: Vec<_> = giving
         .chain(excluding)
         .map(|(reference, role)| find_group(roster, rules, memory, reference, role, warnings))
-        .collect()
+        .collect();
+    warnings.extend(duplicates(found.iter().map(|(group, _)| group)));
+    found
+}
+
+/// Groups that the configuration names more than once, by whatever spellings: seldom what was meant.
+fn duplicates<'a>(groups: impl Iterator<Item = &'a FoundGroup>) -> Vec<Warning> {
+    let mut by_identity: BTreeMap<ObjectGuid, Vec<&FoundGroup>> = BTreeMap::new();
+    for group in groups {
+        if let Some(guid) = group.guid {
+            by_identity.entry(guid).or_default().push(group);
+        }
+    }
+    let warning = |group: &[&FoundGroup]| {
+        // In the order of the configuration: the highest tier first, the exclusions last.
+        let (Some(first), Some(last), true) = (group.first(), group.last(), group.len() > 1) else { return None };
+        let said = |group: &&FoundGroup| match &group.role {
+            GroupRole::Gives(tier) => format!("{:?} (tier {tier})", group.reference.as_str()),
+            GroupRole::Excludes => format!("{:?} (exclude_groups)", group.reference.as_str()),
+        };
+        let follows = match (&first.role, &last.role) {
+            (GroupRole::Gives(_), GroupRole::Excludes) => {
+                "the exclusion wins, and none of its members gets a seat".to_owned()
+            }
+            (GroupRole::Gives(one), GroupRole::Gives(other)) if one != other => format!("its members get {one}"),
+            (_, _) => "once is enough".to_owned(),
+        };
+        let references: Vec<String> = group.iter().map(said).collect();
+        Some(Warning::new(
+            WarningKind::GroupDuplicate,
+            &first.name,
+            format!("{} name one and the same group: {follows}", references.join(" and ")),
+        ))
+    };
+    by_identity.values().filter_map(|group| warning(group)).collect()
 }
 
 fn find_group(
@@ -126,7 +185,7 @@ fn find_group(
     role: GroupRole,
     warnings: &mut Vec<Warning>,
 ) -> (FoundGroup, Option<Reach>) {
-    let (bound, warning) = bind(roster, reference, memory.groups.get(reference));
+    let (bound, warning) = bind(roster, reference, &role, memory.groups.get(reference));
     warnings.extend(warning);
     let (place, standing) = match bound {
         Bound::Found(place) => (Some(place), Standing::Known),
@@ -153,15 +212,8 @@ fn find_group(
         lost: old.map_or_else(Vec::new, |old| missing_from(&old.members, &members)),
         members,
     };
-    if found.guid.is_some() && found.members.is_empty() && found.tier().is_some() {
-        let had = found.before.unwrap_or(0);
-        let message = if had > 0 {
-            found.standing = Standing::SuddenlyEmpty;
-            format!("the group had {had} members and has none now: losses this causes are held until approved")
-        } else {
-            "the group has no members: nobody gets anything by it".to_owned()
-        };
-        warnings.push(Warning::new(WarningKind::GroupEmpty, &found.name, message));
+    if found.guid.is_some() && found.members.is_empty() {
+        warnings.extend(found.be_empty());
     }
     warnings.extend(walk.iter().flat_map(|walk| walk.warnings(roster)));
     (found, walk)
@@ -202,6 +254,9 @@ fn missing_from(before: &[ObjectGuid], now: &[ObjectGuid]) -> Vec<ObjectGuid> {
 /// stay, so that the next pass sees the same shrinkage again; only those whose loss was applied leave, and only if they
 /// fell below what the group gives. So a missing group whose losses were approved and applied is at rest, and one that
 /// caused no loss because everybody is in another group too keeps its guard.
+///
+/// An excluded group that is found empty lets go of whoever has by now what the other rules give, and of all when none
+/// of them has anything to gain.
 pub(super) fn remembered(
     desired: &DesiredSet,
     tiers: &Tiers,
@@ -213,9 +268,18 @@ pub(super) fn remembered(
         let old = baseline(memory, &group.reference, group.guid);
         let stays = group.is_unknown() || blocked.contains(&group.reference);
         match (stays, old, group.guid) {
+            (true, Some(old), Some(guid))
+                if group.standing == Standing::SuddenlyEmpty
+                    && group.role == GroupRole::Excludes
+                    && !blocked.contains(&group.reference) =>
+            {
+                Some(RememberedGroup { guid, name: group.name.clone(), members: still_excluded(desired, memory, old) })
+            }
             (true, Some(old), _) => {
+                // A seat taken says nothing about an exclusion: whoever was excluded stays so.
                 let is_through = |guid: &ObjectGuid| {
-                    applied.contains(guid)
+                    group.tier().is_some()
+                        && applied.contains(guid)
                         && group.has_lost(guid)
                         && !is_seated_at_least(desired, tiers, guid, group.tier())
                 };
@@ -231,6 +295,39 @@ pub(super) fn remembered(
         }
     };
     desired.groups().iter().filter_map(|group| Some((group.reference.clone(), entry(group)?))).collect()
+}
+
+/// Those of an excluded group, suddenly empty, whose gains are still to be looked at.
+fn still_excluded(desired: &DesiredSet, memory: &Memory, old: &RememberedGroup) -> Vec<ObjectGuid> {
+    let prospect = |guid: &ObjectGuid| match desired.get(guid) {
+        None | Some(Desired::Unseated { .. }) => Prospect::None,
+        Some(Desired::Keep { why: KeepReason::Protected | KeepReason::InGrace { .. } }) => Prospect::None,
+        Some(Desired::Keep { why: KeepReason::DuplicateEmail | KeepReason::AmbiguousName }) => Prospect::Open,
+        Some(Desired::Seated { tier, .. }) => match memory.snapshot.seat(guid) {
+            Seat::Active(now) if now == *tier => Prospect::Had,
+            Seat::Invited => Prospect::Had,
+            Seat::Vacant | Seat::Active(_) | Seat::Suspended(_) => Prospect::Open,
+        },
+    };
+    let prospects: Vec<(ObjectGuid, Prospect)> = old.members.iter().map(|guid| (*guid, prospect(guid))).collect();
+    if !prospects.iter().any(|(_, prospect)| *prospect == Prospect::Open) {
+        return Vec::new();
+    }
+    let stays = prospects.iter().filter(|(_, prospect)| *prospect != Prospect::Had);
+    let mut stays: Vec<ObjectGuid> = stays.map(|(guid, _)| *guid).collect();
+    stays.sort_unstable();
+    stays
+}
+
+/// What somebody who was excluded has to gain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prospect {
+    /// Nothing: no rule gives anything.
+    None,
+    /// Nothing more: it was given, and approved.
+    Had,
+    /// Something, now or when what keeps it back is gone.
+    Open,
 }
 
 fn is_seated_at_least(desired: &DesiredSet, tiers: &Tiers, guid: &ObjectGuid, least: Option<&Tier>) -> bool {

@@ -1,18 +1,24 @@
 //! Holds back what an operator should see first.
 //!
-//! Four guards look at a plan, in this order: a pass without a memory loses nobody anything; a group that is unknown or
-//! has shrunk too much holds the losses it causes; too many losses in all hold each other; so do too many gains. What
-//! an operator has approved passes all four, once, and counts for none.
+//! Five guards look at a plan, in this order: a pass without a memory loses nobody anything; a group that is unknown or
+//! has shrunk too much holds the losses it causes; an excluded group that is unknown holds what those it excluded would
+//! gain; too many losses in all hold each other; so do too many gains. What an operator has approved passes all of
+//! them, once, and counts for none.
+//!
+//! What a group holds is set aside before losses and gains are counted: the losses an unknown group would cause are
+//! held, everything else goes on, and is measured by itself.
+//!
+//! At the end, a change that needs an address which a held change would have let go of is held with it.
 //!
 //! Law: held and go together are the plan, whatever the guards say.
 
 use super::desired::{Desired, DesiredSet, KeepReason, later};
-use super::groups::FoundGroup;
-use super::plan::Plan;
+use super::groups::{FoundGroup, GroupRole, Standing};
+use super::plan::{Lean, Parts, Plan};
 use crate::model::memory::ApprovedChange;
 use crate::model::{
-    Approval, Because, Cause, Change, GroupRef, HeldNote, Limits, Memory, ObjectGuid, Origin, Rules, Tiers, Timestamp,
-    Warning, WarningKind,
+    Approval, Because, Cause, Change, Email, GroupRef, HeldNote, Limits, Memory, ObjectGuid, Origin, Rules, Tiers,
+    Timestamp, Warning, WarningKind,
 };
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -43,6 +49,10 @@ pub struct Cleared {
     blocked: BTreeSet<GroupRef>,
     /// Approved changes that this plan still wants, or that concern people it had to leave out.
     still_wanted: HashSet<ApprovedChange>,
+    /// People who must act themselves first, with their address.
+    waiting: Vec<(ObjectGuid, Email)>,
+    /// Which changes need an address that another one lets go of.
+    leans: Vec<Lean>,
 }
 
 /// Sees a plan through the guards.
@@ -65,7 +75,7 @@ pub fn clear(
         approved.iter().filter(|change| plan.has_left_out(&change.guid)).map(|change| (*change).clone()).collect();
     let unresolved = desired.groups().iter().filter(|group| group.lost().iter().any(|guid| plan.has_left_out(guid)));
     let unresolved: Vec<GroupRef> = unresolved.map(|group| group.reference().clone()).collect();
-    let (changes, mut warnings) = plan.into_changes_and_warnings();
+    let Parts { changes, mut warnings, waiting, leans } = plan.into_parts();
     let groups: Vec<GroupGuard<'_>> =
         desired.groups().iter().filter_map(|group| GroupGuard::of(group, limits)).collect();
     warnings.extend(groups.iter().filter_map(GroupGuard::warning));
@@ -83,7 +93,11 @@ pub fn clear(
                 is_approved
             };
             if change.is_gain(&tiers) {
-                return if is_approved { Verdict::Released } else { Verdict::Gain };
+                return match exclusion(change, desired) {
+                    _ if is_approved => Verdict::Released,
+                    Some(why) => Verdict::Held(why),
+                    None => Verdict::Gain,
+                };
             }
             if !change.is_loss(&tiers) {
                 return Verdict::Released;
@@ -114,6 +128,17 @@ pub fn clear(
         hold(&mut verdicts, &Verdict::Gain, &why);
     }
 
+    if !leans.is_empty() {
+        let is_going = |verdict: &Verdict| !matches!(verdict, Verdict::Held(_));
+        let going = changes.iter().zip(&verdicts).filter(|(_, verdict)| is_going(verdict));
+        let stranded = stranded(&leans, going.map(|(change, _)| change.guid).collect());
+        for (change, verdict) in changes.iter().zip(&mut verdicts) {
+            if let Some(on) = stranded.get(&change.guid) {
+                *verdict = Verdict::Held(waits_for(change, on));
+            }
+        }
+    }
+
     let (mut go, mut held) = (Vec::new(), Vec::new());
     for (change, verdict) in changes.into_iter().zip(verdicts) {
         match verdict {
@@ -124,7 +149,8 @@ pub fn clear(
     let graced = groups.iter().filter(|guard| guard.has_grace(desired)).map(GroupGuard::reference);
     let lossy = held.iter().filter_map(|held| lost_from.get(&held.change.guid)).flatten().cloned();
     let blocked = graced.chain(lossy).chain(unresolved).collect();
-    let mut cleared = Cleared { go, held, hash: String::new(), warnings, tiers, lost_from, blocked, still_wanted };
+    let mut cleared =
+        Cleared { go, held, hash: String::new(), warnings, tiers, lost_from, blocked, still_wanted, waiting, leans };
     cleared.hash = cleared.make_hash();
     cleared.warnings.extend(cleared.held_warning());
     cleared
@@ -148,6 +174,32 @@ fn hold(verdicts: &mut [Verdict], which: &Verdict, why: &str) {
         .for_each(|verdict| *verdict = Verdict::Held(why.to_owned()));
 }
 
+/// The changes that cannot go although nothing holds them, each with whom it waits for: they take an address that is let
+/// go of by a change that is not `going`.
+fn stranded(leans: &[Lean], mut going: HashSet<ObjectGuid>) -> HashMap<ObjectGuid, ObjectGuid> {
+    let mut stranded = HashMap::new();
+    let mut by_owner: HashMap<ObjectGuid, Vec<ObjectGuid>> = HashMap::new();
+    for lean in leans {
+        by_owner.entry(lean.on).or_default().push(lean.who);
+    }
+    let mut owners: Vec<ObjectGuid> = by_owner.keys().copied().filter(|owner| !going.contains(owner)).collect();
+    // So that of two that one change waits for the same one is named always.
+    owners.sort_unstable();
+    while let Some(owner) = owners.pop() {
+        for who in by_owner.get(&owner).into_iter().flatten() {
+            if going.remove(who) {
+                stranded.insert(*who, owner);
+                owners.push(*who);
+            }
+        }
+    }
+    stranded
+}
+
+fn waits_for(change: &Change, on: &ObjectGuid) -> String {
+    format!("{} is still the address of another account, that of {on}, whose own change does not go now", change.email)
+}
+
 /// Without a memory nobody can say what a loss would be compared with.
 fn hold_all(origin: &Origin) -> Option<String> {
     match origin {
@@ -160,6 +212,21 @@ fn hold_all(origin: &Origin) -> Option<String> {
 /// The groups that the person of a change was in at the last confirmed pass and is in no more.
 fn groups_lost_by<'a>(change: &Change, desired: &'a DesiredSet) -> Vec<&'a FoundGroup> {
     desired.groups().iter().filter(|group| group.tier().is_some() && group.has_lost(&change.guid)).collect()
+}
+
+/// Why a gain is held when its person was in an excluded group that is unknown now.
+fn exclusion(change: &Change, desired: &DesiredSet) -> Option<String> {
+    let excluding = desired.groups().iter().filter(|group| *group.role() == GroupRole::Excludes && group.is_unknown());
+    let by = excluding.filter(|group| group.has_lost(&change.guid)).min_by_key(|group| group.reference())?;
+    Some(format!("excluded group {} {}", by.name(), in_words(by.standing())))
+}
+
+fn in_words(standing: Standing) -> &'static str {
+    match standing {
+        Standing::SuddenlyEmpty => "suddenly has no members",
+        Standing::Ambiguous => "cannot be told from others of that name",
+        Standing::Missing | Standing::Known => "is missing",
+    }
 }
 
 /// A group whose losses are held: it is unknown, or it has lost more members than is allowed.
@@ -202,7 +269,7 @@ impl<'a> GroupGuard<'a> {
                         | Cause::DomainNotClaimed
                         | Cause::NoEmail,
                     )
-                    | Because::EmailChanged => false,
+                    | Because::EmailChanged { .. } => false,
                 };
                 // Without a baseline nobody can say who was in it: it may have been anybody. The same is true of a seat of
                 // its tier that no group known to us explains, such as one given just before the group went away.
@@ -213,14 +280,8 @@ impl<'a> GroupGuard<'a> {
                 // It may have been nested in a group that gives more, which then lost the person with it.
                 let is_below = falls_below(change, group, tiers)
                     || lost_from.iter().any(|group| !group.is_unknown() && falls_below(change, group, tiers));
-                (may_be_caused && may_have_been_in && is_below).then(|| {
-                    let state = match group.standing() {
-                        super::Standing::SuddenlyEmpty => "suddenly has no members",
-                        super::Standing::Ambiguous => "cannot be told from others of that name",
-                        super::Standing::Missing | super::Standing::Known => "is missing",
-                    };
-                    format!("group {} {state}", group.name())
-                })
+                (may_be_caused && may_have_been_in && is_below)
+                    .then(|| format!("group {} {}", group.name(), in_words(group.standing())))
             }
             Self::Shrunk { group, before, limits } => {
                 (group.has_lost(&change.guid) && falls_below(change, group, tiers)).then(|| {
@@ -252,8 +313,8 @@ impl<'a> GroupGuard<'a> {
                 WarningKind::GroupShrunk,
                 group.name(),
                 format!(
-                    "the group lost {} of {before} members, more than {} (limits.group_shrink): losses this causes are \
-                     held until approved",
+                    "the group lost {} of {before} members, more than {} (limits.group_shrink): what this would \
+                     take from them is held until approved",
                     group.lost().len(),
                     limits.group_shrink
                 ),
@@ -274,8 +335,8 @@ fn falls_below(change: &Change, group: &FoundGroup, tiers: &Tiers) -> bool {
 }
 
 fn approved_form(change: &Change) -> ApprovedChange {
-    let Change { action, guid, email: _, dn: _, account, from, to, because: _ } = change;
-    ApprovedChange { guid: *guid, action: *action, from: from.clone(), to: to.clone(), account: account.clone() }
+    let Change { action, guid, email, dn: _, account, from, to, because } = change.clone();
+    ApprovedChange { guid, action, from, to, account, email, because: because.to_string() }
 }
 
 impl Cleared {
@@ -298,9 +359,8 @@ impl Cleared {
     pub fn fingerprint(&self) -> String {
         let go = self.go.iter().map(|change| ("go", change));
         let held = self.held.iter().map(|held| ("held", &held.change));
-        // Unlike an approval it is about the addresses too: a plan is carried out as it was shown.
         digest(go.chain(held), |text, (word, change)| {
-            let _ = write!(text, "{word} {:?} ", change.email.key());
+            let _ = write!(text, "{word} ");
             write_line(text, change);
         })
     }
@@ -323,16 +383,28 @@ impl Cleared {
     /// Only these people; all others are in neither list. To be asked after guarding, so that a small scope cannot
     /// slip under a limit. The hash is that of what remains: an approval releases nothing that was not shown.
     ///
-    /// The groups of the losses left out count as blocked, since those losses are not through.
+    /// The groups of the losses left out count as blocked, since those losses are not through. What needs an address that
+    /// somebody left out would have let go of is held.
     pub fn only(mut self, who: &HashSet<ObjectGuid>) -> Cleared {
         let outside = self.lost_from.iter().filter(|(guid, _)| !who.contains(guid));
         self.blocked.extend(outside.flat_map(|(_, groups)| groups).cloned());
         self.go.retain(|change| who.contains(&change.guid));
         self.held.retain(|held| who.contains(&held.change.guid));
+        let stranded = stranded(&self.leans, self.go.iter().map(|change| change.guid).collect());
+        for change in self.go.extract_if(.., |change| stranded.contains_key(&change.guid)) {
+            let why = stranded.get(&change.guid).map_or_else(String::new, |on| waits_for(&change, on));
+            self.held.push(HeldChange { change, why });
+        }
+        self.held.sort_unstable_by_key(|held| held.change.guid);
         self.hash = self.make_hash();
         self.warnings.retain(|warning| warning.kind != WarningKind::Held);
         self.warnings.extend(self.held_warning());
         self
+    }
+
+    /// The address under which an account of this person is waited for; `None` when nobody waits.
+    pub(super) fn waits_for(&self, guid: &ObjectGuid) -> Option<&Email> {
+        self.waiting.iter().find(|(who, _)| who == guid).map(|(_, email)| email)
     }
 
     /// The approval that releases what is held now; `None` when nothing is.
@@ -402,12 +474,13 @@ impl Cleared {
     }
 }
 
-/// What an approval is about. The account's key, a text of the store's, is quoted: it cannot pretend to be more parts.
+/// What an approval is about. Texts of the store's and the directory's are quoted: they cannot pretend to be more parts.
 fn write_line(text: &mut String, change: &Change) {
-    let Change { action, guid, email: _, dn: _, account, from, to, because: _ } = change;
+    let Change { action, guid, email, dn: _, account, from, to, because } = change;
     let account = account.as_ref().map_or("", |account| account.as_str());
+    let (email, because) = (email.key(), because.to_string());
     // `Debug` of a seat: its `Display` hides the tier of a suspended one. Writing to a `String` cannot fail.
-    let _ = writeln!(text, "{guid} {action} {account:?} {from:?} {to:?}");
+    let _ = writeln!(text, "{guid} {action} {account:?} {from:?} {to:?} {email:?} {because:?}");
 }
 
 /// The changes come sorted by person, since both lists are.

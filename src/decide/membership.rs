@@ -2,6 +2,7 @@
 //!
 //! The walk is iterative and visits each group once, so that depth and cycles cost nothing.
 
+use super::groups::GroupRole;
 use super::roster::{Doubt, Place, Roster, same_name};
 use crate::model::{DnKey, Group, GroupPath, GroupRef, RememberedGroup, Warning, WarningKind};
 use std::collections::{BTreeMap, HashMap};
@@ -21,6 +22,7 @@ pub(super) enum Bound {
 pub(super) fn bind(
     roster: &Roster,
     reference: &GroupRef,
+    role: &GroupRole,
     remembered: Option<&RememberedGroup>,
 ) -> (Bound, Option<Warning>) {
     let place = remembered.and_then(|old| roster.group_place(&old.guid));
@@ -59,18 +61,19 @@ pub(super) fn bind(
                 WarningKind::GroupAmbiguous,
                 reference.as_str(),
                 format!(
-                    "several groups fit: {}; none is used, and losses it might cause are held: name it by its DN or GUID",
-                    names.join(" and ")
+                    "several groups fit: {}; none is used, and {}: name it by its DN or GUID",
+                    names.join(" and "),
+                    role.held_when_unknown()
                 ),
             ))
         }
-        (Bound::Missing, _) => Some(missing(reference, remembered)),
+        (Bound::Missing, _) => Some(missing(reference, role, remembered)),
         (Bound::Found(_), None) => None,
     };
     (bound, warning)
 }
 
-fn missing(reference: &GroupRef, remembered: Option<&RememberedGroup>) -> Warning {
+fn missing(reference: &GroupRef, role: &GroupRole, remembered: Option<&RememberedGroup>) -> Warning {
     let was = remembered.map_or_else(String::new, |old| {
         format!(" (it was {}, {}, with {} members)", old.name, old.guid, old.members.len())
     });
@@ -78,8 +81,9 @@ fn missing(reference: &GroupRef, remembered: Option<&RememberedGroup>) -> Warnin
         WarningKind::GroupMissing,
         reference.as_str(),
         format!(
-            "the directory shows no such group{was}; losses it might cause are held: correct the configuration, the base \
-             or the rights of the reading account"
+            "the directory shows no such group{was}; {}: correct the configuration, the base or the rights of the \
+             reading account",
+            role.held_when_unknown()
         ),
     )
 }

@@ -5,11 +5,11 @@
 
 use super::desired::{Desired, DesiredSet, Entry, KeepReason, is_claimed};
 use crate::model::{
-    Action, Because, Cause, Change, Email, Holding, ObjectGuid, Person, Rules, Seat, Snapshot, StoreKind, Tier,
+    Action, Because, Cause, Change, Email, Holding, ObjectGuid, Person, Rules, Seat, Snapshot, StoreKind, Tier, Tiers,
     Warning, WarningKind,
 };
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, hash_map};
 
 /// What would be done if nothing were held back.
 #[derive(Clone, Debug, Default)]
@@ -18,18 +18,46 @@ pub struct Plan {
     warnings: Vec<Warning>,
     waiting: Vec<(ObjectGuid, Email)>,
     left_out: HashSet<ObjectGuid>,
+    leans: Vec<Lean>,
+}
+
+/// A change that takes an address which another change of the same plan lets go of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lean {
+    /// Whose change takes it.
+    pub(super) who: ObjectGuid,
+    /// Whose account has it until then.
+    pub(super) on: ObjectGuid,
+}
+
+/// A plan in its parts, for the guards.
+pub(super) struct Parts {
+    pub(super) changes: Vec<Change>,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) waiting: Vec<(ObjectGuid, Email)>,
+    pub(super) leans: Vec<Lean>,
 }
 
 /// Compares what should be with what the account store last confirmed. `renames`: whether the store can change the
 /// address of an account.
 pub fn plan(desired: &DesiredSet, snapshot: &Snapshot, rules: &Rules, kind: StoreKind, renames: bool) -> Plan {
-    let planner = Planner { desired, snapshot, rules, kind, renames, addresses: OnceCell::new() };
+    let planner = Planner {
+        desired,
+        snapshot,
+        rules,
+        kind,
+        renames,
+        addresses: OnceCell::new(),
+        movers: OnceCell::new(),
+        tiers: rules.order(),
+    };
     let mut plan = Plan::default();
     for entry in desired.entries() {
         let step = planner.consider(entry, &entry.desired);
         plan.changes.extend(step.change);
         plan.warnings.extend(step.warning);
         plan.waiting.extend(step.waiting);
+        plan.leans.extend(step.leans.into_iter().map(|on| Lean { who: entry.guid, on }));
     }
     // At most one action a person: `entries` has each person once, and the order is that of the identities.
     debug_assert!(plan.changes.is_sorted_by(|one, next| one.guid < next.guid));
@@ -66,8 +94,9 @@ impl Plan {
         self.left_out.contains(guid)
     }
 
-    pub(super) fn into_changes_and_warnings(self) -> (Vec<Change>, Vec<Warning>) {
-        (self.changes, self.warnings)
+    pub(super) fn into_parts(self) -> Parts {
+        let Self { changes, warnings, waiting, left_out: _, leans } = self;
+        Parts { changes, warnings, waiting, leans }
     }
 }
 
@@ -116,14 +145,16 @@ struct Step {
     change: Option<Change>,
     warning: Option<Warning>,
     waiting: Option<(ObjectGuid, Email)>,
+    /// Whose accounts must let go of the address first.
+    leans: Vec<ObjectGuid>,
 }
 
 /// The address an account shall have.
 enum Address {
-    /// It has it, or there is no account yet.
-    Right(Email),
-    /// It has another one, which is to be changed to this.
-    Changed(Email),
+    /// It has it, or there is no account yet; these accounts let go of it in this plan.
+    Right(Email, Vec<ObjectGuid>),
+    /// It has another one, which is to be changed to this; these accounts let go of it in this plan.
+    Changed(Email, Vec<ObjectGuid>),
     /// It has another one, which has to stay, and why.
     Stays(Email, Warning),
     /// There is no account yet, and somebody else's has the address.
@@ -132,52 +163,60 @@ enum Address {
     None,
 }
 
+/// Whether an address can be had.
+enum Claim {
+    /// Nobody else's account has it, or only accounts that let go of it in this plan.
+    Free(Vec<ObjectGuid>),
+    /// This person's account has it and keeps it.
+    Taken(ObjectGuid),
+}
+
+/// One person, with everything that decides about an address.
+#[derive(Clone, Copy)]
+struct Turn<'a> {
+    entry: &'a Entry,
+    person: Option<&'a Person>,
+    holding: Option<&'a Holding>,
+    /// The address the person has in the directory, where that is one to be followed.
+    own: Option<&'a Email>,
+}
+
 struct Planner<'a> {
     desired: &'a DesiredSet,
     snapshot: &'a Snapshot,
     rules: &'a Rules,
+    tiers: Tiers,
     kind: StoreKind,
     renames: bool,
     /// Whose accounts have which address; made when first asked for, which most passes never do.
     addresses: OnceCell<HashMap<&'a Email, Owners>>,
+    /// Whose accounts change their address in this plan; made when first asked for.
+    movers: OnceCell<HashSet<ObjectGuid>>,
 }
 
-/// The people whose account has one address: one of them (the first by identity), and whether there are more.
+/// The people whose account has one address: the first by identity, and the others, of whom there should be none.
 struct Owners {
     first: ObjectGuid,
-    are_several: bool,
+    others: Vec<ObjectGuid>,
 }
 
-impl Planner<'_> {
-    fn consider(&self, entry: &Entry, desired: &Desired) -> Step {
-        let holding = self.snapshot.get(&entry.guid);
-        let seat = holding.map(|holding| &holding.seat);
-        match desired {
-            Desired::Keep { why: KeepReason::Protected } => self.protected(entry),
-            Desired::Keep {
-                why:
-                    KeepReason::DuplicateEmail
-                    | KeepReason::InGrace { .. }
-                    | KeepReason::AmbiguousName
-                    | KeepReason::ExclusionUnknown,
-            } => Step::default(),
-            Desired::Seated { tier, because } => {
-                let because = || Because::InGroup((**because).clone());
-                self.step(entry, holding, for_seated(self.kind, seat, tier), because, true)
-            }
-            Desired::Unseated { because } => {
-                let is_enabled = match because {
-                    Cause::DisabledInDirectory | Cause::ExpiredInDirectory | Cause::GoneFromDirectory => false,
-                    Cause::LeftAllGroups | Cause::Excluded | Cause::DomainNotClaimed | Cause::NoEmail => true,
-                };
-                let cell = for_unseated(self.kind, seat);
-                self.step(entry, holding, cell, || Because::Unseated(*because), is_enabled)
-            }
+impl<'a> Planner<'a> {
+    fn consider(&self, entry: &'a Entry, desired: &Desired) -> Step {
+        if *desired == (Desired::Keep { why: KeepReason::Protected }) {
+            return self.protected(entry);
         }
+        let turn = self.turn(entry, desired);
+        let Some(cell) = self.cell(desired, turn.holding) else { return Step::default() };
+        let because = || match desired {
+            Desired::Seated { because, .. } => Some(Because::InGroup((**because).clone())),
+            Desired::Unseated { because } => Some(Because::Unseated(*because)),
+            Desired::Keep { .. } => None,
+        };
+        self.step(turn, cell, because)
     }
 
     /// Protected people are told about only when there is something that does not happen to them.
-    fn protected(&self, entry: &Entry) -> Step {
+    fn protected(&self, entry: &'a Entry) -> Step {
         let prevented = self.desired.unprotected(&entry.guid).and_then(|desired| self.consider(entry, desired).change);
         let warning = prevented.map(|Change { action, guid: _, email, dn: _, account: _, from, to, because }| {
             let message = format!("protected: {action} from {from} to {to} ({because}) is not done");
@@ -186,32 +225,51 @@ impl Planner<'_> {
         Step { warning, ..Step::default() }
     }
 
-    fn step(
-        &self,
-        entry: &Entry,
-        holding: Option<&Holding>,
-        cell: Cell,
-        because: impl Fn() -> Because,
-        is_enabled: bool,
-    ) -> Step {
+    fn turn(&self, entry: &'a Entry, desired: &Desired) -> Turn<'a> {
         let person = self.desired.person_of(entry);
+        let is_enabled = match desired {
+            Desired::Unseated { because } => match because {
+                Cause::DisabledInDirectory | Cause::ExpiredInDirectory | Cause::GoneFromDirectory => false,
+                Cause::LeftAllGroups | Cause::Excluded | Cause::DomainNotClaimed | Cause::NoEmail => true,
+            },
+            Desired::Seated { .. } => true,
+            Desired::Keep { .. } => false,
+        };
         let own = person
             .filter(|_| is_enabled)
             .and_then(|person| person.mailbox.address())
             .filter(|email| is_claimed(self.rules, email));
+        Turn { entry, person, holding: self.snapshot.get(&entry.guid), own }
+    }
+
+    /// What the seat matrix says; `None` for somebody who is kept as is.
+    fn cell(&self, desired: &Desired, holding: Option<&Holding>) -> Option<Cell> {
+        let seat = holding.map(|holding| &holding.seat);
+        match desired {
+            Desired::Keep { .. } => None,
+            Desired::Seated { tier, .. } => Some(for_seated(self.kind, seat, tier)),
+            Desired::Unseated { .. } => Some(for_unseated(self.kind, seat)),
+        }
+    }
+
+    fn step(&self, turn: Turn<'_>, cell: Cell, because: impl Fn() -> Option<Because>) -> Step {
+        let Turn { entry, person, holding, own } = turn;
         match cell {
             Cell::Do(action, to) => {
                 let from = holding.map_or(Seat::Vacant, |holding| holding.seat.clone());
-                let (email, warning) = match self.address(entry, person, holding, own, action) {
-                    Address::Right(email) | Address::Changed(email) => (Some(email), None),
-                    Address::Stays(email, warning) => (Some(email), Some(warning)),
-                    Address::Taken(warning) => (None, Some(warning)),
-                    Address::None => (None, None),
+                // A loss may be held and must not wait: it neither leans on another change nor is leant on.
+                let may_lean = !action.takes(&from, &to, &self.tiers);
+                let (email, leans, warning) = match self.address(turn, action, may_lean) {
+                    Address::Right(email, leans) | Address::Changed(email, leans) => (Some(email), leans, None),
+                    Address::Stays(email, warning) => (Some(email), Vec::new(), Some(warning)),
+                    Address::Taken(warning) => (None, Vec::new(), Some(warning)),
+                    Address::None => (None, Vec::new(), None),
                 };
-                let change = email.map(|email| change(entry, person, holding, action, email, from, to, because()));
-                Step { change, warning, waiting: None }
+                let change =
+                    email.zip(because()).map(|(email, because)| change(turn, action, email, from, to, because));
+                Step { change, warning, waiting: None, leans }
             }
-            Cell::Nothing => self.rename(entry, person, holding, own),
+            Cell::Nothing => self.rename(turn),
             Cell::WaitForAcceptance => {
                 let waiting = holding.map(|holding| (entry.guid, holding.email.clone()));
                 let moved = holding.zip(own).filter(|(holding, own)| holding.email != **own);
@@ -223,15 +281,15 @@ impl Planner<'_> {
                     );
                     Warning::new(WarningKind::EmailChanged, label(entry, person), message)
                 });
-                Step { change: None, warning, waiting }
+                Step { warning, waiting, ..Step::default() }
             }
-            Cell::WaitForRegistration => match self.address(entry, person, holding, own, Action::Grant) {
-                Address::Right(email) | Address::Changed(email) => {
+            // Waiting for an address that somebody else's account has would end in that account, until it has moved.
+            Cell::WaitForRegistration => match self.address(turn, Action::Grant, false) {
+                Address::Right(email, _) | Address::Changed(email, _) => {
                     let message = format!("gets the seat after registering with {email}");
                     let warning = Warning::new(WarningKind::NotRegistered, label(entry, person), message);
-                    Step { change: None, warning: Some(warning), waiting: Some((entry.guid, email)) }
+                    Step { warning: Some(warning), waiting: Some((entry.guid, email)), ..Step::default() }
                 }
-                // Waiting for an address that somebody else's account has would end in that account.
                 Address::Taken(warning) | Address::Stays(_, warning) => {
                     Step { warning: Some(warning), ..Step::default() }
                 }
@@ -241,59 +299,52 @@ impl Planner<'_> {
     }
 
     /// The seat is as it should be; perhaps the address is not. Seats nobody uses or wants keep what they have.
-    fn rename(&self, entry: &Entry, person: Option<&Person>, holding: Option<&Holding>, own: Option<&Email>) -> Step {
-        let (Some(holding), Some(_)) = (holding, own) else { return Step::default() };
-        match &holding.seat {
-            Seat::Vacant | Seat::Invited => return Step::default(),
-            Seat::Active(_) | Seat::Suspended(_) => {}
-        }
-        match self.address(entry, person, Some(holding), own, Action::Rename) {
-            Address::Changed(email) => {
+    fn rename(&self, turn: Turn<'_>) -> Step {
+        let Some(holding) = turn.holding.filter(|holding| turn.own.is_some() && is_renamed(&holding.seat)) else {
+            return Step::default();
+        };
+        match self.address(turn, Action::Rename, true) {
+            Address::Changed(email, leans) => {
                 let (from, to) = (holding.seat.clone(), holding.seat.clone());
-                let because = Because::EmailChanged;
-                let change = change(entry, person, Some(holding), Action::Rename, email, from, to, because);
-                Step { change: Some(change), ..Step::default() }
+                let because = Because::EmailChanged { from: holding.email.clone() };
+                let change = change(turn, Action::Rename, email, from, to, because);
+                Step { change: Some(change), leans, ..Step::default() }
             }
             Address::Stays(_, warning) => Step { warning: Some(warning), ..Step::default() },
-            Address::Right(_) | Address::Taken(_) | Address::None => Step::default(),
+            Address::Right(..) | Address::Taken(_) | Address::None => Step::default(),
         }
     }
 
     /// The address an action uses. An account keeps the one it has when the person has no usable one, when the store
     /// cannot change it, and when another person's account has the new one: two people must never meet in one account.
-    fn address(
-        &self,
-        entry: &Entry,
-        person: Option<&Person>,
-        holding: Option<&Holding>,
-        own: Option<&Email>,
-        action: Action,
-    ) -> Address {
+    fn address(&self, turn: Turn<'_>, action: Action, may_lean: bool) -> Address {
+        let Turn { entry, person, holding, own } = turn;
         let Some(own) = own else {
-            return holding.map_or(Address::None, |holding| Address::Right(holding.email.clone()));
+            return holding.map_or(Address::None, |holding| Address::Right(holding.email.clone(), Vec::new()));
         };
-        let taken = |stays: &str| {
-            self.other_owner(own, &entry.guid).map(|other| {
+        let claim = |otherwise: &str| match self.claim(own, &entry.guid, may_lean) {
+            Claim::Free(leans) => Ok((own.clone(), leans)),
+            Claim::Taken(other) => {
                 let message = format!(
-                    "the account of {own} is that of another person ({other}): {stays} until that account has another \
-                     address or is deleted"
+                    "the account of {own} is that of another person ({other}): {otherwise} until that account has \
+                     another address or is deleted"
                 );
-                Warning::new(WarningKind::AmbiguousAccount, label(entry, person), message)
-            })
+                Err(Warning::new(WarningKind::AmbiguousAccount, label(entry, person), message))
+            }
         };
         let Some(holding) = holding else {
-            return taken("nothing is done here").map_or_else(|| Address::Right(own.clone()), Address::Taken);
+            return claim("nothing is done here")
+                .map_or_else(Address::Taken, |(email, leans)| Address::Right(email, leans));
         };
         if holding.email == *own {
-            return Address::Right(holding.email.clone());
+            return Address::Right(holding.email.clone(), Vec::new());
         }
         match action {
             // An account that goes away needs no new address.
-            Action::Remove => Address::Right(holding.email.clone()),
+            Action::Remove => Address::Right(holding.email.clone(), Vec::new()),
             // An invitation goes to the person, not to an address that may be somebody else's by now.
-            Action::Invite => {
-                taken("nothing is done here").map_or_else(|| Address::Changed(own.clone()), Address::Taken)
-            }
+            Action::Invite => claim("nothing is done here")
+                .map_or_else(Address::Taken, |(email, leans)| Address::Changed(email, leans)),
             Action::Create | Action::Grant | Action::Move | Action::Suspend | Action::Resume | Action::Rename => {
                 if !self.renames {
                     let message = format!(
@@ -303,30 +354,90 @@ impl Planner<'_> {
                     let warning = Warning::new(WarningKind::EmailChanged, label(entry, person), message);
                     return Address::Stays(holding.email.clone(), warning);
                 }
-                taken("the old address stays").map_or_else(
-                    || Address::Changed(own.clone()),
+                claim("the old address stays").map_or_else(
                     |warning| Address::Stays(holding.email.clone(), warning),
+                    |(email, leans)| Address::Changed(email, leans),
                 )
             }
         }
     }
 
-    /// Another person whose account has this address.
-    fn other_owner(&self, email: &Email, than: &ObjectGuid) -> Option<ObjectGuid> {
-        let owners = self.addresses.get_or_init(|| {
-            let mut owners: HashMap<&Email, Owners> = HashMap::with_capacity(self.snapshot.len());
+    /// Whether this person can have the address; leaning on others to let go of it only where that is allowed.
+    fn claim(&self, email: &Email, by: &ObjectGuid, may_lean: bool) -> Claim {
+        let others: Vec<ObjectGuid> = self.owners(email).filter(|owner| owner != by).collect();
+        let keeps = others.iter().find(|other| !(may_lean && self.movers().contains(*other)));
+        keeps.map_or_else(|| Claim::Free(others.clone()), |keeps| Claim::Taken(*keeps))
+    }
+
+    /// The people whose account has this address, sorted.
+    fn owners(&self, email: &Email) -> impl Iterator<Item = ObjectGuid> + '_ {
+        let addresses = self.addresses.get_or_init(|| {
+            let mut addresses: HashMap<&Email, Owners> = HashMap::with_capacity(self.snapshot.len());
             for (guid, holding) in self.snapshot.iter() {
-                owners
-                    .entry(&holding.email)
-                    .and_modify(|owners| {
+                match addresses.entry(&holding.email) {
+                    hash_map::Entry::Vacant(place) => {
+                        place.insert(Owners { first: *guid, others: Vec::new() });
+                    }
+                    hash_map::Entry::Occupied(place) => {
+                        let owners = place.into_mut();
+                        owners.others.push(owners.first.max(*guid));
                         owners.first = owners.first.min(*guid);
-                        owners.are_several = true;
-                    })
-                    .or_insert(Owners { first: *guid, are_several: false });
+                        owners.others.sort_unstable();
+                    }
+                }
             }
-            owners
+            addresses
         });
-        owners.get(email).filter(|owners| owners.are_several || owners.first != *than).map(|owners| owners.first)
+        addresses
+            .get(email)
+            .into_iter()
+            .flat_map(|owners| std::iter::once(owners.first).chain(owners.others.iter().copied()))
+    }
+
+    /// The people whose accounts get another address in this plan, and so let go of the one they have: chains of them, and
+    /// circles. The most that can be: all who want to move, less those whose new address somebody keeps, and so on.
+    fn movers(&self) -> &HashSet<ObjectGuid> {
+        self.movers.get_or_init(|| {
+            let wishes: HashMap<ObjectGuid, (&Holding, &Email)> =
+                self.desired.entries().iter().filter_map(|entry| Some((entry.guid, self.wish(entry)?))).collect();
+            // Nobody else wants the same one: an address that two enabled people have moves neither.
+            let wanted_by: HashMap<&Email, ObjectGuid> = wishes.iter().map(|(guid, (_, own))| (*own, *guid)).collect();
+            let mut movers: HashSet<ObjectGuid> = wishes.keys().copied().collect();
+            let is_stuck = |guid: &ObjectGuid, own: &Email| {
+                self.owners(own).any(|owner| owner != *guid && !wishes.contains_key(&owner))
+            };
+            let mut stuck: Vec<ObjectGuid> =
+                wishes.iter().filter(|(guid, (_, own))| is_stuck(guid, own)).map(|(guid, _)| *guid).collect();
+            while let Some(guid) = stuck.pop() {
+                if movers.remove(&guid) {
+                    // What this one keeps, another had counted on.
+                    let kept = wishes.get(&guid).map(|(holding, _)| &holding.email);
+                    stuck.extend(kept.and_then(|email| wanted_by.get(email)).filter(|other| **other != guid));
+                }
+            }
+            movers
+        })
+    }
+
+    /// The account and the address it is to move to. Only with actions that are sent before any seat is given, so that an
+    /// address is let go of before it is taken; and with no loss, since that may be held.
+    fn wish(&self, entry: &'a Entry) -> Option<(&'a Holding, &'a Email)> {
+        let Turn { holding, own, .. } = self.turn(entry, &entry.desired);
+        let (holding, own) = holding.zip(own).filter(|(holding, own)| self.renames && holding.email != **own)?;
+        let moves = match self.cell(&entry.desired, Some(holding))? {
+            Cell::Nothing => is_renamed(&holding.seat),
+            Cell::Do(Action::Move, to) => !Action::Move.takes(&holding.seat, &to, &self.tiers),
+            Cell::Do(..) | Cell::WaitForAcceptance | Cell::WaitForRegistration => false,
+        };
+        moves.then_some((holding, own))
+    }
+}
+
+/// Whether an account with this seat follows its person's address when nothing else is done to it.
+fn is_renamed(seat: &Seat) -> bool {
+    match seat {
+        Seat::Active(_) | Seat::Suspended(_) => true,
+        Seat::Vacant | Seat::Invited => false,
     }
 }
 
@@ -334,17 +445,8 @@ fn label(entry: &Entry, person: Option<&Person>) -> String {
     person.map_or_else(|| entry.guid.to_string(), |person| person.label().to_owned())
 }
 
-#[allow(clippy::too_many_arguments)] // It is the one place where a change is put together, field by field.
-fn change(
-    entry: &Entry,
-    person: Option<&Person>,
-    holding: Option<&Holding>,
-    action: Action,
-    email: Email,
-    from: Seat,
-    to: Seat,
-    because: Because,
-) -> Change {
+fn change(turn: Turn<'_>, action: Action, email: Email, from: Seat, to: Seat, because: Because) -> Change {
+    let Turn { entry, person, holding, own: _ } = turn;
     Change {
         action,
         guid: entry.guid,

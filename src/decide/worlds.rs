@@ -267,7 +267,7 @@ struct Draw {
 fn draw() -> impl Strategy<Value = Draw> {
     let member_of = any::<u8>().prop_map(|mask| mask & any_five());
     (
-        0u8..12,
+        0u8..14,
         0u8..10,
         member_of,
         prop_oneof![3 => Just(None), 1 => any::<u8>().prop_map(Some)],
@@ -350,6 +350,11 @@ fn any_limit() -> impl Strategy<Value = Limit> {
     prop_oneof![2 => Just(Limit::Off), 1 => (0usize..4).prop_map(Limit::Count), 1 => (0u8..60).prop_map(Limit::Percent)]
 }
 
+/// Of p7 it is 7.
+fn number(name: &str) -> usize {
+    name[1..].parse().unwrap()
+}
+
 impl World {
     fn place(&mut self, name: &str, draw: &Draw) {
         let own = format!("{name}@corp.example");
@@ -363,6 +368,9 @@ impl World {
                 7 => address("p1@corp.example"),
                 8 => address(&format!("new-{name}@corp.example")),
                 9 => address(&format!("{name}@elsewhere.example")),
+                // Two people in exchange, or a chain through somebody who moves on.
+                12 => address(&format!("p{}@corp.example", number(name) ^ 1)),
+                13 => address(&format!("p{}@corp.example", number(name) + 1)),
                 10 => Mailbox::Malformed("not an address".to_owned()),
                 _ => Mailbox::Missing,
             };

@@ -27,6 +27,20 @@ pub enum Action {
     Rename,
 }
 
+impl Action {
+    /// Whether doing it takes something from whoever is `from` there and is `to` be here: see [`Change::is_loss`].
+    pub fn takes(self, from: &Seat, to: &Seat, tiers: &Tiers) -> bool {
+        match self {
+            Self::Suspend | Self::Remove => true,
+            Self::Move | Self::Resume | Self::Grant => match (from.tier(), to.tier()) {
+                (Some(before), Some(after)) => from.is_held() && tiers.is_downgrade(before, after),
+                (Some(_), None) | (None, Some(_)) | (None, None) => false,
+            },
+            Self::Invite | Self::Create | Self::Rename => false,
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -104,7 +118,10 @@ pub enum Because {
     /// Why there is to be no seat.
     Unseated(Cause),
     /// The address the account has is no longer the person's.
-    EmailChanged,
+    EmailChanged {
+        /// The address it has.
+        from: Email,
+    },
 }
 
 impl fmt::Display for Because {
@@ -112,7 +129,7 @@ impl fmt::Display for Because {
         match self {
             Self::InGroup(path) => write!(f, "in {path}"),
             Self::Unseated(cause) => fmt::Display::fmt(cause, f),
-            Self::EmailChanged => f.write_str("e-mail changed in the directory"),
+            Self::EmailChanged { from } => write!(f, "e-mail was {from} in the account store"),
         }
     }
 }
@@ -141,14 +158,7 @@ pub struct Change {
 impl Change {
     /// Whether it takes something from the person: suspend, remove, or a move to a lower tier.
     pub fn is_loss(&self, tiers: &Tiers) -> bool {
-        match self.action {
-            Action::Suspend | Action::Remove => true,
-            Action::Move | Action::Resume | Action::Grant => match (self.from.tier(), self.to.tier()) {
-                (Some(from), Some(to)) => self.from.is_held() && tiers.is_downgrade(from, to),
-                (Some(_), None) | (None, Some(_)) | (None, None) => false,
-            },
-            Action::Invite | Action::Create | Action::Rename => false,
-        }
+        self.action.takes(&self.from, &self.to, tiers)
     }
 
     /// Whether it gives something that costs: what the `gains` limit counts.

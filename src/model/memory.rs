@@ -1,7 +1,7 @@
 //! What the agent remembers between passes: the value that `state` loads and keeps.
 
 use super::{
-    Action, GroupRef, HeldNote, HistoryEntry, Holding, Intent, ObjectGuid, PassRecord, Seat, Timestamp, UserId,
+    Action, Email, GroupRef, HeldNote, HistoryEntry, Holding, Intent, ObjectGuid, PassRecord, Seat, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -123,7 +123,8 @@ pub struct Approval {
     pub expires: Timestamp,
 }
 
-/// One released change.
+/// One released change: also why it was wanted and at which address, since a loss for another reason, or a seat for
+/// another address, is not what was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ApprovedChange {
     /// To whom.
@@ -136,6 +137,10 @@ pub struct ApprovedChange {
     pub to: Seat,
     /// On which account.
     pub account: Option<UserId>,
+    /// The address the account shall have afterwards.
+    pub email: Email,
+    /// Why, in words.
+    pub because: String,
 }
 
 /// All of it, for one account of one account store.

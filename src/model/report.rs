@@ -56,7 +56,7 @@ impl Warning {
 pub enum WarningKind {
     /// A mapped or excluded group cannot be found.
     GroupMissing,
-    /// A mapped group has no members.
+    /// A mapped group has no members, or an excluded one suddenly has none.
     GroupEmpty,
     /// A mapped group lost more members than `group_shrink` allows.
     GroupShrunk,
@@ -64,6 +64,8 @@ pub enum WarningKind {
     GroupAmbiguous,
     /// A mapped group has another name than the configuration says.
     GroupRenamed,
+    /// The configuration names one group several times.
+    GroupDuplicate,
     /// Another group stands under the configured name now.
     GroupReplaced,
     /// Members that are nobody the directory search shows.
@@ -110,6 +112,7 @@ impl fmt::Display for WarningKind {
             Self::GroupShrunk => "group_shrunk",
             Self::GroupAmbiguous => "group_ambiguous",
             Self::GroupRenamed => "group_renamed",
+            Self::GroupDuplicate => "group_duplicate",
             Self::GroupReplaced => "group_replaced",
             Self::UnknownMembers => "unknown_members",
             Self::ForeignMembers => "foreign_members",

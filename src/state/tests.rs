@@ -106,6 +106,8 @@ fn approval(salt: u8) -> Approval {
         from: seat(2),
         to: seat(4),
         account: Some(UserId::new("u")),
+        email: Email::parse(&format!("u{who}@corp.example")).unwrap(),
+        because: format!("reason {}", who % 3),
     };
     Approval {
         hash: format!("hash{}", salt % 3),

@@ -2,7 +2,7 @@
 
 use crate::decide::worlds::{World, active, email, holding, id, plus, pro};
 use crate::decide::{Adoption, absorb, adopt, explain, inherit};
-use crate::model::{Fact, Mailbox, ObjectGuid, Observed, Seat, UserId, WarningKind};
+use crate::model::{Fact, Mailbox, ObjectGuid, Observed, Seat, StoreKind, UserId, WarningKind};
 
 fn observed(name: &str, address: &str, seat: Seat) -> Observed {
     Observed { id: UserId::new(&format!("account-{name}")), email: email(address), seat, external: None }
@@ -286,5 +286,24 @@ fn somebody_who_is_kept_shows_what_is_held() {
     assert_eq!(
         one.notes,
         ["the directory account expires at 2026-12-31T00:00:00Z", "nothing changes: protected by the configuration"]
+    );
+}
+
+#[test]
+fn somebody_who_has_to_register_first_is_told_of_it() {
+    let mut world = World::new();
+    world.kind = StoreKind::EnterpriseLwa;
+    world.person("alice");
+    world.group("Chime Pro", &["alice"]);
+    world.group("Chime Plus", &[]);
+    let all = world.decide();
+    let one = explain(&id("alice"), &all.roster, &world.rules, &world.memory, &all.desired, &all.cleared, world.now);
+    assert_eq!(one.next, None);
+    assert_eq!(
+        one.notes,
+        [
+            "should hold pro: in Chime Pro",
+            "not registered yet: gets the seat after registering with alice@corp.example"
+        ]
     );
 }

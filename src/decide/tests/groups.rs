@@ -182,7 +182,7 @@ fn people_are_found_by_every_name() {
 }
 
 #[test]
-fn a_missing_exclusion_keeps_its_people_out_and_takes_nothing() {
+fn a_missing_exclusion_holds_what_its_people_would_gain_and_takes_nothing() {
     let mut world = world();
     world.person("bob");
     world.person("carol");
@@ -191,22 +191,112 @@ fn a_missing_exclusion_keeps_its_people_out_and_takes_nothing() {
     world.remember("Blocked", "Blocked", &["alice", "bob"]);
     world.holds("bob", active(pro()));
     let decided = world.decide();
-    assert_eq!(decided.planned(&world), ["carol create vacant>pro"]);
-    assert!(decided.warned().contains(&WarningKind::GroupMissing));
-    // And it is not forgotten by the pass.
-    world.pass();
-    assert_eq!(world.decide().planned(&world), [""; 0]);
+    assert_eq!(decided.go(&world), ["carol create vacant>pro"]);
+    assert_eq!(decided.held(&world), ["alice create vacant>pro"]);
+    assert_eq!(decided.reasons(), ["excluded group Blocked is missing"]);
+    assert!(decided.message(WarningKind::GroupMissing).contains("excluded by it would gain is held until approved"));
+    // And it is not forgotten by the pass, nor by a loss.
+    world.edit("bob").disabled = true;
+    let decided = world.pass();
+    assert_eq!(decided.go(&world), ["bob suspend pro>suspended pro", "carol create vacant>pro"]);
+    assert_eq!(world.decide().go(&world), [""; 0]);
     assert_eq!(world.memory.groups[&GroupRef::new("Blocked")].members.len(), 2);
+    // An operator can let it go.
+    world.approve();
+    assert_eq!(world.pass().go(&world), ["alice create vacant>pro"]);
+    assert_eq!(world.decide().planned(&world), [""; 0]);
+}
+
+/// An excluded group that had alice and bob, both in `Chime Pro`, and carol, who is in no group; and has nobody now.
+fn emptied_exclusion() -> World {
+    let mut world = world();
+    world.person("bob");
+    world.person("carol");
+    world.group("Chime Pro", &["alice", "bob"]);
+    world.group("Blocked", &[]);
+    world.rules.exclude = vec![GroupRef::new("Blocked")];
+    world.remember("Blocked", "Blocked", &["alice", "bob", "carol"]);
+    world
 }
 
 #[test]
-fn an_exclusion_that_is_emptied_excludes_nobody() {
+fn an_exclusion_that_is_suddenly_empty_holds_what_its_people_would_gain() {
+    let mut world = emptied_exclusion();
+    for _ in 0..2 {
+        let decided = world.pass();
+        assert_eq!(decided.go(&world), [""; 0]);
+        assert_eq!(decided.held(&world), ["alice create vacant>pro", "bob create vacant>pro"]);
+        assert_eq!(decided.reasons(), ["excluded group Blocked suddenly has no members"]);
+        assert_eq!(decided.desired.groups()[2].standing(), Standing::SuddenlyEmpty);
+    }
+    let excluding = world.decide();
+    let warnings = excluding.desired.warnings().iter().filter(|warning| warning.subject == "Blocked");
+    let messages: Vec<&str> = warnings.map(|warning| warning.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "the group had 3 members and has none now: what those who were excluded by it would gain is held until approved"
+        ]
+    );
+}
+
+#[test]
+fn an_emptied_exclusion_lets_go_of_each_person_whose_gain_was_approved() {
+    let mut world = emptied_exclusion();
+    // Only Alice is looked at.
+    let scope = HashSet::from([id("alice")]);
+    let approval = world.decide().cleared.only(&scope).approval("an operator", world.now, &world.limits);
+    world.memory.approvals.extend(approval);
+    assert_eq!(world.pass().go(&world), ["alice create vacant>pro"]);
+    world.pass();
+    let mut left = [id("bob"), id("carol")];
+    left.sort();
+    assert_eq!(world.memory.groups[&GroupRef::new("Blocked")].members, left);
+    // With the last gain the group is a usual empty one.
+    world.approve();
+    assert_eq!(world.pass().go(&world), ["bob create vacant>pro"]);
+    world.pass();
+    assert!(world.memory.groups[&GroupRef::new("Blocked")].members.is_empty());
+    let decided = world.decide();
+    assert_eq!(decided.desired.groups()[2].standing(), Standing::Known);
+    assert!(!decided.desired.warnings().iter().any(|warning| warning.subject == "Blocked"));
+}
+
+#[test]
+fn an_emptied_exclusion_of_people_with_nothing_to_gain_is_at_rest() {
+    let mut world = emptied_exclusion();
+    world.edit_group("Chime Pro").members.clear();
+    world.pass();
+    assert!(world.memory.groups[&GroupRef::new("Blocked")].members.is_empty());
+    // Back before anybody gained: the exclusion stands as ever.
+    let mut world = emptied_exclusion();
+    world.pass();
+    world.drop_group("Blocked");
+    world.group("Blocked", &["alice", "bob", "carol"]);
+    assert_eq!(world.pass().planned(&world), [""; 0]);
+}
+
+#[test]
+fn one_group_named_twice_is_told() {
+    let by_dn = "CN=Chime Pro,OU=All,DC=corp,DC=example";
     let mut world = world();
     world.group("Chime Pro", &["alice"]);
-    world.group("Blocked", &[]);
-    world.rules.exclude = vec![GroupRef::new("Blocked")];
-    world.remember("Blocked", "Blocked", &["alice"]);
-    assert_eq!(world.decide().planned(&world), ["alice create vacant>pro"]);
+    world.rules.tiers[1].groups.push(GroupRef::new(by_dn));
+    let decided = world.decide();
+    assert_eq!(decided.planned(&world), ["alice create vacant>pro"]);
+    assert_eq!(
+        decided.message(WarningKind::GroupDuplicate),
+        format!("\"Chime Pro\" (tier pro) and {by_dn:?} (tier plus) name one and the same group: its members get pro")
+    );
+    world.rules.tiers[1].groups.pop();
+    world.rules.exclude = vec![GroupRef::new(by_dn)];
+    let decided = world.decide();
+    assert_eq!(decided.planned(&world), [""; 0]);
+    let message = decided.message(WarningKind::GroupDuplicate);
+    assert!(message.ends_with("the exclusion wins, and none of its members gets a seat"), "{message}");
+    world.rules.exclude.clear();
+    world.rules.tiers[0].groups.push(GroupRef::new(by_dn));
+    assert!(world.decide().message(WarningKind::GroupDuplicate).ends_with("once is enough"));
 }
 
 #[test]

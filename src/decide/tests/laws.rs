@@ -3,7 +3,7 @@
 use crate::decide::worlds::{World, any_world};
 use crate::decide::{Cleared, Desired, KeepReason};
 use crate::model::memory::ApprovedChange;
-use crate::model::{Change, Limit, Mailbox, Memory, ObjectGuid, Origin, RememberedGroup, Seat};
+use crate::model::{Change, GroupRef, Limit, Mailbox, Memory, ObjectGuid, Origin, RememberedGroup, Seat};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -188,6 +188,47 @@ proptest! {
     }
 
     #[test]
+    fn nobody_moves_to_an_address_that_somebody_else_keeps(world in any_world()) {
+        let mut world = world;
+        world.hand_over();
+        let before = world.memory.snapshot.clone();
+        // Also when some of it is held, or left out.
+        world.pass();
+        let mut owners: HashMap<_, Vec<ObjectGuid>> = HashMap::new();
+        for (guid, holding) in world.memory.snapshot.iter() {
+            owners.entry(&holding.email).or_default().push(*guid);
+        }
+        for (guid, holding) in world.memory.snapshot.iter() {
+            let has_moved = before.get(guid).is_none_or(|before| before.email != holding.email);
+            prop_assert!(!has_moved || owners[&holding.email].len() == 1, "{:?} {:?}", holding.email, owners);
+        }
+    }
+
+    #[test]
+    fn an_excluded_group_that_goes_missing_gives_nobody_anything((world, empties) in (any_world(), any::<bool>())) {
+        let mut world = without_limits(world);
+        remember_everything(&mut world);
+        let intact = world.decide();
+        let tiers = world.rules.order();
+        let gains = |cleared: &Cleared| -> HashSet<ObjectGuid> {
+            cleared.go().iter().filter(|change| change.is_gain(&tiers)).map(|change| change.guid).collect()
+        };
+        let before = gains(&intact.cleared);
+        if empties {
+            world.groups.iter_mut().filter(|group| group.account_name.as_deref() == Some("Blocked")).for_each(|group| {
+                group.members.clear();
+            });
+        } else {
+            world.drop_group("Blocked");
+        }
+        let new: Vec<ObjectGuid> = gains(&world.decide().cleared).difference(&before).copied().collect();
+        let was_excluded = |guid: &ObjectGuid| {
+            world.memory.groups.get(&GroupRef::new("Blocked")).is_some_and(|group| group.members.contains(guid))
+        };
+        prop_assert!(!new.iter().any(was_excluded), "{new:?}");
+    }
+
+    #[test]
     fn a_loss_held_is_still_held_in_the_next_pass(world in any_world()) {
         let mut world = world;
         world.limits.losses = Limit::Off;
@@ -226,6 +267,8 @@ fn forms<'a>(changes: impl Iterator<Item = &'a Change>) -> HashSet<ApprovedChang
             from: change.from.clone(),
             to: change.to.clone(),
             account: change.account.clone(),
+            email: change.email.clone(),
+            because: change.because.to_string(),
         })
         .collect()
 }
