@@ -110,6 +110,19 @@ fn wrong_password_is_not_tried_on_the_next_server() {
     assert!(site.accounts().is_empty());
 }
 
+/// `check` comes as far as the bind and stops there: a second try would count as well.
+#[test]
+fn check_spends_one_wrong_password_only() {
+    let ad = Ad::start();
+    lock_out_after_threshold(&ad);
+    let mut site = new_site(&ad);
+    site.directory.password = "Wrong.Passw0rd1".to_owned();
+    for _ in 1..LOCKOUT_THRESHOLD {
+        site.check().assert_fails(1, &["52e", "not read: the bind was refused"]);
+    }
+    assert!(ad.can_sign_in(READER, READER_PASSWORD), "the account is locked after fewer checks than its threshold");
+}
+
 #[test]
 fn service_account_disabled() {
     assert_service_account_refused(|ad| ad.disable(READER_NAME), &["533", "disabled"]);
@@ -230,6 +243,12 @@ fn check_of_a_good_configuration() {
         assert!(told.contains(word), "{word} is not in {check:#?}");
     }
     assert!(!told.contains(READER_PASSWORD));
+    assert!(!told.contains("referrals"), "those of every domain root lead to nobody: {told}");
+    let detailed = site.run(&["check", "-vv"]).stderr;
+    for partition in ["CN=Configuration,", "DC=DomainDnsZones,", "DC=ForestDnsZones,"] {
+        assert!(detailed.contains(partition), "{partition} is not in {detailed}");
+    }
+    assert!(!detailed.contains("ciphersuite") && !detailed.contains(READER_PASSWORD), "{detailed}");
     assert!(site.accounts().is_empty(), "looking makes no account");
 }
 

@@ -160,6 +160,10 @@ fn check_tells_a_failure_of_all_servers_once() {
         run.assert_fails(1, &["skip  directory     not read: no server can be used"]);
         assert!(run.stdout.ends_with("\n1 problem\n"), "{}", run.stdout);
     }
+    let server = FakeLdap::start(honest());
+    let mut site = Site::new(directory(&server), &["Pro"], &["Plus"]);
+    site.directory.urls = vec!["ldap://dc1.nowhere.invalid".to_owned()];
+    site.sync().assert_fails(1, &["cannot be resolved", "is it spelt right", "`seatsync check`"]);
     // One of two that is down is a problem, and no reason not to read from the other.
     let (run, binds) = check(honest(), |directory| directory.urls.insert(0, dead.clone()));
     run.assert_fails(1, &["port 9 open from here", "ok    directory     450 people"]);

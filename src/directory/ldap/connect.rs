@@ -46,7 +46,7 @@ pub(super) async fn reach(url: &LdapUrl, timeout: Duration) -> Result<(TcpStream
         Ok(Err(error)) => {
             return Err(Failure::unavailable(format!(
                 "the name {} cannot be resolved: {error}; is it spelt right, and does this machine ask the domain's DNS \
-                 servers? `seatsync check` tries every server",
+                 servers?",
                 url.host()
             )));
         }
@@ -71,8 +71,7 @@ pub(super) async fn reach(url: &LdapUrl, timeout: Duration) -> Result<(TcpStream
         causes.push(format!("the name {} has no address", url.host()));
     }
     Err(Failure::unavailable(format!(
-        "no connection ({}); is it a domain controller, is it up, and is port {} open from here? `seatsync check` tries \
-         every server",
+        "no connection ({}); is it a domain controller, is it up, and is port {} open from here?",
         causes.join("; "),
         url.port()
     )))

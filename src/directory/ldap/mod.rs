@@ -110,7 +110,10 @@ impl Ldap {
                 (false, Kind::Refused) => kind,
             }
         });
-        let message = failures.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("\n");
+        let mut message = failures.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("\n");
+        if kind == Kind::Unavailable {
+            message.push_str(" (`seatsync check` tries every server, step by step)");
+        }
         Err(kind.error(message))
     }
 
