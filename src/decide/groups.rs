@@ -283,8 +283,20 @@ pub(super) fn remembered(
                         && group.has_lost(guid)
                         && !is_seated_at_least(desired, tiers, guid, group.tier())
                 };
+                // Nothing of an emptied group is held any more: who has no seat in use has nothing left to lose by it.
+                let is_idle = |guid: &ObjectGuid| {
+                    group.tier().is_some()
+                        && group.standing == Standing::SuddenlyEmpty
+                        && !blocked.contains(&group.reference)
+                        && !is_seated_at_least(desired, tiers, guid, group.tier())
+                        && matches!(memory.snapshot.seat(guid), Seat::Vacant | Seat::Suspended(_))
+                };
                 let mut members: Vec<ObjectGuid> =
-                    old.members.iter().copied().filter(|guid| !is_through(guid)).collect();
+                    old.members.iter().copied().filter(|guid| !is_through(guid) && !is_idle(guid)).collect();
+                if members.is_empty() && blocked.contains(&group.reference) {
+                    // It still holds somebody it was never seen with: without a baseline it would be a usual empty group.
+                    members.clone_from(&old.members);
+                }
                 members.sort_unstable();
                 Some(RememberedGroup { guid: old.guid, name: group.name.clone(), members })
             }

@@ -44,7 +44,7 @@ pub struct Cleared {
     hash: String,
     warnings: Vec<Warning>,
     tiers: Tiers,
-    /// For each loss the groups that its person is lost from.
+    /// For each loss the groups that its person is lost from, and the one that holds it.
     lost_from: HashMap<ObjectGuid, Vec<GroupRef>>,
     blocked: BTreeSet<GroupRef>,
     /// Approved changes that this plan still wants, or that concern people it had to leave out.
@@ -103,11 +103,15 @@ pub fn clear(
                 return Verdict::Released;
             }
             let from = groups_lost_by(change, desired);
-            let why =
-                hold_all(&memory.origin).or_else(|| groups.iter().find_map(|guard| guard.holds(change, &from, &tiers)));
-            if !from.is_empty() {
-                lost_from.insert(change.guid, from.iter().map(|group| group.reference().clone()).collect());
+            let by_group =
+                groups.iter().find_map(|guard| Some((guard.reference(), guard.holds(change, &from, &tiers)?)));
+            // The group that holds it may never have been seen with this person: its baseline must stay all the same.
+            let holder = by_group.iter().map(|(group, _)| group.clone());
+            let concerned: Vec<GroupRef> = from.iter().map(|group| group.reference().clone()).chain(holder).collect();
+            if !concerned.is_empty() {
+                lost_from.insert(change.guid, concerned);
             }
+            let why = hold_all(&memory.origin).or(by_group.map(|(_, why)| why));
             match why {
                 _ if is_approved => Verdict::Released,
                 Some(why) => Verdict::Held(why),

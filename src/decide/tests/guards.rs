@@ -157,6 +157,23 @@ fn a_seat_given_just_before_its_group_went_away_is_held() {
 }
 
 #[test]
+fn an_emptied_group_still_holds_whom_it_was_never_seen_with_after_its_last_member_lost_the_seat() {
+    let mut world = settled(1);
+    world.person("fresh");
+    world.holds("fresh", active(pro()));
+    world.edit_group("Chime Pro").members.clear();
+    world.edit("p0").disabled = true;
+    let decided = world.pass();
+    assert_eq!(decided.go(&world), ["p0 suspend pro>suspended pro"]);
+    assert_eq!(decided.held(&world), ["fresh suspend pro>suspended pro"]);
+    assert_eq!(world.decide().held(&world), ["fresh suspend pro>suspended pro"]);
+    // Once that is approved too, the group is a usual empty one.
+    world.approve();
+    assert_eq!(counts(&world.pass()), (1, 0));
+    assert_eq!(world.decide().desired.groups()[0].standing(), Standing::Known);
+}
+
+#[test]
 fn a_group_taken_out_of_the_mapping_is_not_unknown() {
     let mut world = settled(3);
     world.rules.tiers[0].groups.clear();
