@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long to wait for sled's own threads to let go of a file that this process has just closed.
-const RELEASE_MS_MAX: u64 = 3_000;
+/// How long to wait for sled's own threads to let go of a file that this process has just closed: they are few, shared by
+/// all its databases, and slow on a busy machine.
+const RELEASE_MS_MAX: u64 = 10_000;
 const RELEASE_POLL_MS: u64 = 5;
 
 /// Where the number of the last sync is kept: in sled's default tree, which no [`Table`] can be.
