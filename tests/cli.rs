@@ -261,6 +261,26 @@ fn an_audit_repairs_what_somebody_else_changed() {
 }
 
 #[test]
+fn an_older_copy_of_the_account_store_is_taken_by_an_audit_only() {
+    let company = Company::new();
+    company.ends(0, &["sync", "--user", "ada"]);
+    let copy = |from: &str, to: &str| {
+        let (from, to) = (company.path(from), company.path(to));
+        assert!(std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+    };
+    copy("accounts", "backup");
+    company.ends(0, &["sync"]);
+    std::fs::remove_dir_all(company.path("accounts")).unwrap();
+    copy("backup", "accounts");
+    let refused = company.run(&["sync"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("older than what was last written"), "{}", refused.stderr);
+    assert_eq!(company.json(0, &["sync", "--audit"])["counts"]["changes"], 27);
+    assert_eq!(company.json(0, &["sync"])["in_sync"], true);
+    assert_eq!(company.json(0, &["accounts", "list"])["users"].as_array().unwrap().len(), 28);
+}
+
+#[test]
 fn a_broken_directory_changes_nothing_and_json_stays_silent() {
     let company = Company::new();
     company.ends(0, &["sync"]);

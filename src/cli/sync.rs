@@ -60,7 +60,8 @@ fn keep(file: &Path, plan: json::PlanDocument) -> Result<(), Stop> {
 /// One pass with everything the configuration names.
 pub(super) async fn run(config: &Path, request: &Request) -> Result<Report, Stop> {
     let config = world::configuration(config)?;
-    let mut world = world::open(&config, Purpose::Change)?;
+    let purpose = if request.audit { Purpose::Audit } else { Purpose::Change };
+    let mut world = world::open(&config, purpose)?;
     let progress = Progress::start();
     Ok(pass::run(&mut world, request, &|step| progress.tell(step)).await?)
 }

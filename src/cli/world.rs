@@ -20,6 +20,8 @@ pub(super) enum Purpose {
     Look,
     /// To change.
     Change,
+    /// To change after listing the account store, which is then taken as it is.
+    Audit,
 }
 
 /// Reads the configuration, all of whose problems come back at once, and begins to log as it says.
@@ -83,7 +85,7 @@ pub(super) fn state(config: &Config, purpose: Purpose) -> Result<LocalState, Sto
     let settings = StateSettings { path: config.state_path.clone(), account: format!("embedded:{account}") };
     let access = match purpose {
         Purpose::Look => local::Access::Look,
-        Purpose::Change => local::Access::Write,
+        Purpose::Change | Purpose::Audit => local::Access::Write,
     };
     Ok(LocalState::open(settings, access)?)
 }
@@ -101,6 +103,7 @@ pub(super) fn accounts(config: &Config, purpose: Purpose) -> Result<accounts::Co
     let access = match purpose {
         Purpose::Look => embedded::Access::Look,
         Purpose::Change => embedded::Access::Write,
+        Purpose::Audit => embedded::Access::Audit,
     };
     Ok(accounts::Configured::Embedded(embedded::Embedded::open(settings, access)?))
 }

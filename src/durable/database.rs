@@ -88,6 +88,19 @@ impl Database {
         }
     }
 
+    /// Takes the folder at `path` as it is from now on, even if it is older than what was last written. One that is gone
+    /// stays [`Self::gone`].
+    ///
+    /// # Errors
+    /// `InUse` while another process has it; `Disk`.
+    pub fn accept(path: &Path) -> Result<(), DurableError> {
+        let (path, lock) = locked(path)?;
+        match folder_state(&path)? {
+            Folder::Present => lock.note(0),
+            Folder::Absent => Ok(()),
+        }
+    }
+
     /// The file beside the database at `path` that remembers its last sync. Without it, any folder is taken as it is.
     pub fn lock_path(path: &Path) -> PathBuf {
         lock::lock_path(&resolved(path).unwrap_or_else(|_| path.to_owned()))

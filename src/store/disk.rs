@@ -103,6 +103,18 @@ pub fn look(path: &Path) -> Result<Book, StoreError> {
     read(path, &table)
 }
 
+/// Takes the store at `path` as it is, even if it is older than what was last written: for who is about to compare all
+/// of it anew.
+///
+/// # Errors
+/// `InUse`, `Disk`.
+pub fn accept(path: &Path) -> Result<(), StoreError> {
+    if Database::exists(path).map_err(|error| sorted(path, error))? {
+        Database::accept(path).map_err(|error| sorted(path, error))?;
+    }
+    Ok(())
+}
+
 impl DiskBook {
     /// Opens the book at `path`; makes an empty one if there never was one.
     ///
@@ -310,9 +322,8 @@ fn sorted(path: &Path, error: DurableError) -> StoreError {
         DurableError::Damaged { message } => damaged(path, &message),
         DurableError::Older { message } => StoreError::Damaged {
             message: format!(
-                "the account store {message}. Nothing was changed. If that is on purpose, remove {} and run \
-                 `seatsync sync --audit`; if not, put the newest copy of the folder in its place",
-                Database::lock_path(path).display()
+                "the account store {message}. Nothing was changed. If that is on purpose, `seatsync sync --audit` goes on \
+                 with it and repairs the difference; if not, put the newest copy of the folder in its place"
             ),
         },
     }
@@ -587,15 +598,13 @@ mod tests {
         drop(disk);
         fs::remove_dir_all(&path).unwrap();
         fs::rename(&backup, &path).unwrap();
-        let lock = path.with_extension("lock");
         for error in [DiskBook::open(&path).map(drop).unwrap_err(), look(&path).map(drop).unwrap_err()] {
             let StoreError::Damaged { message } = error else { panic!("{error}") };
             assert!(message.contains("is older than what was last written (restored from a backup?)"), "{message}");
-            let way = format!("If that is on purpose, remove {} and run `seatsync sync --audit`", lock.display());
-            assert!(message.contains(&way), "{message}");
+            assert!(message.contains("If that is on purpose, `seatsync sync --audit` goes on with it"), "{message}");
             assert!(!message.contains("restore it from a backup") && !message.contains("damaged"), "{message}");
         }
-        fs::remove_file(&lock).unwrap();
+        accept(&path).unwrap();
         assert_eq!(emails(DiskBook::open(&path).unwrap().book().unwrap()), ["p0@corp.example"]);
     }
 

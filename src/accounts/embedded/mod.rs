@@ -40,6 +40,8 @@ pub struct EmbeddedSettings {
 pub enum Access {
     /// To change it; made if there never was one.
     Write,
+    /// To change it after comparing all of it: taken as it is, even if it is older than what was last written.
+    Audit,
     /// To look at it as it is now; nothing is created or changed.
     Look,
 }
@@ -81,7 +83,10 @@ impl Embedded {
         };
         let furnish = |book: &mut Book| furnish(book, &account, kind, &tiers, &domains);
         let shelf = match access {
-            Access::Write => {
+            Access::Write | Access::Audit => {
+                if access == Access::Audit {
+                    disk::accept(&path).map_err(unopened)?;
+                }
                 let mut disk = DiskBook::open(&path).map_err(unopened)?;
                 disk.change(furnish).map_err(unopened)?.map_err(refused)?;
                 Shelf::Disk(disk)
