@@ -19,6 +19,8 @@
 //! | [`config`] | the TOML file, checked | model and the settings types of the effect rooms |
 //! | [`cli`] | the commands; the only place that prints | all |
 
+#![forbid(unsafe_code)]
+
 pub mod accounts;
 pub mod cli;
 pub mod config;

@@ -1,5 +1,7 @@
 //! The agent: everything is in the library, see [`seatsync::cli`].
 
+#![forbid(unsafe_code)]
+
 fn main() -> std::process::ExitCode {
     seatsync::cli::main()
 }

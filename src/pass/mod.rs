@@ -127,6 +127,9 @@ pub struct Preview {
     pub warnings: Vec<Warning>,
     /// What the account store said that is not written down yet.
     learned: Vec<Settlement>,
+    /// What kind of account it is, and whether it can follow a changed address.
+    kind: StoreKind,
+    renames: bool,
     /// The configured tiers, to tell losses from gains.
     tiers: Tiers,
     /// People whose open intents could not be looked up: left out of the plan.
@@ -200,10 +203,10 @@ pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
         surveyed.memory.snapshot.learn(*guid, fact);
     }
     // What was done may have made room for more, such as an address that somebody waits for: then this is not the end.
+    // Nothing is asked of anybody any more: an error now would say that nothing was changed.
     let more_due = !facts.is_empty() && {
-        let kind = world.accounts.kind().await?;
-        let renames = world.accounts.renames();
-        !decide(&surveyed.roster, &world.rules, &surveyed.memory, kind, renames, at).1.changes().is_empty()
+        let Preview { roster, memory, kind, renames, .. } = &surveyed;
+        !decide(roster, &world.rules, memory, *kind, *renames, at).1.changes().is_empty()
     };
     let took_ms = u64::try_from((world.now)().duration_since(at).as_millis()).unwrap_or(0);
     let (report, closing) = report::close(surveyed, &outcomes, more_due, took_ms, (world.now)());
@@ -286,6 +289,8 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
         memory,
         warnings,
         learned,
+        kind,
+        renames,
         tiers,
         unresolved,
         scoped,

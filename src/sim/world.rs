@@ -150,7 +150,7 @@ impl SimStore {
 
 impl AccountStore for SimStore {
     async fn kind(&mut self) -> Result<StoreKind, AccountsError> {
-        Ok(self.kind)
+        self.refused().map_or(Ok(self.kind), Err)
     }
 
     async fn list(&mut self) -> Result<Vec<Observed>, AccountsError> {
