@@ -82,7 +82,7 @@ pub(super) async fn carry_out<D, A: AccountStore, S: StateStore>(
         let settled: Vec<Settlement> =
             batch.iter().zip(&answers).filter_map(|(intent, answer)| settle(intent, answer, at)).collect();
         silent = if settled.is_empty() { silent + 1 } else { 0 };
-        world.state.settle(&settled).await?;
+        world.state.settle(&settled).await.map_err(PassError::Unrecorded)?;
         facts.extend(settled.into_iter().map(|Settlement { guid, fact, .. }| (guid, fact)));
         outcomes.extend(batch.iter().zip(&answers).map(|(intent, answer)| (intent.guid, verdict(intent, answer))));
     }

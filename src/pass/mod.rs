@@ -86,8 +86,14 @@ pub enum PassError {
     #[error("the account store did not answer, nothing was changed: {0}")]
     Accounts(#[from] AccountsError),
     /// The state cannot be used.
-    #[error("{0}")]
+    #[error("nothing was changed: {0}")]
     State(#[from] StateError),
+    /// The state broke after changes were sent.
+    #[error(
+        "changes were sent and not all answers could be kept: {0}. Nothing is lost: what was sent is written down, and the \
+         next pass asks the account store what became of it"
+    )]
+    Unrecorded(#[source] StateError),
     /// The account store has lost everybody, or is another one.
     #[error(
         "the account store has not one account, though {confirmed} seats were confirmed there; nothing was changed. Is it \
@@ -176,7 +182,7 @@ pub async fn preview<D: Directory, A: AccountStore, S: StateStore>(
 /// Does what is to be done, and records how it went.
 ///
 /// # Errors
-/// See [`PassError`]; nothing was changed in the account store unless the state broke while changes were being sent.
+/// See [`PassError`]; nothing was changed in the account store, but for [`PassError::Unrecorded`].
 pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
     world: &mut World<D, A, S>,
     request: &Request,
@@ -210,7 +216,8 @@ pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
     };
     let took_ms = u64::try_from((world.now)().duration_since(at).as_millis()).unwrap_or(0);
     let (report, closing) = report::close(surveyed, &outcomes, more_due, took_ms, (world.now)());
-    world.state.finish(&closing).await?;
+    let unrecorded = |error| if outcomes.is_empty() { PassError::State(error) } else { PassError::Unrecorded(error) };
+    world.state.finish(&closing).await.map_err(unrecorded)?;
     Ok(report)
 }
 
