@@ -15,6 +15,8 @@
 //! | [`accounts`] | the account store, seen from the agent | model; `embedded` also store |
 //! | [`state`] | what the agent remembers | model, durable |
 //! | [`store`] | the account store itself | model, durable |
+//! | [`wire`] | the Chime admin API in bytes: shapes, error codes, signatures; pure | nothing of ours |
+//! | [`server`] | the account store as a service: listener, signatures, routes, mail, DNS | model, store, wire |
 //! | [`pass`] | the line above | model, decide, and the traits of directory, accounts, state |
 //! | [`config`] | the TOML file, checked | model and the settings types of the effect rooms |
 //! | [`cli`] | the commands; the only place that prints | all |
@@ -29,8 +31,10 @@ pub mod directory;
 pub mod durable;
 pub mod model;
 pub mod pass;
+pub mod server;
 pub mod state;
 pub mod store;
+pub mod wire;
 
 #[cfg(test)]
 mod sim;

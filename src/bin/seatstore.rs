@@ -1,0 +1,3 @@
+//! The account store as a server, and its administration.
+
+fn main() {}

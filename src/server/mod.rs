@@ -1,0 +1,1 @@
+//! The account store as a service of its own.
