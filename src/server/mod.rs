@@ -1,1 +1,3 @@
 //! The account store as a service of its own.
+
+pub mod dns;
