@@ -1,3 +1,4 @@
 //! The account store as a service of its own.
 
 pub mod dns;
+pub mod mail;
