@@ -185,13 +185,15 @@ impl Smtp {
     fn failed(&self, step: Step, error: &Error) -> MailError {
         let server = format!("mail server {}:{}", self.host, self.port);
         let answer = answer(error);
+        let code = error.status().map(|code| code.to_string()).unwrap_or_default();
+        let text = error.source().map(ToString::to_string).unwrap_or_default();
         let temporary = |message: String| MailError::Temporary { message: format!("{message}; it is tried again") };
         match step {
             Step::Connect => temporary(format!("{server} cannot be reached: {answer}; see whether it runs there")),
             Step::SignIn => temporary(format!("{server} does not let us sign in: {answer}; look at the credentials")),
             Step::Sender => temporary(format!("{server} does not take mail from our sender: {answer}")),
-            Step::Recipient if error.is_permanent() && is_about_us(error) => {
-                temporary(format!("{server} does not send for us: {answer}; it may want us to sign in"))
+            Step::Recipient if error.is_permanent() && is_about_us(&code, &text) => {
+                temporary(format!("{server} does not send for us: {answer}; look at the credentials and the sender"))
             }
             Step::Recipient if error.is_permanent() => {
                 MailError::Permanent { message: format!("{server} refuses the recipient: {answer}") }
@@ -205,11 +207,15 @@ impl Smtp {
     }
 }
 
-/// Whether a refused recipient is refused because of who we are: authentication required (530), or a matter of security
-/// and policy (5.7.x, RFC 3463), which is what "relaying denied" is.
-fn is_about_us(error: &Error) -> bool {
-    let text = error.source().map(ToString::to_string).unwrap_or_default();
-    error.status().is_some_and(|code| code.to_string() == "530") || text.trim_start().starts_with("5.7.")
+/// Whether a refused recipient is refused because of us. Postfix, for one, tells only here what it has against the client or
+/// the sender. By RFC 3463: 5.7.x is security and policy ("relaying denied" is), 5.5.x a command it does not like, 5.1.7 and
+/// 5.1.8 the sender's address; by RFC 5321 and 4954: 50x a command, 530 authentication.
+fn is_about_us(code: &str, text: &str) -> bool {
+    let enhanced = text.trim_start();
+    match enhanced.starts_with("5.") {
+        true => ["5.7.", "5.5.", "5.1.7 ", "5.1.8 "].iter().any(|ours| enhanced.starts_with(ours)),
+        false => code.starts_with("50") || code == "530",
+    }
 }
 
 /// What the mail server said, or what became of the connection, in one line.
@@ -247,8 +253,7 @@ fn place(url: &str) -> Result<Place, UnusableMail> {
     };
     let authority = uri.authority().ok_or_else(|| unusable(url, "it has no host", example))?;
     if authority.as_str().contains('@') {
-        let hidden = format!("{}://…@{}", uri.scheme_str().unwrap_or_default(), authority.host());
-        return Err(unusable(&hidden, "it has credentials in it", "give the name and the password on their own"));
+        return Err(unusable(url, "it has credentials in it", "give the name and the password on their own"));
     }
     if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
         return Err(unusable(url, "there is something behind the host", example));
@@ -292,8 +297,10 @@ fn is_here(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// What stands before an `@` is not shown: it may be a password.
 fn unusable(url: &str, reason: &str, help: &str) -> UnusableMail {
-    UnusableMail { message: format!("no mail can be sent by {url}: {reason}; {help}") }
+    let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, host)| format!("\u{2026}@{host}"));
+    UnusableMail { message: format!("no mail can be sent by {shown:?}: {reason}; {help}") }
 }
 
 #[cfg(test)]
@@ -337,11 +344,33 @@ mod tests {
             ("smtp://mail.example.com/inbox", "there is something behind the host"),
             ("smtp://mail.example.com?x=1", "there is something behind the host"),
             ("smtps://me:hunter2@mail.example.com", "it has credentials in it"),
+            ("smtps://me:hunter2@mail example.com", "invalid uri character"),
+            ("smtps://me:hunter2\n@mail.example.com:0", "invalid uri character"),
         ] {
             let message = opened(&settings(url)).unwrap_err();
             assert!(message.contains(reason), "{url}: {message}");
             assert!(message.starts_with("no mail can be sent by "), "{url}: {message}");
             assert!(!message.contains("hunter2"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_recipient_refused_because_of_us_is_told_apart() {
+        for (code, text, expected) in [
+            ("550", "5.1.1 <a@b.c>: Recipient address rejected: User unknown", false),
+            ("550", "5.1.10 recipient not found", false),
+            ("552", "5.2.2 mailbox full", false),
+            ("553", "5.1.3 bad address syntax", false),
+            ("550", "No such user here", false),
+            ("554", "no valid recipients", false),
+            ("554", "5.7.1 <a@b.c>: Relay access denied", true),
+            ("553", "5.7.1 <seats@b.c>: Sender address rejected: not owned by user", true),
+            ("550", "5.1.8 <seats@b.c>: Sender address rejected: Domain not found", true),
+            ("504", "5.5.2 <x>: Helo command rejected: need fully-qualified hostname", true),
+            ("503", "need MAIL first", true),
+            ("530", "Authentication required", true),
+        ] {
+            assert_eq!(is_about_us(code, text), expected, "{code} {text}");
         }
     }
 
