@@ -3,5 +3,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `desk` | one thread owns the book; what comes together shares one write |
+//! | `api` | the Chime admin API over the book |
 
+pub mod api;
 pub mod desk;

@@ -409,13 +409,21 @@ impl Account {
     /// # Errors
     /// `NotFound`, `BadRequest` for an unsupported licence, `PreconditionFailed` before the invitation is accepted.
     pub fn assign(&mut self, id: &UserId, licence: &Tier) -> Result<&User, Refusal> {
+        self.may_assign(id, licence)?;
+        self.change(id, |user| user.licence = Some(licence.clone()))
+    }
+
+    /// Whether [`Account::assign`] would be granted.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn may_assign(&self, id: &UserId, licence: &Tier) -> Result<(), Refusal> {
         let user = self.known(id)?;
         if user.registration == Registration::Unregistered {
             let message = format!("{} has not accepted the invitation and holds no licence yet", user.email);
             return Err(Refusal::new(RefusalCode::PreconditionFailed, message));
         }
-        self.check_supported(licence)?;
-        self.change(id, |user| user.licence = Some(licence.clone()))
+        self.check_supported(licence)
     }
 
     /// Signs a user out for good, until activated (not `Team`); the licence is kept for the return.
