@@ -13,8 +13,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Most signatures kept: with a skew of five minutes, 1,700 changes a second for as long as one likes. About 20 MB.
+/// Most signatures kept: with a skew of five minutes, 1,400 changes a second for as long as one likes. About 20 MB.
 pub const SIGNATURES_MAX: usize = 1 << 19;
+
+/// How much longer than accepted a signature is kept, in seconds: one request may have looked at the clock earlier than
+/// another that makes us forget, and clocks are set back a little.
+const SLACK_SECONDS: i64 = 60;
 
 /// Half of a signature: 128 bits are enough to know one by.
 pub type Digest = [u8; 16];
@@ -56,7 +60,8 @@ struct Seen {
 }
 
 impl Replays {
-    /// Remembers nothing yet. Signatures of a second before `started_second` (Unix time) are refused.
+    /// Remembers nothing yet. Signatures of a second before `started_second` (Unix time) are refused, unless the clock has
+    /// been set back behind it: then that second says nothing.
     pub fn new(skew_seconds: i64, started_second: i64) -> Arc<Self> {
         Self::with_capacity(skew_seconds, started_second, SIGNATURES_MAX)
     }
@@ -67,18 +72,19 @@ impl Replays {
 
     /// Takes a signature of the given second, which must be within the clock skew of `now_second`.
     pub fn begin(self: &Arc<Self>, digest: Digest, signed_second: i64, now_second: i64) -> Result<Guard, ReplayError> {
-        if signed_second < self.started_second {
+        if signed_second < self.started_second && now_second >= self.started_second {
             return Err(ReplayError::BeforeStart);
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.forget_before(now_second.saturating_sub(self.skew_seconds));
+        let kept_seconds = self.skew_seconds.saturating_add(SLACK_SECONDS);
+        seen.forget_before(now_second.saturating_sub(kept_seconds));
         let is_known = seen.by_second.get(&signed_second).is_some_and(|digests| digests.contains(&digest));
         if is_known {
             return Err(ReplayError::Repeated);
         }
         if seen.count >= self.capacity {
             let oldest = seen.by_second.keys().next().copied().unwrap_or(now_second);
-            let wait = oldest.saturating_add(self.skew_seconds).saturating_add(1).saturating_sub(now_second);
+            let wait = oldest.saturating_add(kept_seconds).saturating_add(1).saturating_sub(now_second);
             return Err(ReplayError::Full { retry_after: u32::try_from(wait.max(1)).unwrap_or(u32::MAX) });
         }
         seen.by_second.entry(signed_second).or_default().insert(digest);
@@ -170,11 +176,11 @@ mod tests {
     fn a_signature_is_kept_as_long_as_its_time_is_accepted() {
         let replays = Replays::new(SKEW, 0);
         replays.begin(digest(1), 1_300, 1_000).unwrap().settle(200);
-        for now in [1_000, 1_300, 1_600] {
+        for now in [1_000, 1_300, 1_600, 1_660, 1_601] {
             assert_eq!(replays.begin(digest(1), 1_300, now).unwrap_err(), ReplayError::Repeated, "{now}");
         }
-        replays.begin(digest(2), 1_601, 1_601).unwrap().settle(200);
-        assert_eq!(count(&replays), 1, "at 1601 a time of 1300 is refused anyway");
+        replays.begin(digest(2), 1_661, 1_661).unwrap().settle(200);
+        assert_eq!(count(&replays), 1, "a time of 1300 has long been refused anyway");
     }
 
     #[test]
@@ -183,10 +189,10 @@ mod tests {
         for number in 0..100 {
             replays.begin(digest(number), 1_000 + i64::from(number / 50), 1_000).unwrap().settle(200);
         }
-        assert_eq!(replays.begin(digest(100), 1_010, 1_010).unwrap_err(), ReplayError::Full { retry_after: 291 });
+        assert_eq!(replays.begin(digest(100), 1_010, 1_010).unwrap_err(), ReplayError::Full { retry_after: 351 });
         assert_eq!(replays.begin(digest(0), 1_000, 1_010).unwrap_err(), ReplayError::Repeated, "known while full");
-        assert_eq!(replays.begin(digest(100), 1_300, 1_300).unwrap_err(), ReplayError::Full { retry_after: 1 });
-        replays.begin(digest(100), 1_301, 1_301).unwrap().settle(500);
+        assert_eq!(replays.begin(digest(100), 1_360, 1_360).unwrap_err(), ReplayError::Full { retry_after: 1 });
+        replays.begin(digest(100), 1_361, 1_361).unwrap().settle(500);
         assert_eq!(count(&replays), 50);
         // The memory behind a digest at the usual load, counted generously: entries of a set, half of them empty.
         assert!(SIGNATURES_MAX * (size_of::<Digest>() + 1) * 3 < 32 * 1024 * 1024);
@@ -197,6 +203,7 @@ mod tests {
         let replays = Replays::new(SKEW, 1_000);
         assert_eq!(replays.begin(digest(1), 999, 1_000).unwrap_err(), ReplayError::BeforeStart);
         assert!(replays.begin(digest(1), 1_000, 1_000).is_ok());
+        assert!(replays.begin(digest(1), 500, 500).is_ok(), "the clock was set right after the start");
     }
 
     proptest! {

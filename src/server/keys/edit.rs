@@ -11,6 +11,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Random bytes of an id: 16 digits behind the prefix.
 const ID_RANDOM_BYTES: usize = 8;
@@ -65,13 +66,13 @@ pub fn issue(path: &Path, new: &NewKey, now: Timestamp) -> Result<IssuedKey, Key
         text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
     }
     text.push_str(&block(&key));
-    expected.keys.insert(key.id.clone(), key);
+    expected.keys.insert(key.id.clone(), Arc::new(key));
     edit.write(text, &expected, "add the key")?;
     Ok(issued)
 }
 
 /// Takes a key out and gives what it was. Counts once the server has reloaded.
-pub fn revoke(path: &Path, id: &str) -> Result<Key, KeysError> {
+pub fn revoke(path: &Path, id: &str) -> Result<Arc<Key>, KeysError> {
     let edit = Edit::begin(path)?;
     let mut expected = edit.ring.clone();
     let key = expected.keys.remove(id).ok_or_else(|| KeysError::Unknown {

@@ -15,6 +15,7 @@ use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -123,8 +124,8 @@ impl Found<'_> {
     }
 }
 
-fn ring(tree: &DeTable<'_>, found: &mut Found<'_>) -> HashMap<String, Key> {
-    let mut keys: HashMap<String, Key> = HashMap::new();
+fn ring(tree: &DeTable<'_>, found: &mut Found<'_>) -> HashMap<String, Arc<Key>> {
+    let mut keys: HashMap<String, Arc<Key>> = HashMap::new();
     for (name, value) in tree {
         let tables = value.get_ref().as_array().filter(|_| name.get_ref() == "key");
         let Some(tables) = tables else {
@@ -146,7 +147,7 @@ fn ring(tree: &DeTable<'_>, found: &mut Found<'_>) -> HashMap<String, Key> {
             if keys.contains_key(&key.id) {
                 found.add(at, format!("the id {} stands twice; each key has its own", key.id));
             } else {
-                keys.insert(key.id.clone(), key);
+                keys.insert(key.id.clone(), Arc::new(key));
             }
         }
     }

@@ -150,7 +150,7 @@ impl PartialEq for Key {
 /// All keys of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeyRing {
-    keys: HashMap<String, Key>,
+    keys: HashMap<String, Arc<Key>>,
 }
 
 impl KeyRing {
@@ -163,13 +163,13 @@ impl KeyRing {
     }
 
     /// The key of that id.
-    pub fn find(&self, id: &str) -> Option<&Key> {
+    pub fn find(&self, id: &str) -> Option<&Arc<Key>> {
         self.keys.get(id)
     }
 
     /// All keys, by id.
     pub fn keys(&self) -> Vec<&Key> {
-        let mut keys: Vec<_> = self.keys.values().collect();
+        let mut keys: Vec<&Key> = self.keys.values().map(Arc::as_ref).collect();
         keys.sort_by_key(|key| &key.id);
         keys
     }
