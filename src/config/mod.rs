@@ -15,6 +15,7 @@ mod directory;
 mod ground;
 mod raw;
 mod schedule;
+pub mod seatstore;
 mod secret;
 #[cfg(test)]
 mod tests;
