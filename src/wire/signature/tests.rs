@@ -359,15 +359,14 @@ proptest! {
             prop_assert!(refused(other));
         }
         let other = Owned { path: format!("{}{by}", signed.path), ..signed.clone() };
+        prop_assert!(refused(other));
+        let query = altered(&signed.query, at, by);
+        if let Some(query) = query.filter(|query| canonical_query(query) != canonical_query(&signed.query)) {
+            let other = Owned { query, ..signed.clone() };
             prop_assert!(refused(other));
-        if let Some(query) = altered(&signed.query, at, by) {
-            if canonical_query(&query) != canonical_query(&signed.query) {
-                let other = Owned { query, ..signed.clone() };
-            prop_assert!(refused(other));
-            }
         }
         let other = Owned { query: format!("{}&{by}=1", signed.query), ..signed.clone() };
-            prop_assert!(refused(other));
+        prop_assert!(refused(other));
         for name in ["host", "x-amz-user-agent"] {
             if let Some(value) = altered(signed.headers[name].to_str().unwrap(), at, by) {
                 let other = signed.clone().replaced(name, &value);
