@@ -2,15 +2,24 @@
 //!
 //! Invariants, checked by `laws`: an address and a directory identity belong to one user at most; a licence held is a
 //! supported one; a suspended user is never active; a team account suspends nobody and only it invites; a refused command
-//! changes nothing.
+//! changes nothing. Domains, and what they make of an account, are in `domains`.
 //!
 //! Commands are absolute where the wish is ("be suspended", not "toggle"), so that twice is once.
 
-use super::book::Record;
-use super::profile::{DOMAINS_MAX, LICENCE_BYTES_MAX, LICENCES_MAX, Profile, USER_ID_BYTES_MAX};
-use super::user::{Invitation, Refusal, RefusalCode, Registration, User};
-use crate::model::{Email, ObjectGuid, StoreKind, Tier, Timestamp, UserId};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use super::book::{Changed, Record};
+use super::profile::{
+    AccountKind, Claim, DELEGATE_GROUP_BYTES_MAX, DELEGATE_GROUPS_MAX, DOMAINS_MAX, LICENCE_BYTES_MAX, LICENCES_MAX,
+    NAME_CHARS_MAX, Profile, USER_ID_BYTES_MAX,
+};
+use super::user::{Invitation, Mail, Refusal, RefusalCode, Registration, User, UserDetails};
+use crate::model::{Email, ObjectGuid, Observed, Seat, Tier, Timestamp, UserId};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
+
+/// Longest display name, and longest name of a device, in characters.
+pub const DISPLAY_NAME_CHARS_MAX: usize = 100;
+/// Longest of the other texts that are kept and handed out, in bytes.
+pub const TEXT_BYTES_MAX: usize = 512;
 
 /// One account with its users.
 #[derive(Clone, Debug)]
@@ -19,12 +28,21 @@ pub struct Account {
     users: BTreeMap<UserId, User>,
     by_email: HashMap<Email, UserId>,
     by_external: HashMap<ObjectGuid, UserId>,
-    /// Whether the profile differs from the one last drained.
-    profile_touched: bool,
-    /// Domains claimed or released since.
-    domains_touched: BTreeSet<String>,
-    /// Users that differ from the ones last drained, those gone included.
-    users_touched: BTreeSet<UserId>,
+    /// What differs from what was last drained, as it was then.
+    touched: Touched,
+}
+
+/// What a keeper has seen last, of everything that has changed since.
+#[derive(Clone, Debug, Default)]
+struct Touched {
+    /// The profile; `Some(None)` when it is new.
+    profile: Option<Option<Box<Profile>>>,
+    /// Domains, and whether each was claimed and verified.
+    domains: BTreeMap<String, bool>,
+    /// Domains on their way.
+    claims: BTreeMap<String, Option<Claim>>,
+    /// Users; `None` for one that is new.
+    users: BTreeMap<UserId, Option<User>>,
 }
 
 impl Account {
@@ -35,9 +53,7 @@ impl Account {
             users: BTreeMap::new(),
             by_email: HashMap::new(),
             by_external: HashMap::new(),
-            profile_touched: false,
-            domains_touched: BTreeSet::new(),
-            users_touched: BTreeSet::new(),
+            touched: Touched::default(),
         }
     }
 
@@ -49,6 +65,12 @@ impl Account {
     /// All users, by id.
     pub fn users(&self) -> impl ExactSizeIterator<Item = &User> {
         self.users.values()
+    }
+
+    /// The users behind that one, by id; from the first with `None`.
+    pub fn users_after(&self, after: Option<&UserId>) -> impl Iterator<Item = &User> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.users.range::<UserId, _>((from, Bound::Unbounded)).map(|(_, user)| user)
     }
 
     /// The user of that id.
@@ -82,8 +104,7 @@ impl Account {
             );
             return Err(Refusal::new(RefusalCode::BadRequest, message));
         }
-        self.profile.supported.push(licence.clone());
-        self.profile_touched = true;
+        self.edit_profile(|profile| profile.supported.push(licence.clone()));
         Ok(())
     }
 
@@ -93,10 +114,7 @@ impl Account {
     /// `BadRequest` for one that is not supported.
     pub fn set_default_licence(&mut self, licence: &Tier) -> Result<(), Refusal> {
         self.check_supported(licence)?;
-        if self.profile.default_licence.as_ref() != Some(licence) {
-            self.profile.default_licence = Some(licence.clone());
-            self.profile_touched = true;
-        }
+        self.edit_profile(|profile| profile.default_licence = Some(licence.clone()));
         Ok(())
     }
 
@@ -116,22 +134,79 @@ impl Account {
             let message = format!("{} domains are more than {DOMAINS_MAX}", claimed.len());
             return Err(Refusal::new(RefusalCode::BadRequest, message));
         }
-        let before = std::mem::replace(&mut self.profile.domains, claimed);
-        let after = &self.profile.domains;
-        let differ = before.iter().filter(|domain| !after.contains(domain));
-        let differ = differ.chain(after.iter().filter(|domain| !before.contains(domain)));
-        self.domains_touched.extend(differ.cloned());
+        // Claimed in this way, a domain is not on its way any more.
+        for domain in &claimed {
+            self.set_claim(domain, None);
+        }
+        self.replace_domains(claimed);
         Ok(())
     }
 
-    /// A person signs up (`EnterpriseLWA`), and holds the default licence. Who is registered already stays as is.
+    /// Gives the account another name.
+    ///
+    /// # Errors
+    /// `BadRequest` for an empty name, or one above [`NAME_CHARS_MAX`].
+    pub fn set_name(&mut self, name: &str) -> Result<(), Refusal> {
+        if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX || name.contains(char::is_control) {
+            let message = format!("an account name has 1 to {NAME_CHARS_MAX} characters that can be seen");
+            return Err(Refusal::new(RefusalCode::BadRequest, message));
+        }
+        self.edit_profile(|profile| profile.name = name.to_owned());
+        Ok(())
+    }
+
+    /// Sets what is kept and handed out without a meaning here; what is `None` stays as it is.
+    pub fn set_settings(&mut self, disable_remote_control: Option<bool>, enable_dial_out: Option<bool>) {
+        self.edit_profile(|profile| {
+            let details = &mut profile.details;
+            details.disable_remote_control = disable_remote_control.or(details.disable_remote_control);
+            details.enable_dial_out = enable_dial_out.or(details.enable_dial_out);
+        });
+    }
+
+    /// Adds groups whose members sign in for others.
+    ///
+    /// # Errors
+    /// `BadRequest` for a malformed name, `ResourceLimitExceeded` for too many.
+    pub fn add_delegate_groups(&mut self, names: &[String]) -> Result<(), Refusal> {
+        let usable = |name: &String| !name.trim().is_empty() && name.len() <= DELEGATE_GROUP_BYTES_MAX;
+        if let Some(name) = names.iter().find(|name| !usable(name)) {
+            let message = format!("{name:?} cannot name a group: it has 1 to {DELEGATE_GROUP_BYTES_MAX} bytes");
+            return Err(Refusal::new(RefusalCode::BadRequest, message));
+        }
+        let mut groups = self.profile.details.delegate_groups.clone();
+        groups.extend(names.iter().cloned());
+        groups.sort();
+        groups.dedup();
+        if groups.len() > DELEGATE_GROUPS_MAX {
+            let message = format!("an account has at most {DELEGATE_GROUPS_MAX} such groups");
+            return Err(Refusal::new(RefusalCode::ResourceLimitExceeded, message));
+        }
+        self.edit_profile(|profile| profile.details.delegate_groups = groups);
+        Ok(())
+    }
+
+    /// Takes groups away again; one that is not there is none.
+    pub fn remove_delegate_groups(&mut self, names: &[String]) {
+        self.edit_profile(|profile| profile.details.delegate_groups.retain(|group| !names.contains(group)));
+    }
+
+    /// A person signs up (`EnterpriseLWA`, `EnterpriseOIDC`), and holds the default licence. Who is registered already
+    /// stays as is; who was invited before the account became an enterprise one, accepts with it.
     ///
     /// # Errors
     /// `Forbidden` for other kinds, an address outside the claimed domains, and a suspended user.
     pub fn register(&mut self, email: &Email, id: UserId, at: Timestamp) -> Result<&User, Refusal> {
-        self.check_kind(&[StoreKind::EnterpriseLwa], "people do not register themselves")?;
+        self.check_kind(
+            &[AccountKind::EnterpriseLwa, AccountKind::EnterpriseOidc],
+            "people do not register themselves",
+        )?;
         self.check_claimed(email)?;
         match self.by_email(email) {
+            Some(user) if user.registration == Registration::Unregistered => {
+                let id = user.id.clone();
+                self.accept(&id, at)
+            }
             Some(user) if user.registration == Registration::Suspended => {
                 Err(Refusal::new(RefusalCode::Forbidden, format!("{email} is suspended and cannot sign up again")))
             }
@@ -162,7 +237,7 @@ impl Account {
         id: UserId,
         at: Timestamp,
     ) -> Result<&User, Refusal> {
-        self.check_kind(&[StoreKind::Team], "nobody is invited")?;
+        self.check_kind(&[AccountKind::Team], "nobody is invited")?;
         match self.by_email(email) {
             Some(user) => {
                 let id = user.id.clone();
@@ -181,15 +256,96 @@ impl Account {
         }
     }
 
+    /// Asks a person again who was asked before and has not come: the old link is void.
+    ///
+    /// # Errors
+    /// `NotFound`; `PreconditionFailed` for a user whose invitation is not pending.
+    pub fn invite_again(&mut self, id: &UserId, at: Timestamp) -> Result<&User, Refusal> {
+        let user = self.known(id)?;
+        if user.invitation != Invitation::Pending {
+            let message = format!("{} has no pending invitation to repeat", user.email);
+            return Err(Refusal::new(RefusalCode::PreconditionFailed, message));
+        }
+        self.change(id, |user| {
+            user.invited_at = Some(at);
+            user.invitations_sent = user.invitations_sent.saturating_add(1);
+        })
+    }
+
+    /// Notes what became of the e-mail of the invitation.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn set_mail(&mut self, id: &UserId, mail: Mail) -> Result<&User, Refusal> {
+        self.edit_details(id, |details| details.mail = mail)
+    }
+
+    /// Ends a user's sessions, and nothing else.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn sign_out(&mut self, id: &UserId, at: Timestamp) -> Result<&User, Refusal> {
+        self.edit_details(id, |details| details.signed_out_at = Some(at))
+    }
+
+    /// Changes what few users have.
+    ///
+    /// # Errors
+    /// `NotFound`; `BadRequest` for a text that is too long, or a name with control characters.
+    pub fn edit_details(&mut self, id: &UserId, edit: impl FnOnce(&mut UserDetails)) -> Result<&User, Refusal> {
+        let mut details = self.known(id)?.details();
+        edit(&mut details);
+        let too_long = |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX);
+        let unusable = |name: &String| name.chars().count() > DISPLAY_NAME_CHARS_MAX || name.contains(char::is_control);
+        if details.display_name.as_ref().is_some_and(unusable) {
+            let message = format!("a name has at most {DISPLAY_NAME_CHARS_MAX} characters that can be seen");
+            return Err(Refusal::new(RefusalCode::BadRequest, message));
+        }
+        if too_long(&details.alexa_room) || too_long(&details.personal_pin) {
+            let message = format!("a text has at most {TEXT_BYTES_MAX} bytes");
+            return Err(Refusal::new(RefusalCode::BadRequest, message));
+        }
+        let details = (details != UserDetails::default()).then(|| Box::new(details));
+        self.change(id, |user| user.details = details)
+    }
+
+    /// Makes a user for a device that many people share; it can sign in at once, with the default licence.
+    ///
+    /// # Errors
+    /// `BadRequest` without a usable name, `Conflict` for an address that another user has, `PreconditionFailed` for one of
+    /// a domain that was released.
+    pub fn create_device(&mut self, name: &str, email: &Email, id: UserId, at: Timestamp) -> Result<&User, Refusal> {
+        let unusable = name.chars().count() > DISPLAY_NAME_CHARS_MAX || name.contains(char::is_control);
+        if name.trim().is_empty() || unusable {
+            let message = format!("a device needs a name of 1 to {DISPLAY_NAME_CHARS_MAX} characters that can be seen");
+            return Err(Refusal::new(RefusalCode::BadRequest, message));
+        }
+        self.check_not_released(email)?;
+        if let Some(user) = self.by_email(email) {
+            let message = format!("{email} is already the address of user {}", user.id);
+            return Err(Refusal::new(RefusalCode::Conflict, message));
+        }
+        let details =
+            UserDetails { shared_device: true, display_name: Some(name.to_owned()), ..UserDetails::default() };
+        self.add(User {
+            licence: self.profile.default_licence.clone(),
+            registration: Registration::Registered,
+            registered_at: Some(at),
+            details: Some(Box::new(details)),
+            ..blank(id, email)
+        })
+    }
+
     /// A person accepts the invitation (`Team`), and holds the default licence. Accepting twice is accepting once.
     ///
     /// # Errors
-    /// `NotFound`; `PreconditionFailed` for a user who was not invited.
+    /// `NotFound`; `PreconditionFailed` for a user who was not invited, or whose domain was released.
     pub fn accept(&mut self, id: &UserId, at: Timestamp) -> Result<&User, Refusal> {
         let user = self.known(id)?;
         match (user.registration, user.invitation) {
             (Registration::Registered, Invitation::Accepted) => self.known(id),
             (Registration::Unregistered, Invitation::Pending) => {
+                self.check_not_released(&user.email)?;
                 let licence = self.profile.default_licence.clone();
                 self.change(id, |user| {
                     user.licence = licence;
@@ -232,7 +388,7 @@ impl Account {
         id: UserId,
         at: Timestamp,
     ) -> Result<&User, Refusal> {
-        self.check_kind(&[StoreKind::EnterpriseDirectory], "accounts are not created for people")?;
+        self.check_kind(&[AccountKind::EnterpriseDirectory], "accounts are not created for people")?;
         self.check_claimed(email)?;
         self.check_supported(licence)?;
         if let Some(user) = self.by_email(email) {
@@ -261,13 +417,21 @@ impl Account {
     /// # Errors
     /// `NotFound`, `BadRequest` for an unsupported licence, `PreconditionFailed` before the invitation is accepted.
     pub fn assign(&mut self, id: &UserId, licence: &Tier) -> Result<&User, Refusal> {
+        self.may_assign(id, licence)?;
+        self.change(id, |user| user.licence = Some(licence.clone()))
+    }
+
+    /// Whether [`Account::assign`] would be granted.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn may_assign(&self, id: &UserId, licence: &Tier) -> Result<(), Refusal> {
         let user = self.known(id)?;
         if user.registration == Registration::Unregistered {
             let message = format!("{} has not accepted the invitation and holds no licence yet", user.email);
             return Err(Refusal::new(RefusalCode::PreconditionFailed, message));
         }
-        self.check_supported(licence)?;
-        self.change(id, |user| user.licence = Some(licence.clone()))
+        self.check_supported(licence)
     }
 
     /// Signs a user out for good, until activated (not `Team`); the licence is kept for the return.
@@ -275,16 +439,19 @@ impl Account {
     /// # Errors
     /// `NotFound`, `Forbidden` for team accounts, `PreconditionFailed` for somebody who never registered.
     pub fn suspend(&mut self, id: &UserId) -> Result<&User, Refusal> {
-        self.check_kind(&SUSPENDING, "nobody is suspended, only removed")?;
+        self.check_enterprise("nobody is suspended, only removed")?;
         self.set_registration(id, Registration::Suspended)
     }
 
     /// Lets a suspended user sign in again (not `Team`).
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` for team accounts, `PreconditionFailed` for somebody who never registered.
+    /// `NotFound`, `Forbidden` for team accounts, `PreconditionFailed` for somebody who never registered, or whose domain
+    /// was released.
     pub fn activate(&mut self, id: &UserId) -> Result<&User, Refusal> {
-        self.check_kind(&SUSPENDING, "nobody is suspended or activated, only invited again")?;
+        self.check_enterprise("nobody is suspended or activated, only invited again")?;
+        // Also who was suspended before the domain went: activated now, they would be there when it comes back.
+        self.check_not_released(&self.known(id)?.email)?;
         self.set_registration(id, Registration::Registered)
     }
 
@@ -294,7 +461,7 @@ impl Account {
     /// `NotFound`, `Forbidden` for other kinds, `PreconditionFailed` for a pending invitation, which is withdrawn
     /// instead.
     pub fn remove(&mut self, id: &UserId) -> Result<(), Refusal> {
-        self.check_kind(&[StoreKind::Team], "nobody is removed, only suspended")?;
+        self.check_kind(&[AccountKind::Team], "nobody is removed, only suspended")?;
         let user = self.known(id)?;
         if user.invitation == Invitation::Pending {
             let message = format!("{} has not accepted the invitation yet: withdraw it", user.email);
@@ -362,9 +529,9 @@ impl Account {
         }
         for (id, email) in granted() {
             if let Some(user) = self.users.get_mut(id) {
+                self.touched.users.entry(id.clone()).or_insert_with(|| Some(user.clone()));
                 user.email = email.clone();
                 self.by_email.insert(email.clone(), id.clone());
-                self.users_touched.insert(id.clone());
             }
         }
         refusals.into_iter().map(|refusal| refusal.map_or(Ok(()), Err)).collect()
@@ -377,6 +544,11 @@ impl Account {
         }
     }
 
+    /// Takes in a domain on its way as kept.
+    pub(super) fn restore_claim(&mut self, claim: Claim) {
+        self.profile.claims.insert(claim.domain.clone(), claim);
+    }
+
     /// Takes in a user as kept; `Err` in words when that user breaks a rule.
     pub(super) fn restore(&mut self, user: User) -> Result<(), String> {
         if let Some(flaw) = self.flaw(&user) {
@@ -386,24 +558,132 @@ impl Account {
         Ok(())
     }
 
-    /// The records that differ from the ones last drained.
-    pub(super) fn drain(&mut self) -> Vec<Record> {
+    /// What differs from what was last drained, each once, as it was and as it is now.
+    pub(super) fn drain(&mut self) -> Vec<Changed> {
+        let Touched { profile, domains, claims, users } = std::mem::take(&mut self.touched);
         let id = &self.profile.id;
-        let profile = std::mem::take(&mut self.profile_touched).then(|| Record::Account(self.profile.clone()));
-        let domains = std::mem::take(&mut self.domains_touched).into_iter().map(|domain| {
-            let record = if self.profile.domains.contains(&domain) { Record::Claimed } else { Record::Released };
-            record(id.clone(), domain)
+        let same = |before: &Option<Box<Profile>>| before.as_ref().is_some_and(|it| it.is_same_record(&self.profile));
+        let profile = profile.filter(|before| !same(before)).map(|before| Changed {
+            before: before.map(|before| Record::Account(*before)),
+            now: Record::Account(self.profile.clone()),
         });
-        let users = std::mem::take(&mut self.users_touched).into_iter().map(|user| match self.users.get(&user) {
-            Some(user) => Record::User(id.clone(), user.clone()),
-            None => Record::Gone(id.clone(), user),
+        let domains = domains.into_iter().filter_map(|(domain, was)| {
+            let is = self.profile.has_domain(&domain);
+            let record =
+                |there: bool| (if there { Record::Claimed } else { Record::Released })(id.clone(), domain.clone());
+            (is != was).then(|| Changed { before: Some(record(was)), now: record(is) })
         });
-        profile.into_iter().chain(domains).chain(users).collect()
+        let claims = claims.into_iter().filter_map(|(domain, was)| {
+            let is = self.profile.claims.get(&domain).cloned();
+            let record = |claim: Option<Claim>| Record::Claim(id.clone(), domain.clone(), claim);
+            (is != was).then(|| Changed { before: Some(record(was)), now: record(is) })
+        });
+        let users = users.into_iter().filter_map(|(user, was)| {
+            let now = match self.users.get(&user) {
+                Some(now) if was.as_ref().is_some_and(|was| was.is_same_record(now)) => return None,
+                Some(now) => Record::User(id.clone(), now.clone()),
+                None if was.is_none() => return None,
+                None => Record::Gone(id.clone(), user),
+            };
+            Some(Changed { before: was.map(|was| Record::User(id.clone(), was)), now })
+        });
+        profile.into_iter().chain(domains).chain(claims).chain(users).collect()
+    }
+
+    /// Whether there is anything to drain.
+    pub(super) fn is_touched(&self) -> bool {
+        let Touched { profile, domains, claims, users } = &self.touched;
+        profile.is_some() || !domains.is_empty() || !claims.is_empty() || !users.is_empty()
+    }
+
+    /// Undoes what was drained of this account.
+    pub(super) fn put_back(&mut self, changed: Vec<Changed>) {
+        // First all that is there goes: an address may have gone from one user to another.
+        for each in &changed {
+            if let Record::User(_, user) = &each.now {
+                self.forget(&user.id);
+            }
+        }
+        for Changed { before, now } in changed.into_iter().rev() {
+            match (before, now) {
+                (Some(Record::User(_, user)), _) => self.index(user),
+                (Some(Record::Account(profile)), _) => {
+                    let domains = std::mem::take(&mut self.profile.domains);
+                    let claims = std::mem::take(&mut self.profile.claims);
+                    self.profile = Profile { domains, claims, ..profile };
+                }
+                (_, Record::Claimed(_, domain)) => self.profile.domains.retain(|each| *each != domain),
+                (_, Record::Released(_, domain)) => self.restore_domain(domain),
+                (Some(Record::Claim(_, domain, claim)), _) => _ = self.set_claim(&domain, claim),
+                _ => {}
+            }
+        }
+        self.touched = Touched::default();
+    }
+
+    /// Forgets at most so many users, claims and domains; whether none is left.
+    pub(super) fn forget_some(&mut self, most: usize) -> bool {
+        let users: Vec<UserId> = self.users.keys().take(most).cloned().collect();
+        users.iter().for_each(|id| self.forget(id));
+        let most = most - users.len();
+        let claims: Vec<String> = self.profile.claims.keys().take(most).cloned().collect();
+        claims.iter().for_each(|domain| self.set_claim(domain, None));
+        let most = most - claims.len();
+        self.replace_domains(self.profile.domains.iter().skip(most).cloned().collect());
+        self.users.is_empty() && self.profile.claims.is_empty() && self.profile.domains.is_empty()
     }
 
     /// Marks the profile as one that a keeper has not seen.
     pub(super) fn touch_profile(&mut self) {
-        self.profile_touched = true;
+        self.touched.profile = Some(None);
+    }
+
+    /// Changes the profile in anything but its domains.
+    pub(super) fn edit_profile(&mut self, edit: impl FnOnce(&mut Profile)) {
+        let before = &self.profile;
+        self.touched.profile.get_or_insert_with(|| Some(Box::new(before.clone())));
+        edit(&mut self.profile);
+    }
+
+    /// Changes what is noted of a domain on its way.
+    pub(super) fn set_claim(&mut self, domain: &str, claim: Option<Claim>) {
+        let before = match claim {
+            Some(claim) => self.profile.claims.insert(domain.to_owned(), claim),
+            None => self.profile.claims.remove(domain),
+        };
+        self.touched.claims.entry(domain.to_owned()).or_insert(before);
+    }
+
+    /// Makes these, sorted and each once, the claimed domains.
+    pub(super) fn replace_domains(&mut self, claimed: Vec<String>) {
+        let before = std::mem::replace(&mut self.profile.domains, claimed);
+        let after = &self.profile.domains;
+        for domain in before.iter().filter(|domain| !after.contains(domain)) {
+            self.touched.domains.entry(domain.clone()).or_insert(true);
+        }
+        for domain in after.iter().filter(|domain| !before.contains(domain)) {
+            self.touched.domains.entry(domain.clone()).or_insert(false);
+        }
+    }
+
+    /// Whether the account let go of the user's domain: the user cannot sign in, and cannot be activated.
+    pub fn is_released(&self, user: &User) -> bool {
+        user.registration == Registration::Registered && self.profile.has_released(user.email.domain())
+    }
+
+    /// Whether the user can sign in, as the admin API says it. It has no word for somebody whose domain was released, and
+    /// says Suspended.
+    pub fn registration(&self, user: &User) -> Registration {
+        if self.is_released(user) { Registration::Suspended } else { user.registration }
+    }
+
+    /// The user as the agent sees it.
+    pub fn observed(&self, user: &User) -> Observed {
+        let seat = match user.seat() {
+            Seat::Active(tier) if self.is_released(user) => Seat::Suspended(tier),
+            seat => seat,
+        };
+        Observed { id: user.id.clone(), email: user.email.clone(), seat, external: user.external }
     }
 
     /// How many users there are, and how many the index by address and the one by identity know.
@@ -414,7 +694,7 @@ impl Account {
 
     /// Which rule a user that is to be added would break, in words.
     fn flaw(&self, user: &User) -> Option<String> {
-        let Profile { id: _, name: _, kind, default_licence: _, supported, domains: _, created_at: _ } = &self.profile;
+        let Profile { kind, supported, .. } = &self.profile;
         let unsupported = user.licence.as_ref().filter(|licence| !supported.contains(licence));
         if let Some(licence) = unsupported {
             Some(format!("licence {licence} is not a supported one"))
@@ -424,10 +704,8 @@ impl Account {
             Some(format!("{} is also the address of user {other}", user.email))
         } else if let Some(other) = user.external.and_then(|guid| self.by_external.get(&guid)) {
             Some(format!("user {other} belongs to the same directory identity"))
-        } else if *kind == StoreKind::Team && user.registration == Registration::Suspended {
+        } else if *kind == AccountKind::Team && user.registration == Registration::Suspended {
             Some("suspended in a team account".to_owned())
-        } else if *kind != StoreKind::Team && user.invitation != Invitation::None {
-            Some(format!("invited in an account of kind {kind}"))
         } else if (user.registration == Registration::Unregistered) != (user.invitation == Invitation::Pending) {
             Some(format!("{:?} and the invitation {:?}", user.registration, user.invitation))
         } else {
@@ -448,7 +726,7 @@ impl Account {
         if self.users.contains_key(&id) {
             return Err(Refusal::new(RefusalCode::Conflict, format!("user {id} exists already")));
         }
-        self.users_touched.insert(id.clone());
+        self.touched.users.entry(id.clone()).or_insert(None);
         self.index(user);
         self.known(&id)
     }
@@ -467,7 +745,7 @@ impl Account {
             if let Some(guid) = user.external {
                 self.by_external.remove(&guid);
             }
-            self.users_touched.insert(user.id);
+            self.touched.users.entry(user.id.clone()).or_insert(Some(user));
         }
     }
 
@@ -476,8 +754,8 @@ impl Account {
         let user = self.users.get_mut(id).ok_or_else(|| not_found(id))?;
         let before = user.clone();
         edit(user);
-        if *user != before {
-            self.users_touched.insert(id.clone());
+        if !user.is_same_record(&before) {
+            self.touched.users.entry(id.clone()).or_insert_with(|| Some(before.clone()));
         }
         if user.external != before.external {
             if let Some(guid) = before.external {
@@ -499,7 +777,39 @@ impl Account {
         self.change(id, |user| user.registration = registration)
     }
 
-    fn check_kind(&self, kinds: &[StoreKind], otherwise: &str) -> Result<(), Refusal> {
+    /// Deletes the account, which is kept for a while and takes no command any more.
+    ///
+    /// # Errors
+    /// `Unprocessable` while it has users (`Team`) or claimed domains.
+    pub(super) fn close(&mut self, at: Timestamp) -> Result<(), Refusal> {
+        let Profile { id, kind, domains, .. } = &self.profile;
+        // Domains of any kind: kept by a deleted account, they could be nobody's for as long as it is kept.
+        let hindrance = if !domains.is_empty() {
+            format!("it has claimed domains: release {} first", domains.join(", "))
+        } else if *kind == AccountKind::Team && !self.users.is_empty() {
+            format!("it has {} users: suspend them first", self.users.len())
+        } else {
+            String::new()
+        };
+        if !hindrance.is_empty() {
+            let message = format!("account {id} cannot be deleted: {hindrance}");
+            return Err(Refusal::new(RefusalCode::Unprocessable, message));
+        }
+        self.edit_profile(|profile| profile.details.closed_at = Some(at));
+        Ok(())
+    }
+
+    /// Takes the deletion back.
+    pub(super) fn reopen(&mut self) {
+        self.edit_profile(|profile| profile.details.closed_at = None);
+    }
+
+    fn check_enterprise(&self, otherwise: &str) -> Result<(), Refusal> {
+        let enterprise = [AccountKind::EnterpriseLwa, AccountKind::EnterpriseDirectory, AccountKind::EnterpriseOidc];
+        self.check_kind(&enterprise, otherwise)
+    }
+
+    pub(super) fn check_kind(&self, kinds: &[AccountKind], otherwise: &str) -> Result<(), Refusal> {
         if kinds.contains(&self.profile.kind) {
             return Ok(());
         }
@@ -524,6 +834,14 @@ impl Account {
         Err(Refusal::new(RefusalCode::Forbidden, message))
     }
 
+    fn check_not_released(&self, email: &Email) -> Result<(), Refusal> {
+        if !self.profile.has_released(email.domain()) {
+            return Ok(());
+        }
+        let message = format!("the domain of {email} was released: claim and verify it again first");
+        Err(Refusal::new(RefusalCode::PreconditionFailed, message))
+    }
+
     fn check_external(&self, external: Option<ObjectGuid>, id: &UserId) -> Result<(), Refusal> {
         match external.and_then(|guid| self.by_external.get(&guid)).filter(|holder| *holder != id) {
             None => Ok(()),
@@ -534,9 +852,6 @@ impl Account {
         }
     }
 }
-
-/// The kinds that suspend; the others remove.
-const SUSPENDING: [StoreKind; 2] = [StoreKind::EnterpriseLwa, StoreKind::EnterpriseDirectory];
 
 /// A user about whom nothing but id and address is known.
 fn blank(id: UserId, email: &Email) -> User {
@@ -550,6 +865,7 @@ fn blank(id: UserId, email: &Email) -> User {
         invited_at: None,
         registered_at: None,
         invitations_sent: 0,
+        details: None,
     }
 }
 

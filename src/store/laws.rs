@@ -155,13 +155,14 @@ proptest! {
                 prop_assert_eq!(&before, &contents(&account), "refused, and changed: {:?}", command);
             }
             // A keeper that follows the records holds the same users.
-            for record in account.drain() {
-                match record {
+            for Changed { before: _, now } in account.drain() {
+                match now {
                     Record::Account(profile) => prop_assert_eq!(&profile, account.profile()),
                     Record::Claimed(_, domain) => prop_assert!(domains.insert(domain), "claimed twice"),
                     Record::Released(_, domain) => prop_assert!(domains.remove(&domain), "released twice"),
                     Record::User(_, user) => { kept.insert(user.id.clone(), user); }
                     Record::Gone(_, user) => { kept.remove(&user); }
+                    other => prop_assert!(false, "no command does that: {:?}", other),
                 }
             }
             prop_assert!(account.users().eq(kept.values()));
@@ -274,11 +275,8 @@ fn records_that_contradict_each_other_are_not_taken_in() {
     let original = account(StoreKind::EnterpriseDirectory);
     let id = original.profile().id.clone();
     let restore = |users: Vec<User>| {
-        Book::restore(
-            vec![original.profile().clone()],
-            vec![],
-            users.into_iter().map(|user| (id.clone(), user)).collect(),
-        )
+        let users = users.into_iter().map(|user| (id.clone(), user)).collect();
+        Book::restore(Kept { profiles: vec![original.profile().clone()], users, ..Kept::default() })
     };
     let user = |name: &str| User {
         id: UserId::new(name),
@@ -290,12 +288,12 @@ fn records_that_contradict_each_other_are_not_taken_in() {
         invited_at: None,
         registered_at: Some(Timestamp::UNIX_EPOCH),
         invitations_sent: 0,
+        details: None,
     };
     assert!(restore(vec![user("a"), user("b")]).is_ok());
     let broken = [
         ("a@corp.example is also", vec![user("a"), User { id: UserId::new("b"), ..user("a") }]),
         ("not a supported", vec![User { licence: Some(tier(7)), ..user("a") }]),
-        ("invited in", vec![User { invitation: Invitation::Accepted, ..user("a") }]),
         ("Unregistered and", vec![User { registration: Registration::Unregistered, ..user("a") }]),
         (
             "same directory identity",
@@ -306,6 +304,6 @@ fn records_that_contradict_each_other_are_not_taken_in() {
         let flaw = restore(users).unwrap_err();
         assert!(flaw.contains(words), "{flaw}");
     }
-    let foreign = Book::restore(vec![], vec![], vec![(id.clone(), user("a"))]).unwrap_err();
+    let foreign = Book::restore(Kept { users: vec![(id.clone(), user("a"))], ..Kept::default() }).unwrap_err();
     assert!(foreign.contains("does not exist"), "{foreign}");
 }

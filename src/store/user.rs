@@ -1,6 +1,6 @@
 //! One user of an account, and the form in which a command is refused.
 
-use crate::model::{Email, ObjectGuid, Observed, Seat, Tier, Timestamp, UserId};
+use crate::model::{Email, ObjectGuid, Seat, Tier, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -49,10 +49,94 @@ pub struct User {
     pub registered_at: Option<Timestamp>,
     /// How many invitations were ever made for this user.
     pub invitations_sent: u32,
+    /// What few users have. Written behind the user in the same record, if there is any.
+    #[serde(skip)]
+    pub details: Option<Box<UserDetails>>,
+}
+
+/// What few users have, and the first form on disk did not know. The order of the fields is the form on disk.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserDetails {
+    /// Whether it is a shared device (`UserType`), not a person.
+    pub shared_device: bool,
+    /// `DisplayName`.
+    pub display_name: Option<String>,
+    /// `PersonalPIN`: kept and handed out.
+    pub personal_pin: Option<String>,
+    /// `InboundCalling`, `OutboundCalling`, `SMS`: kept and handed out.
+    pub telephony: [bool; 3],
+    /// `IsAlexaForBusinessEnabled`: kept and handed out.
+    pub alexa_enabled: Option<bool>,
+    /// `AlexaForBusinessRoomArn`: kept and handed out.
+    pub alexa_room: Option<String>,
+    /// Sessions begun before are over.
+    pub signed_out_at: Option<Timestamp>,
+    /// The e-mail of the last invitation.
+    pub mail: Mail,
+}
+
+/// Says that there is a PIN, and not what it is.
+impl fmt::Debug for UserDetails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            shared_device,
+            display_name,
+            personal_pin,
+            telephony,
+            alexa_enabled,
+            alexa_room,
+            signed_out_at,
+            mail,
+        } = self;
+        f.debug_struct("UserDetails")
+            .field("shared_device", shared_device)
+            .field("display_name", display_name)
+            .field("personal_pin", &personal_pin.as_ref().map(|_| ".."))
+            .field("telephony", telephony)
+            .field("alexa_enabled", alexa_enabled)
+            .field("alexa_room", alexa_room)
+            .field("signed_out_at", signed_out_at)
+            .field("mail", mail)
+            .finish()
+    }
+}
+
+/// What became of the e-mail of an invitation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Mail {
+    /// There is none: nobody was invited, or not by e-mail.
+    #[default]
+    None,
+    /// To be sent.
+    Due,
+    /// Handed over to the mail system.
+    Sent,
+    /// Refused for good.
+    Failed,
 }
 
 impl User {
-    /// The seat this user holds.
+    /// What few users have; as if all of it were unset where there is nothing.
+    pub fn details(&self) -> UserDetails {
+        self.details.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Whether both are one record. Addresses that differ in case are equal, and written differently.
+    pub(super) fn is_same_record(&self, other: &Self) -> bool {
+        self == other && self.email.as_str() == other.email.as_str()
+    }
+
+    /// Whether it is a shared device, not a person.
+    pub fn is_shared_device(&self) -> bool {
+        self.details.as_ref().is_some_and(|details| details.shared_device)
+    }
+
+    /// What became of the e-mail of the last invitation.
+    pub fn mail(&self) -> Mail {
+        self.details.as_ref().map_or(Mail::None, |details| details.mail)
+    }
+
+    /// The seat this user holds, as long as the account keeps the user's domain.
     pub fn seat(&self) -> Seat {
         match (self.registration, self.invitation, &self.licence) {
             (Registration::Registered, _, Some(tier)) => Seat::Active(tier.clone()),
@@ -61,11 +145,6 @@ impl User {
             (Registration::Registered | Registration::Suspended, _, None)
             | (Registration::Unregistered, Invitation::None | Invitation::Accepted, _) => Seat::Vacant,
         }
-    }
-
-    /// The user as the agent sees it.
-    pub fn observed(&self) -> Observed {
-        Observed { id: self.id.clone(), email: self.email.clone(), seat: self.seat(), external: self.external }
     }
 }
 
@@ -91,6 +170,10 @@ pub enum RefusalCode {
     Forbidden,
     /// The user is in a state in which this cannot be done.
     PreconditionFailed,
+    /// The account is in a state in which this cannot be done.
+    Unprocessable,
+    /// There are too many of something already.
+    ResourceLimitExceeded,
 }
 
 impl Refusal {

@@ -11,7 +11,7 @@ mod bring;
 
 use super::{AccountStore, AccountsError, Sought};
 use crate::model::{Email, Intent, Observed, Outcome, StoreKind, Tier, Timestamp, UserId};
-use crate::store::{Account, AccountId, Book, DiskBook, Refusal, StoreError, User, disk};
+use crate::store::{Account, AccountId, Book, DiskBook, Refusal, StoreError, User, sled_disk};
 use bring::{bring, found};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,14 +85,14 @@ impl Embedded {
         let shelf = match access {
             Access::Write | Access::Audit => {
                 if access == Access::Audit {
-                    disk::accept(&path).map_err(unopened)?;
+                    sled_disk::accept(&path).map_err(unopened)?;
                 }
                 let mut disk = DiskBook::open(&path).map_err(unopened)?;
                 disk.change(furnish).map_err(unopened)?.map_err(refused)?;
                 Shelf::Disk(disk)
             }
             Access::Look => {
-                let mut book = disk::look(&path).map_err(unopened)?;
+                let mut book = sled_disk::look(&path).map_err(unopened)?;
                 furnish(&mut book).map_err(refused)?;
                 Shelf::Copy(book)
             }
@@ -107,7 +107,8 @@ impl Embedded {
     pub async fn register(&self, email: &Email) -> Result<Observed, AccountsError> {
         let email = email.clone();
         self.command(move |account| {
-            account.register(&email, new_user_id(), Timestamp::now()).map(|user| Some(user.observed()))
+            let user = account.register(&email, new_user_id(), Timestamp::now())?.clone();
+            Ok(Some(account.observed(&user)))
         })
         .await?
         .ok_or_else(|| AccountsError::Refused { message: "registered, and not there".to_owned() })
@@ -120,7 +121,10 @@ impl Embedded {
     pub async fn accept_invitation(&self, email: &Email) -> Result<Observed, AccountsError> {
         let sought = email.clone();
         self.command(move |account| match account.by_email(&sought).map(|user| user.id.clone()) {
-            Some(id) => account.accept(&id, Timestamp::now()).map(|user| Some(user.observed())),
+            Some(id) => {
+                let user = account.accept(&id, Timestamp::now())?.clone();
+                Ok(Some(account.observed(&user)))
+            }
             None => Ok(None),
         })
         .await?
@@ -195,7 +199,7 @@ impl AccountStore for Embedded {
     }
 
     async fn list(&mut self) -> Result<Vec<Observed>, AccountsError> {
-        self.look(|account| account.users().map(User::observed).collect()).await
+        self.look(|account| account.users().map(|user| account.observed(user)).collect()).await
     }
 
     async fn is_empty(&mut self) -> Result<bool, AccountsError> {
@@ -204,7 +208,11 @@ impl AccountStore for Embedded {
 
     async fn find(&mut self, sought: &[Sought]) -> Result<Vec<Option<Observed>>, AccountsError> {
         let sought = sought.to_vec();
-        self.look(move |account| sought.iter().map(|one| found(account, one).map(User::observed)).collect()).await
+        self.look(move |account| {
+            let observed = |one| found(account, one).map(|user| account.observed(user));
+            sought.iter().map(observed).collect()
+        })
+        .await
     }
 
     async fn apply(&mut self, intents: &[Intent]) -> Vec<Outcome> {
