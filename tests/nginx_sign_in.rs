@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use axum::Router;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, HeaderName};
+use axum::middleware::{Next, from_fn};
 use axum::routing::get;
 use seatsync::model::Email;
+use seatsync::server::listen::Peer;
 use seatsync::server::sign_in::{Lookup, Reason, SignInSettings, Standing, routes};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -122,7 +125,11 @@ impl Drop for Nginx {
 async fn serve(router: Router) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let named = async |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request, next: Next| {
+        request.extensions_mut().insert(Peer(peer));
+        next.run(request).await
+    };
+    let service = router.layer(from_fn(named)).into_make_service_with_connect_info::<SocketAddr>();
     (address, tokio::spawn(async move { axum::serve(listener, service).await.unwrap() }))
 }
 

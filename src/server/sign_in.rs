@@ -30,10 +30,11 @@
 
 mod answer;
 
+use super::listen::Peer;
 use crate::model::Email;
 use answer::{Forwarded, Spoken};
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -41,7 +42,6 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,7 +174,7 @@ struct Desk {
     lookup: Lookup,
 }
 
-/// The routes. The address of who asks is taken from `ConnectInfo<SocketAddr>`; a request without one is somebody else's.
+/// The routes. Who asks is what the listener says, in [`Peer`]; a request without one comes from somebody else's machine.
 pub fn routes<S: Clone + Send + Sync + 'static>(settings: &SignInSettings, lookup: Lookup) -> Router<S> {
     let token = settings.token.as_ref().map(|token| digest(token.expose_secret().as_bytes()));
     let desk = Desk { email_header: settings.email_header.clone(), token, lookup };
@@ -216,8 +216,8 @@ impl Desk {
     /// Whether the peer is on this machine, or knows the token. On this machine nothing else is looked at: a proxy may pass
     /// an `Authorization` on that was meant for the product.
     fn may_ask(&self, request: &Request) -> bool {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let is_here = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
+        let peer = request.extensions().get::<Peer>();
+        let is_here = peer.is_some_and(|Peer(address)| address.ip().to_canonical().is_loopback());
         is_here || self.token.is_some_and(|token| knows(request.headers(), &token))
     }
 

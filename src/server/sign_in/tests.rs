@@ -52,7 +52,7 @@ async fn ask(settings: &SignInSettings, peer: Option<&str>, uri: &str, headers: 
     }
     let mut request = request.body(Body::empty()).unwrap();
     if let Some(peer) = peer {
-        request.extensions_mut().insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
+        request.extensions_mut().insert(Peer(peer.parse().unwrap()));
     }
     let (parts, body) = routes::<()>(settings, book()).oneshot(request).await.unwrap().into_parts();
     let body = String::from_utf8(to_bytes(body, 10_000).await.unwrap().to_vec()).unwrap();
@@ -183,7 +183,7 @@ async fn a_book_that_does_not_answer_lets_nobody_in() {
     let silent: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
     for path in ["/sign-in", "/sign-in/forward-auth"] {
         let mut request = axum::http::Request::get(format!("{path}?email=a@b.c")).body(Body::empty()).unwrap();
-        request.extensions_mut().insert(ConnectInfo(HERE.parse::<SocketAddr>().unwrap()));
+        request.extensions_mut().insert(Peer(HERE.parse().unwrap()));
         let response = routes::<()>(&settings(), silent.clone()).oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
     }
