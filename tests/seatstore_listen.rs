@@ -400,6 +400,14 @@ async fn who_only_waits_makes_room() {
 }
 
 #[tokio::test]
+async fn who_says_nothing_makes_room_too() {
+    let server = Server::start(Limits { connections_max: 1, ..generous() }).await;
+    let mut silent = server.connect().await;
+    assert_eq!(ask(&mut server.connect().await, "/hello").await.0, 200);
+    assert_eq!(rest(&mut silent).await, "");
+}
+
+#[tokio::test]
 async fn a_panic_ends_one_connection() {
     let server = Server::start(generous()).await;
     let mut other = server.connect().await;
