@@ -78,8 +78,8 @@ pub fn entries(at: Timestamp, by: &str, operation: &str, changed: &[Changed]) ->
     entries
 }
 
-/// What is told of a change, and its length with the comma: cut shorter where it would be too long. Whole domains, ids and
-/// addresses and four tight texts a side always fit.
+/// What is told of a change, and its length with the comma: cut shorter where it would be too long. Four tight texts a side
+/// always fit, with the id and the address before them.
 fn told_within(changed: &Changed, bytes_max: usize) -> (EntryChange, usize) {
     let measured = |text_bytes_max: usize| {
         let change = told(changed, text_bytes_max);
