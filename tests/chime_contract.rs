@@ -36,16 +36,12 @@ impl Scene {
     /// Runs one story of a script; it must end well.
     #[track_caller]
     fn tell(&self, script: &str, story: &str) {
-        let key = |key: &Key| json!({"id": key.id, "secret": key.secret});
-        let keys: BTreeMap<_, Value> = self.keys.iter().map(|(name, known)| (*name, key(known))).collect();
-        let setup = json!({
-            "url": self.server.url(),
-            "key": key(self.server.key()),
-            "keys": keys,
-            "accounts": self.accounts,
-            "spool": self.server.spool(),
-            "strict": self.strict,
-        });
+        let keys = self.keys.iter().map(|(name, Key { id, secret })| (*name, json!({"id": id, "secret": secret})));
+        let keys: BTreeMap<_, Value> = keys.collect();
+        let mut setup = self.server.setup();
+        setup["keys"] = json!(keys);
+        setup["accounts"] = json!(self.accounts);
+        setup["strict"] = json!(self.strict);
         python::run(script, &[story], &setup.to_string());
     }
 }

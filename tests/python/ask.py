@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import re
+import ssl
 import sys
 import time
 import unittest.mock
@@ -44,6 +45,8 @@ class Setup:
         self.keys = {name: Key(**key) for name, key in given.get("keys", {}).items()}
         self.accounts = given.get("accounts", {})
         self.spool = given.get("spool")
+        # Who signed the server's certificate; a file.
+        self.ca = given.get("ca")
         self.strict = given.get("strict", False)
 
     def client(self, key=None, **config):
@@ -51,7 +54,7 @@ class Setup:
         key = key or self.key
         client = boto3.client(
             "chime", endpoint_url=self.url, region_name=REGION,
-            aws_access_key_id=key.id, aws_secret_access_key=key.secret,
+            aws_access_key_id=key.id, aws_secret_access_key=key.secret, verify=self.ca,
             config=botocore.client.Config(connect_timeout=10, read_timeout=WAIT_TIME_MAX, proxies={}, **config),
         )
         client.meta.events.register("before-sign.chime", _OnceASecond())
@@ -114,10 +117,11 @@ class Setup:
         link = re.search(r"https?://\S+/invitations/\S+", text)
         assert link, f"no link in the letter:\n{text}"
         url = self.url + urllib.parse.urlsplit(link.group()).path
-        with urllib.request.urlopen(url, timeout=WAIT_TIME_MAX) as page:
+        trust = ssl.create_default_context(cafile=self.ca)
+        with urllib.request.urlopen(url, timeout=WAIT_TIME_MAX, context=trust) as page:
             equal(page.status, 200, "the page of the link")
         post = urllib.request.Request(url, data=b"", method="POST")
-        with urllib.request.urlopen(post, timeout=WAIT_TIME_MAX) as page:
+        with urllib.request.urlopen(post, timeout=WAIT_TIME_MAX, context=trust) as page:
             equal(page.status, 200, "the page after the button")
 
 

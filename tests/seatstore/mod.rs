@@ -3,10 +3,12 @@
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
-use serde_json::Value;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
@@ -35,6 +37,8 @@ pub struct Server {
     folder: TempDir,
     serving: Option<Serving>,
     key: Key,
+    /// Who signed its certificate, where it has one.
+    ca_file: Option<PathBuf>,
 }
 
 struct Serving {
@@ -50,16 +54,30 @@ impl Server {
 
     /// The same with further lines below `[api]`, and further sections.
     pub fn configured(api: &str, sections: &str) -> Self {
+        Self::installed(tempfile::Builder::new().prefix("seatstore-").tempdir().unwrap(), "", api, sections)
+    }
+
+    /// An installation that speaks TLS, with a certificate of an authority of its own.
+    pub fn with_tls() -> Self {
         let folder = tempfile::Builder::new().prefix("seatstore-").tempdir().unwrap();
+        write_certificate(folder.path());
+        let listen = "certificate_file = \"seatstore.pem\"\nkey_file = \"seatstore.key\"";
+        let mut server = Self::installed(folder, listen, "", "");
+        server.ca_file = Some(server.path("ca.pem"));
+        server
+    }
+
+    fn installed(folder: TempDir, listen: &str, api: &str, sections: &str) -> Self {
         let toml = format!(
-            "[listen]\naddress = \"127.0.0.1:0\"\n\
+            "[listen]\naddress = \"127.0.0.1:0\"\n{listen}\n\
              [store]\npath = \"book\"\n\
              [api]\nkeys_file = \"keys.toml\"\n{api}\n\
              [mail]\nfrom = \"Seats <seats@corp.test>\"\npublic_url = \"http://seats.corp.test\"\nspool = \"mail\"\n\
              {sections}\n"
         );
         fs::write(folder.path().join("seatstore.toml"), toml).unwrap();
-        let mut server = Self { folder, serving: None, key: Key { id: String::new(), secret: String::new() } };
+        let nobody = Key { id: String::new(), secret: String::new() };
+        let mut server = Self { folder, serving: None, key: nobody, ca_file: None };
         server.key = server.new_key(&[]);
         server
     }
@@ -195,6 +213,30 @@ impl Server {
         command
     }
 
+    /// What the scripts in `tests/python` need to know, as JSON.
+    #[track_caller]
+    pub fn setup(&self) -> Value {
+        let Key { id, secret } = &self.key;
+        json!({
+            "url": self.url(), "key": {"id": id, "secret": secret}, "spool": self.spool(), "ca": self.ca_file,
+        })
+    }
+
+    /// The `[accounts]` section of an agent that keeps that account there, at the server itself or at a proxy before it.
+    pub fn accounts_section(&self, url: &str, account: &str) -> String {
+        let secret_file = self.path("agent-secret");
+        write_secret(&secret_file, &self.key.secret);
+        let mut section = format!(
+            "[accounts]\nkind = \"chime\"\nendpoint = \"{url}\"\naccount = \"{account}\"\n\
+             access_key_id = \"{}\"\nsecret_access_key_file = {secret_file:?}\n",
+            self.key.id,
+        );
+        if let Some(ca_file) = &self.ca_file {
+            section.push_str(&format!("ca_file = {ca_file:?}\n"));
+        }
+        section
+    }
+
     /// A file in its folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -240,6 +282,29 @@ fn first_line(stdout: ChildStdout) -> mpsc::Receiver<String> {
         let _ = std::io::copy(&mut stdout, &mut std::io::sink());
     });
     told
+}
+
+/// A certificate for 127.0.0.1, and the authority that signed it.
+fn write_certificate(folder: &Path) {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.distinguished_name.push(DnType::CommonName, "Test Authority");
+    let authority_certificate = authority.self_signed(&authority_key).unwrap();
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    // OpenSSL, and with it Python, asks for the link between the two.
+    params.use_authority_key_identifier_extension = true;
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    fs::write(folder.join("ca.pem"), authority_certificate.pem()).unwrap();
+    fs::write(folder.join("seatstore.pem"), certificate.pem()).unwrap();
+    write_secret(&folder.join("seatstore.key"), &key.serialize_pem());
+}
+
+fn write_secret(path: &Path, secret: &str) {
+    fs::write(path, secret).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 #[track_caller]
