@@ -3,6 +3,7 @@
 //! Every function notes what is wrong and goes on with a default, so that one run finds everything.
 
 use super::diagnose::{Complaint, Found, Problem, Problems};
+use super::ground::{self, Ground, Sections};
 use super::raw::{Section, Text, kind};
 use super::{
     AccountsConfig, Config, Environment, LogConfig, LogFormat, Schedule, ScheduleConfig, StatusConfig, directory,
@@ -11,9 +12,9 @@ use super::{
 use crate::model::{DnKey, GroupRef, Limit, Limits, Rules, StoreKind, TierRule};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 const STATE_PATH_DEFAULT: &str = "/var/lib/seatsync/state";
 const SYNC_DEFAULT: &str = "*/5 * * * *";
@@ -37,10 +38,10 @@ const KEYS_ACCOUNTS: &[&str] = &["kind", "path", "account", "account_type"];
 const KEYS_SCHEDULE: &[&str] = &["sync", "audit", "timezone", "jitter"];
 const KEYS_STATE: &[&str] = &["path"];
 const KEYS_STATUS: &[&str] = &["listen", "control"];
-const KEYS_LOG: &[&str] = &["format", "level"];
+pub(super) const KEYS_LOG: &[&str] = &["format", "level"];
 
 /// The sections, as in a header, with their keys.
-const SECTIONS: &[(&str, &str, &[&[&str]])] = &[
+const SECTIONS: &Sections = &[
     ("directory", "[directory]", &[directory::KEYS_COMMON, directory::KEYS_LDAP, directory::KEYS_LDIF]),
     ("tier", "[[tier]]", &[KEYS_TIER]),
     ("rules", "[rules]", &[KEYS_RULES]),
@@ -52,90 +53,24 @@ const SECTIONS: &[(&str, &str, &[&[&str]])] = &[
     ("log", "[log]", &[KEYS_LOG]),
 ];
 
-/// What the file stands on: where it is, and what is around it.
-pub(super) struct Ground<'a> {
-    folder: PathBuf,
-    pub(super) env: &'a Environment,
-}
-
-impl Ground<'_> {
-    /// A path as meant: relative to the folder of the file.
-    pub(super) fn path(&self, written: &str) -> PathBuf {
-        self.folder.join(written)
-    }
-
-    /// Notes the keys of `section` that are not `known`.
-    pub(super) fn only(&self, section: &Section<'_>, known: &[&str], found: &mut Found) {
-        let elsewhere = |key: &str| {
-            let has = |keys: &&[&[&str]]| keys.iter().any(|keys| keys.contains(&key));
-            SECTIONS.iter().find(|(_, _, keys)| has(keys)).map(|(_, header, _)| *header)
-        };
-        section.only(known, elsewhere, found);
-    }
-}
-
 /// Checks everything.
 pub(super) fn check(path: &Path, text: &str, env: &Environment) -> Result<Config, Problems> {
-    // A byte order mark is allowed by TOML and would shift every column.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (tree, errors) = DeTable::parse_recoverable(text);
-    let mut found = Found::default();
-    syntax(text, errors, &mut found);
-    let ground = Ground { folder: path.parent().map(Path::to_path_buf).unwrap_or_default(), env };
-    let config = config(tree.get_ref(), &ground, &mut found);
-    match config {
-        Some(config) if found.is_empty() => Ok(config),
-        Some(_) | None => Err(found.close(path, text, tree.get_ref())),
-    }
+    ground::check(path, text, env, SECTIONS, config)
 }
 
-/// Notes syntax errors without their own echoes: one a line, and nothing more from within a list that is not closed.
-fn syntax(text: &str, mut errors: Vec<toml::de::Error>, found: &mut Found) {
-    errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
-    let is_unclosed = errors.iter().any(|error| error.message().contains("unclosed array"));
-    let mut in_list = false;
-    for error in errors {
-        let (span, message) = (error.span().unwrap_or(0..0), error.message());
-        let is_first = found.break_line(text, span.start);
-        if in_list && !message.contains("unclosed") {
-            continue;
-        }
-        if is_unclosed && message.contains("array") {
-            in_list = true;
-            found.break_rest(span.start);
-        } else if !is_first {
-            continue;
-        }
-        let help = match message {
-            _ if message.contains("must be quoted") => "put the text in quotes: key = \"text\"",
-            _ if message.contains("array") => "separate what is listed by commas, and close the list with ]",
-            _ if message.contains("boolean") => "write true or false, in lower case",
-            _ if message.contains("string") => "close the text with the same quote on the same line",
-            _ if message.contains("duplicate") => {
-                "each key and each section stands once; only [[tier]] may be repeated"
-            }
-            _ => "a line is key = value, [section] or # comment; texts stand in quotes",
-        };
-        found.add(Problem::syntax(span, format!("not valid TOML: {message}")).help(help));
-    }
-}
-
-fn config(tree: &DeTable<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<Config> {
-    let root = Section::new("the file", 0..0, tree);
-    let names: Vec<&str> = SECTIONS.iter().map(|(name, _, _)| *name).collect();
-    ground.only(&root, &names, found);
+fn config(root: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<Config> {
     let required = "it says where people and groups are read from; `seatsync init` writes an example";
-    let directory = section(&root, "directory", Some(required), found);
+    let directory = ground.section(root, "directory", Some(required), found);
     let directory = directory.and_then(|section| directory::directory(&section, ground, found));
-    let tiers = tiers(&root, found);
-    let rules = rules(section(&root, "rules", None, found), tiers, ground, found);
-    let limits = section(&root, "limits", None, found);
+    let tiers = tiers(root, found);
+    let rules = rules(ground.section(root, "rules", None, found), tiers, ground, found);
+    let limits = ground.section(root, "limits", None, found);
     let limits = limits.map_or_else(Limits::default, |section| limits_of(&section, ground, found));
     let required = "it says where seats are given and taken; `seatsync init` writes an example";
-    let accounts = section(&root, "accounts", Some(required), found);
+    let accounts = ground.section(root, "accounts", Some(required), found);
     let accounts = accounts.and_then(|section| accounts_of(&section, ground, found));
-    let schedule = schedule_of(section(&root, "schedule", None, found), ground, found);
-    let state = section(&root, "state", None, found);
+    let schedule = schedule_of(ground.section(root, "schedule", None, found), ground, found);
+    let state = ground.section(root, "state", None, found);
     let state_path = state.and_then(|section| {
         ground.only(&section, KEYS_STATE, found);
         section.text("path", "\"/var/lib/seatsync/state\"", found)
@@ -149,8 +84,8 @@ fn config(tree: &DeTable<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<
         let problem = Problem::wrong(span, format!("[state] and [accounts] have the same path {}", path.display()));
         found.add(problem.help("give each a folder of its own: one database cannot hold both"));
     }
-    let status = status(section(&root, "status", None, found), ground, found);
-    let log = log(section(&root, "log", None, found), ground, found);
+    let status = status(ground.section(root, "status", None, found), ground, found);
+    let log = log(ground.section(root, "log", None, found), ground, found);
     Some(Config {
         directory: directory?,
         rules,
@@ -161,39 +96,6 @@ fn config(tree: &DeTable<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<
         status,
         log,
     })
-}
-
-/// A table by its key; noted when it is no table, or is `required` (why) and absent.
-fn section<'t>(
-    root: &Section<'t>,
-    key: &'static str,
-    required: Option<&str>,
-    found: &mut Found,
-) -> Option<Section<'t>> {
-    let header = header(key);
-    let Some((at, written)) = root.entry(key) else {
-        if let Some(why) = required {
-            found.add(Problem::missing(root.at.clone(), format!("{header} is missing")).help(why));
-        }
-        return None;
-    };
-    match written.get_ref() {
-        DeValue::Table(table) => Some(Section::new(header, place(&at, written.span()), table)),
-        other => {
-            let title = format!("`{key}` must be a table, not {}", kind(other));
-            found.add(Problem::wrong(at, title).help(format!("write it as a section that begins with {header}")));
-            None
-        }
-    }
-}
-
-/// Where a table is shown: at its key, unless the parser gave none.
-fn place(key: &Range<usize>, table: Range<usize>) -> Range<usize> {
-    if key.is_empty() { table } else { key.clone() }
-}
-
-fn header(key: &str) -> &'static str {
-    SECTIONS.iter().find(|(name, _, _)| *name == key).map_or("the file", |(_, header, _)| header)
 }
 
 /// `[[tier]]` with the place of every group, for the search for duplicates.
@@ -318,7 +220,11 @@ fn group_key(name: &str) -> String {
 }
 
 /// Each text read by `read`; wrong ones are noted and left out.
-fn each<T>(texts: Option<Vec<Text<'_>>>, read: impl Fn(&str) -> Result<T, Complaint>, found: &mut Found) -> Vec<T> {
+pub(super) fn each<T>(
+    texts: Option<Vec<Text<'_>>>,
+    read: impl Fn(&str) -> Result<T, Complaint>,
+    found: &mut Found,
+) -> Vec<T> {
     let mut values = Vec::new();
     for text in texts.unwrap_or_default() {
         match read(text.get_ref()) {
@@ -430,7 +336,8 @@ fn status(section: Option<Section<'_>>, ground: &Ground<'_>, found: &mut Found) 
     }
 }
 
-fn log(section: Option<Section<'_>>, ground: &Ground<'_>, found: &mut Found) -> LogConfig {
+/// `[log]`, the same in both kinds of file.
+pub(super) fn log(section: Option<Section<'_>>, ground: &Ground<'_>, found: &mut Found) -> LogConfig {
     let mut config = LogConfig { format: LogFormat::Auto, level: tracing::Level::INFO };
     let Some(section) = section else { return config };
     ground.only(&section, KEYS_LOG, found);

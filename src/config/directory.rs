@@ -1,10 +1,9 @@
 //! `[directory]`: how to reach the people and groups.
 
-use super::check::Ground;
 use super::diagnose::{Complaint, Found, Problem};
+use super::ground::Ground;
 use super::raw::{Section, Text};
 use super::{DirectoryConfig, LdapConfig, LdifConfig, secret, value};
-use secrecy::SecretString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,7 +72,7 @@ fn ldap(section: &Section<'_>, ground: &Ground<'_>, is_certain: bool, found: &mu
     let urls = urls(section, starttls, allow_cleartext, found);
     let base_dn = base_dn(section, found);
     let bind_dn = section.text("bind_dn", "\"svc-seatsync@corp.example\"", found);
-    let bind_password = bind_password(section, ground, is_certain, found);
+    let bind_password = secret::of(section, ground, &secret::BIND_PASSWORD, is_certain, found);
     let ca_file = section.text("ca_file", "\"/etc/seatsync/corp-ca.pem\"", found);
     let ca_file = ca_file.and_then(|text| certificates(&text, ground, found));
     let help = "Active Directory gives at most 1000 entries a page (MaxPageSize)";
@@ -194,56 +193,8 @@ fn url(text: &str) -> Result<bool, Complaint> {
     Ok(encrypted)
 }
 
-fn bind_password(
-    section: &Section<'_>,
-    ground: &Ground<'_>,
-    is_certain: bool,
-    found: &mut Found,
-) -> Option<SecretString> {
-    let file = section.entry("bind_password_file");
-    let credential = section.entry("bind_password_credential");
-    match (file, credential) {
-        (None, None) => {
-            if is_certain {
-                let title = format!("the bind password is missing in {}", section.name);
-                found.add(Problem::missing(section.at.clone(), title).help(
-                    "add a line such as: bind_password_file = \"/etc/seatsync/ldap-password\"   \
-                     or bind_password_credential = \"ldap\" (systemd)",
-                ));
-            }
-            None
-        }
-        (Some((first, _)), Some((second, _))) => {
-            let problem = Problem::wrong(second, "the bind password is given twice").also(first, "and here");
-            found.add(problem.help("keep one of the two"));
-            None
-        }
-        (Some(_), None) => {
-            let text = section.text("bind_password_file", "\"/etc/seatsync/ldap-password\"", found)?;
-            let path = ground.path(text.get_ref());
-            if secret::may_be_the_secret(text.get_ref(), &path) {
-                found.mask(text.span());
-                let problem = Problem::wrong(text.span(), "cannot read the secret: no such file");
-                let problem = problem.label("the value is not shown in case it is the password itself");
-                found.add(problem.help(
-                    "write the password into a file of its own (chmod 600) and its path here: \
-                     bind_password_file = \"/etc/seatsync/ldap-password\"",
-                ));
-                return None;
-            }
-            secret::read(&path).map_err(|complaint| found.complain(text.span(), complaint)).ok()
-        }
-        (None, Some(_)) => {
-            let text = section.text("bind_password_credential", "\"ldap\"", found)?;
-            let path = secret::credential(text.get_ref(), ground.env.credentials_directory.as_deref());
-            let secret = path.and_then(|path| secret::read(&path));
-            secret.map_err(|complaint| found.complain(text.span(), complaint)).ok()
-        }
-    }
-}
-
 /// A file of certificates, which must be there already.
-fn certificates(text: &Text<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<PathBuf> {
+pub(super) fn certificates(text: &Text<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<PathBuf> {
     let path = ground.path(text.get_ref());
     let why = match std::fs::metadata(&path) {
         Ok(metadata) if metadata.is_file() => match (ground.env.check_ca_file)(&path) {

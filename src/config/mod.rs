@@ -12,8 +12,10 @@
 mod check;
 mod diagnose;
 mod directory;
+mod ground;
 mod raw;
 mod schedule;
+pub mod seatstore;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -219,11 +221,18 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn load_with(path: &Path, env: &Environment) -> Result<Config, ConfigError> {
+    let (path, text) = text_of(path, |path| format!("write a new one: seatsync init {}", path.display()))?;
+    parse(&path, &text, env).map_err(ConfigError::Invalid)
+}
+
+/// The whole text of a file, with its absolute path. `how_to_get_one` is said where there is none.
+fn text_of(path: &Path, how_to_get_one: fn(&Path) -> String) -> Result<(PathBuf, String), ConfigError> {
     let shown = path.display();
     let unreadable = |why: String| ConfigError::Unreadable { message: format!("cannot read {shown}: {why}") };
     // Absolute, so that what it names stays the same wherever the process goes.
     let path = std::path::absolute(path).map_err(|error| unreadable(error.to_string()))?;
-    let is_file = std::fs::metadata(&path).map_err(|error| unreadable(absent(&error, &path)))?.is_file();
+    let is_file =
+        std::fs::metadata(&path).map_err(|error| unreadable(absent(&error, &how_to_get_one(&path))))?.is_file();
     if !is_file {
         return Err(unreadable("it is not a regular file; name the TOML file with --config".to_owned()));
     }
@@ -238,15 +247,13 @@ pub fn load_with(path: &Path, env: &Environment) -> Result<Config, ConfigError> 
         let line = error.as_bytes().iter().take(before).filter(|byte| **byte == b'\n').count() + 1;
         unreadable(format!("line {line} is not UTF-8; save the file as UTF-8"))
     })?;
-    parse(&path, &text, env).map_err(ConfigError::Invalid)
+    Ok((path, text))
 }
 
 /// Why a file cannot be looked at; where there is none, how to get one.
-fn absent(error: &std::io::Error, path: &Path) -> String {
+fn absent(error: &std::io::Error, how_to_get_one: &str) -> String {
     match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            format!("{error}; name the file with --config, or write a new one: seatsync init {}", path.display())
-        }
+        std::io::ErrorKind::NotFound => format!("{error}; name the file with --config, or {how_to_get_one}"),
         _ => error.to_string(),
     }
 }

@@ -3,6 +3,7 @@
 //! Read by hand and not by `serde`, which stops at the first mistake.
 
 use super::diagnose::{Complaint, Found, Problem, looks_secret};
+use super::secret::Pointer;
 use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -140,17 +141,16 @@ impl<'t> Section<'t> {
             }
             let title = format!("unknown key `{}` in {}", key.escape_debug(), self.name);
             let problem = Problem::wrong(span, title);
-            let secret = known.contains(&"bind_password_file") && looks_secret(key);
+            let secret = Pointer::among(known).filter(|_| looks_secret(key));
             let misspelt = closest(key, known);
             found.add(match (secret, misspelt, elsewhere(key)) {
-                (true, Some(near), _) if looks_like_pointer(key) => problem.help(format!("did you mean `{near}`?")),
-                (true, _, _) => problem.label("a secret never stands in this file").help(
-                    "write the secret into a file of its own and name it: \
-                     bind_password_file = \"/etc/seatsync/ldap-password\"",
-                ),
-                (false, Some(near), _) => problem.help(format!("did you mean `{near}`?")),
-                (false, None, Some(section)) => problem.help(format!("`{key}` belongs in {section}")),
-                (false, None, None) => problem.help(format!("known here: {}", known.join(", "))),
+                (Some(_), Some(near), _) if looks_like_pointer(key) => problem.help(format!("did you mean `{near}`?")),
+                (Some(pointer), _, _) => problem
+                    .label("a secret never stands in this file")
+                    .help(format!("write the secret into a file of its own and name it: {}", pointer.file_line())),
+                (None, Some(near), _) => problem.help(format!("did you mean `{near}`?")),
+                (None, None, Some(section)) => problem.help(format!("`{key}` belongs in {section}")),
+                (None, None, None) => problem.help(format!("known here: {}", known.join(", "))),
             });
         }
     }

@@ -2,7 +2,9 @@
 //!
 //! Invariant: no message made here contains anything of what a file holds.
 
-use super::diagnose::Complaint;
+use super::diagnose::{Complaint, Found, Problem};
+use super::ground::Ground;
+use super::raw::Section;
 use secrecy::SecretString;
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -11,8 +13,122 @@ use std::path::{Path, PathBuf};
 /// The largest secret accepted, in bytes. A larger file is not a password file.
 pub const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
+/// How one secret is named in a section: by a file, or by a systemd credential.
+pub(super) struct Pointer {
+    /// As in "the bind password is missing".
+    what: &'static str,
+    /// As in "write the password into a file".
+    word: &'static str,
+    /// The key of the file.
+    pub(super) file: &'static str,
+    /// The key of the credential.
+    pub(super) credential: &'static str,
+    /// A path, for help.
+    file_example: &'static str,
+    /// A credential, for help.
+    credential_example: &'static str,
+}
+
+/// `[directory]` of seatsync.
+pub(super) const BIND_PASSWORD: Pointer = Pointer {
+    what: "the bind password",
+    word: "password",
+    file: "bind_password_file",
+    credential: "bind_password_credential",
+    file_example: "/etc/seatsync/ldap-password",
+    credential_example: "ldap",
+};
+/// `[mail]` of seatstore.
+pub(super) const SMTP_PASSWORD: Pointer = Pointer {
+    what: "the SMTP password",
+    word: "password",
+    file: "password_file",
+    credential: "password_credential",
+    file_example: "/etc/seatstore/smtp-password",
+    credential_example: "smtp",
+};
+/// `[sign_in]` of seatstore.
+pub(super) const SIGN_IN_TOKEN: Pointer = Pointer {
+    what: "the token",
+    word: "token",
+    file: "token_file",
+    credential: "token_credential",
+    file_example: "/etc/seatstore/sign-in-token",
+    credential_example: "sign-in",
+};
+
+/// Every secret that any section may name.
+const POINTERS: &[&Pointer] = &[&BIND_PASSWORD, &SMTP_PASSWORD, &SIGN_IN_TOKEN];
+
+impl Pointer {
+    /// The secret that a section with these keys may name.
+    pub(super) fn among(known: &[&str]) -> Option<&'static Self> {
+        POINTERS.iter().copied().find(|pointer| known.contains(&pointer.file))
+    }
+
+    /// A line that names the file.
+    pub(super) fn file_line(&self) -> String {
+        format!("{} = \"{}\"", self.file, self.file_example)
+    }
+
+    fn credential_line(&self) -> String {
+        format!("{} = \"{}\"", self.credential, self.credential_example)
+    }
+}
+
+/// Reads the secret that `section` names; `None` when it is absent or wrong, which is noted. An absent one is wrong
+/// only when it `is_needed`.
+pub(super) fn of(
+    section: &Section<'_>,
+    ground: &Ground<'_>,
+    pointer: &Pointer,
+    is_needed: bool,
+    found: &mut Found,
+) -> Option<SecretString> {
+    let Pointer { what, word, .. } = pointer;
+    match (section.entry(pointer.file), section.entry(pointer.credential)) {
+        (None, None) => {
+            if is_needed {
+                let title = format!("{what} is missing in {}", section.name);
+                found.add(Problem::missing(section.at.clone(), title).help(format!(
+                    "add a line such as: {}   or {} (systemd)",
+                    pointer.file_line(),
+                    pointer.credential_line()
+                )));
+            }
+            None
+        }
+        (Some((first, _)), Some((second, _))) => {
+            let problem = Problem::wrong(second, format!("{what} is given twice")).also(first, "and here");
+            found.add(problem.help("keep one of the two"));
+            None
+        }
+        (Some(_), None) => {
+            let text = section.text(pointer.file, &format!("{:?}", pointer.file_example), found)?;
+            let path = ground.path(text.get_ref());
+            if may_be_the_secret(text.get_ref(), &path) {
+                found.mask(text.span());
+                let problem = Problem::wrong(text.span(), "cannot read the secret: no such file");
+                let problem = problem.label(format!("the value is not shown in case it is the {word} itself"));
+                found.add(problem.help(format!(
+                    "write the {word} into a file of its own (chmod 600) and its path here: {}",
+                    pointer.file_line()
+                )));
+                return None;
+            }
+            read(&path).map_err(|complaint| found.complain(text.span(), complaint)).ok()
+        }
+        (None, Some(_)) => {
+            let text = section.text(pointer.credential, &format!("{:?}", pointer.credential_example), found)?;
+            let path = credential(text.get_ref(), ground.env.credentials_directory.as_deref());
+            let secret = path.and_then(|path| read(&path));
+            secret.map_err(|complaint| found.complain(text.span(), complaint)).ok()
+        }
+    }
+}
+
 /// The path of a systemd credential (systemd.exec(5), `LoadCredential=`).
-pub(super) fn credential(name: &str, directory: Option<&Path>) -> Result<PathBuf, Complaint> {
+fn credential(name: &str, directory: Option<&Path>) -> Result<PathBuf, Complaint> {
     if name.contains(['/', '\\']) || name == "." || name == ".." {
         return Err(Complaint::new(format!("{name:?} is not the name of a credential"))
             .help("write the name given in LoadCredential=NAME:PATH, without a path"));
@@ -26,7 +142,7 @@ pub(super) fn credential(name: &str, directory: Option<&Path>) -> Result<PathBuf
 }
 
 /// Whether what should be a path could be the secret itself: nothing is there, and it does not look like a path either.
-pub(super) fn may_be_the_secret(written: &str, path: &Path) -> bool {
+fn may_be_the_secret(written: &str, path: &Path) -> bool {
     let is_absent = std::fs::symlink_metadata(path).is_err();
     // A password may have a slash in it: then what stands before it is no folder.
     let has_folder = written.contains('/') && path.parent().is_some_and(Path::is_dir);
@@ -34,7 +150,7 @@ pub(super) fn may_be_the_secret(written: &str, path: &Path) -> bool {
 }
 
 /// Reads a secret: a regular file, closed to others, one line, not empty. One line feed at its end is not part of it.
-pub(super) fn read(path: &Path) -> Result<SecretString, Complaint> {
+fn read(path: &Path) -> Result<SecretString, Complaint> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| {
         Complaint::new(format!("cannot read the secret in {shown}: {error}"))
@@ -61,7 +177,7 @@ pub(super) fn read(path: &Path) -> Result<SecretString, Complaint> {
     if text.is_empty() {
         // RFC 4513 5.1.2: a bind with a name and no password succeeds without proving anything.
         return Err(Complaint::new(format!("the secret in {shown} is empty"))
-            .help("write the password into the file: an empty one would be an anonymous bind (RFC 4513 5.1.2)"));
+            .help("write the secret into the file: an empty one proves nothing (RFC 4513 5.1.2)"));
     }
     if text.contains(['\n', '\r']) {
         return Err(Complaint::new(format!("the secret in {shown} has more than one line"))
