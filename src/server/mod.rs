@@ -2,6 +2,10 @@
 //!
 //! | file | what is in it |
 //! |---|---|
+//! | `command` | what an administrator can ask for, and the answers; one path for the network and for the files |
 //! | `desk` | one thread owns the book; what comes together shares one write |
+//! | `dns` | whose a domain is: the TXT records |
 
+pub mod command;
 pub mod desk;
+pub mod dns;
