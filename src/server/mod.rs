@@ -8,6 +8,8 @@
 //! | `admission` | who may ask: the signature, with `keys`, `rate` and `replay` |
 //! | `desk` | one thread owns the book; what comes together shares one write |
 //! | `api` | the Chime admin API over the book |
+//! | `command` | what an administrator can ask for: one path for the network and for the files |
+//! | `outbox` | invitations whose e-mail is due |
 //! | `dns` | the proof that a domain is its claimant's |
 //! | `mail` | invitations on their way to people: by SMTP, or into a folder |
 //! | `invitation_page` | the page behind the link of an invitation |
@@ -17,13 +19,17 @@
 
 pub mod admission;
 pub mod api;
+pub mod command;
 pub mod desk;
 pub mod dns;
+mod http;
 pub mod invitation_page;
 pub mod keys;
 pub mod listen;
 pub mod mail;
+mod outbox;
 pub mod rate;
 pub mod replay;
+pub mod serve;
 pub mod sign_in;
 pub mod tls;
