@@ -1,4 +1,4 @@
-//! Invitations by mail: against a real mail server, and in a spool folder read by a foreign parser's rules.
+//! Invitations by mail: to a real mail server, and into a spool folder.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
