@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use seatsync::server::listen::{BodyError, DRAIN_BYTES_MAX, Deadline, Limits, Peer, Stopped, collect_body, serve};
 use seatsync::server::tls::TlsSource;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -34,6 +35,8 @@ const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(600);
 /// What the route `/body` takes.
 const BODY_BYTES_MAX: usize = 1_000;
+/// What the route `/parts` gives, as chunks.
+const PARTS: [&str; 3] = ["one ", "two ", "three"];
 /// What the route `/large` gives.
 const LARGE_BYTES: usize = 1024 * 1024;
 
@@ -113,6 +116,11 @@ fn app(gate: Arc<Semaphore>, waiting: Arc<Semaphore>, large: Arc<AtomicUsize>) -
         .route("/wait", get(wait))
         .route("/large", get(large))
         .route("/panic", get(mistaken))
+        .route("/nothing", get(|| async { StatusCode::NO_CONTENT }))
+        .route(
+            "/parts",
+            get(|| async { Body::from_stream(futures_util::stream::iter(PARTS.map(Ok::<_, Infallible>))) }),
+        )
 }
 
 async fn mistaken() -> &'static str {
@@ -234,10 +242,53 @@ async fn a_later_head_has_its_own_time() {
 async fn an_idle_connection_is_closed() {
     let server = Server::start(Limits { idle_time: SHORT, ..generous() }).await;
     let mut client = server.connect().await;
-    assert_eq!(ask(&mut client, "/hello").await.0, 200);
     let began = Instant::now();
+    assert_eq!(ask(&mut client, "/hello").await.0, 200);
     assert_eq!(rest(&mut client).await, "");
-    assert!(began.elapsed() + Duration::from_millis(50) >= SHORT, "{:?}", began.elapsed());
+    assert!(began.elapsed() >= SHORT, "{:?}", began.elapsed());
+}
+
+/// Whatever was asked and however it was answered, what follows is the wait for the next request.
+#[tokio::test]
+async fn every_answer_ends_in_an_idle_connection() {
+    let server = Server::start(Limits { idle_time: SHORT, ..generous() }).await;
+    for (request, end) in [
+        ("GET /hello HTTP/1.1\r\nhost: x\r\n\r\n", "hello"),
+        ("HEAD /hello HTTP/1.1\r\nhost: x\r\n\r\n", "\r\n\r\n"),
+        ("HEAD /parts HTTP/1.1\r\nhost: x\r\n\r\n", "\r\n\r\n"),
+        ("GET /parts HTTP/1.1\r\nhost: x\r\n\r\n", "three\r\n0\r\n\r\n"),
+        ("GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n", "\r\n\r\n"),
+        ("GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n", "\r\n\r\n"),
+        ("POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nxx", "2 bytes"),
+        ("POST /hello HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nxx", "\r\n\r\n"),
+        ("GET /parts HTTP/1.0\r\nhost: x\r\n\r\n", "one two three"),
+        ("GET /hello HTTP/1.0\r\nhost: x\r\nconnection: keep-alive\r\n\r\n", "hello"),
+    ] {
+        for times in [1, 3] {
+            let shown = server.exchange(request.repeat(times)).await;
+            assert!(shown.starts_with("HTTP/1.") && shown.ends_with(end), "{request}: {shown}");
+            let answers = if request.contains("1.0") && !request.contains("keep-alive") { 1 } else { times };
+            assert_eq!(shown.matches("HTTP/1.").count(), answers, "{request}: {shown}");
+        }
+    }
+    assert_eq!(server.stop().await, Stopped { cut: 0 });
+}
+
+/// A client may wait to be asked for its body (RFC 9110 10.1.1); one that is far too large is not asked for.
+#[tokio::test]
+async fn a_body_is_asked_for_only_when_it_may_come() {
+    let server = Server::start(generous()).await;
+    let head = |length: usize| {
+        format!("POST /body HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n")
+    };
+    let mut client = server.connect().await;
+    client.write_all(head(2).as_bytes()).await.unwrap();
+    let mut asked = [0; 25];
+    timeout(PATIENCE, client.read_exact(&mut asked)).await.expect("it is asked for").unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    client.write_all(b"xx").await.unwrap();
+    assert_eq!(answer(&mut client).await, (200, "2 bytes".to_owned()));
+    assert!(server.exchange(head(BODY_BYTES_MAX + DRAIN_BYTES_MAX + 1)).await.starts_with("HTTP/1.1 400 "));
 }
 
 #[tokio::test]
@@ -543,6 +594,16 @@ async fn handshakes_have_their_time_too() {
     assert!(began.elapsed() >= SHORT, "{:?}", began.elapsed());
     // Plain HTTP gets no answer, only an alert.
     assert!(!server.exchange(get_of("/hello")).await.contains("HTTP"));
+}
+
+#[tokio::test]
+async fn who_begins_no_handshake_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = renew(folder.path());
+    let server = Server::start_with(Limits { connections_max: 1, ..generous() }, Some(source(folder.path()))).await;
+    let mut silent = server.connect().await;
+    assert_eq!(ask(&mut connect_tls(server.address, &certificate).await.unwrap(), "/hello").await.0, 200);
+    assert_eq!(rest(&mut silent).await, "");
 }
 
 #[tokio::test]

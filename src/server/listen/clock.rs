@@ -22,7 +22,7 @@ const ANSWER_TIME_MIN: Duration = Duration::from_secs(5);
 /// How long a connection may be idle while others wait to be let in.
 const IDLE_TIME_CROWDED: Duration = Duration::from_secs(1);
 /// How long a connection may say nothing at all while others wait to be let in.
-const FRESH_TIME_CROWDED: Duration = Duration::from_secs(2);
+pub(super) const FRESH_TIME_CROWDED: Duration = Duration::from_secs(2);
 /// For the farewell of a connection that was idle: in TLS it has one.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 

@@ -1,6 +1,6 @@
 //! One connection from its first byte to its last.
 
-use super::clock::{Clock, Phase, Timed, Watched};
+use super::clock::{Clock, FRESH_TIME_CROWDED, Phase, Timed, Watched};
 use super::{Deadline, Limits, Mood, Peer};
 use crate::wire::{ErrorBody, Exception};
 use axum::body::Body;
@@ -60,14 +60,18 @@ impl Stage {
         tune(&stream);
         let Some(config) = tls else { return self.speak(stream, peer, mood).await };
         let mut watching = mood.clone();
-        let stopping = async {
-            // An error means that nobody serves any more.
-            drop(watching.wait_for(|mood| *mood == Mood::Stopping).await);
+        // As with a connection without TLS that says nothing: others wait, or nobody serves any more.
+        let unwanted = async {
+            let mood = watching.wait_for(|mood| *mood != Mood::Open).await.map_or(Mood::Stopping, |mood| *mood);
+            if mood == Mood::Crowded {
+                let stopping = watching.wait_for(|mood| *mood == Mood::Stopping);
+                drop(tokio::time::timeout(FRESH_TIME_CROWDED, stopping).await);
+            }
         };
         let handshake = tokio::time::timeout(self.limits.header_time, TlsAcceptor::from(config).accept(stream));
         let shaken = tokio::select! {
             shaken = handshake => shaken,
-            () = stopping => return,
+            () = unwanted => return,
         };
         match shaken {
             Ok(Ok(stream)) => self.speak(stream, peer, mood).await,
