@@ -614,7 +614,7 @@ impl Account {
                 }
                 (_, Record::Claimed(_, domain)) => self.profile.domains.retain(|each| *each != domain),
                 (_, Record::Released(_, domain)) => self.restore_domain(domain),
-                (Some(Record::Claim(_, domain, claim)), _) => _ = self.set_claim(&domain, claim),
+                (Some(Record::Claim(_, domain, claim)), _) => self.set_claim(&domain, claim),
                 _ => {}
             }
         }

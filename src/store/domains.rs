@@ -60,7 +60,7 @@ impl Account {
     /// The DNS showed the token: the domain is the account's. The first one makes a team an `EnterpriseLWA` account, whose
     /// users stay as they are.
     fn verified(&mut self, domain: &str) -> Result<(), Refusal> {
-        if !self.profile().claims.get(domain).is_some_and(|claim| claim.token.is_some()) {
+        if self.profile().claims.get(domain).is_none_or(|claim| claim.token.is_none()) {
             return Err(no_claim(domain));
         }
         self.set_claim(domain, None);
