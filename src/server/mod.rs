@@ -6,6 +6,10 @@
 //! | `desk` | one thread owns the book; what comes together shares one write |
 //! | `dns` | whose a domain is: the TXT records |
 
+pub mod admission;
 pub mod command;
 pub mod desk;
 pub mod dns;
+pub mod keys;
+pub mod rate;
+pub mod replay;
