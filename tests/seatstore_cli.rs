@@ -144,8 +144,30 @@ fn invited_people_cost_nothing_until_they_accept() {
     office.ends(0, &["user", "invite", "ada@corp.example", "bob@corp.example", "eve@corp.example"]);
     office.ends(0, &["user", "accept", "ada@corp.example"]);
     office.ends(0, &["user", "assign", "Pro", "ada@corp.example"]);
-    assert_snapshot!(settled(&office.ends(0, &["account", "show"])), @"");
-    assert_snapshot!(settled(&office.ends(0, &["user", "list"])), @"");
+    assert_snapshot!(settled(&office.ends(0, &["account", "show"])), @r#"
+account          corp
+name             Corp Inc.
+kind             Team
+default licence  Plus
+users            3
+invited          2
+billable         1
+no licence       0
+created          [time]
+deleted          -
+
+licence  active  suspended
+Basic    0       0
+Plus     0       0
+Pro      1       0
+"#);
+    assert_snapshot!(settled(&office.ends(0, &["user", "list"])), @r#"
+email             status   licence  id                                    name
+ada@corp.example  active   Pro      [id]  -
+bob@corp.example  invited  -        [id]  -
+eve@corp.example  invited  -        [id]  -
+3 users
+"#);
     let account = office.json(0, &["account", "show", "corp"])["account"].clone();
     assert_eq!((&account["invited"], &account["billable"]), (&json!(2), &json!(1)));
     assert_eq!(account["licences"][2], json!({"licence":"Pro","active":1,"suspended":0}));
@@ -153,8 +175,8 @@ fn invited_people_cost_nothing_until_they_accept() {
     let link = office.ends(0, &["user", "link", "bob@corp.example"]);
     assert!(link.starts_with("http://127.0.0.1:8790/invitations/corp/"), "{link}");
     assert_eq!(office.json(0, &["user", "link", "bob@corp.example"])["url"], link.trim_end());
-    assert_snapshot!(office.ends(0, &["sign-in", "Ada@corp.example"]), @"");
-    assert_snapshot!(office.ends(0, &["sign-in", "bob@corp.example"]), @"");
+    assert_snapshot!(office.ends(0, &["sign-in", "Ada@corp.example"]), @r#"Ada@corp.example: yes, with Pro, in account corp"#);
+    assert_snapshot!(office.ends(0, &["sign-in", "bob@corp.example"]), @r#"bob@corp.example: no: the person was invited and has not accepted yet"#);
     assert_eq!(office.json(0, &["sign-in", "bob@corp.example"])["reason"], "invited");
 }
 
@@ -164,7 +186,12 @@ fn what_is_refused_to_one_is_named_and_done_for_the_others() {
     office.ends(0, &["user", "invite", "ada@corp.example"]);
     office.ends(0, &["user", "accept", "ada@corp.example"]);
     let text = office.ends(5, &["user", "remove", "ada@corp.example", "nobody@corp.example"]);
-    assert_snapshot!(settled(&text), @"");
+    assert_snapshot!(settled(&text), @r#"
+email             status  licence  id                                    name
+ada@corp.example  active  Plus     [id]  -
+refused: nobody@corp.example: there is no user nobody@corp.example in account corp (NotFound)
+1 done, 1 refused
+"#);
     let document = office.json(5, &["user", "remove", "ada@corp.example"]);
     assert_eq!(document["failed"][0]["code"], "NotFound");
     assert_eq!(document["failed"][0]["who"], "ada@corp.example");
@@ -203,7 +230,7 @@ fn a_domain_makes_an_enterprise_account_once_its_dns_shows_the_record() {
 
     office.ends(0, &["user", "register", "ada@corp.example"]);
     office.ends(0, &["user", "suspend", "ada@corp.example"]);
-    assert_snapshot!(office.ends(0, &["sign-in", "ada@corp.example"]), @"");
+    assert_snapshot!(office.ends(0, &["sign-in", "ada@corp.example"]), @r#"ada@corp.example: no: the user is suspended; an administrator can activate the user again"#);
     office.ends(0, &["user", "activate", "ada@corp.example"]);
     office.ends(0, &["account", "connect-directory", "corp"]);
     office.ends(0, &["user", "create", "bob@corp.example", "--licence", "Pro"]);
@@ -219,7 +246,7 @@ fn a_domain_makes_an_enterprise_account_once_its_dns_shows_the_record() {
 fn of_several_accounts_one_has_to_be_named() {
     let office = Office::with_account();
     office.ends(0, &["account", "create", "Other", "--id", "other"]);
-    assert_snapshot!(office.complains(2, &["user", "list"]), @"");
+    assert_snapshot!(office.complains(2, &["user", "list"]), @r#"seatstore: name the account: there are corp, other"#);
     office.ends(0, &["user", "list", "--account", "other"]);
     office.ends(0, &["user", "-a", "other", "invite", "ada@corp.example"]);
     assert_eq!(office.json(0, &["account", "list"])["accounts"].as_array().unwrap().len(), 2);
@@ -267,7 +294,13 @@ fn keys_are_issued_listed_and_revoked() {
 fn check_tells_what_is_there() {
     let office = Office::with_account();
     office.ends(0, &["key", "new"]);
-    assert_snapshot!(office.ends(0, &["check"]), @"");
+    assert_snapshot!(office.ends(0, &["check"]), @r#"
+ok    configuration [folder]/seatstore.toml is valid
+ok    account store [folder]/seatstore/book: 1 accounts, 0 users; no server is running
+ok    keys          [folder]/seatstore/keys.toml: 1 keys
+ok    certificate   none: plain HTTP
+all is well
+"#);
     office.configure("[api]", "[api]\nratte = 1");
     assert!(office.complains(78, &["check"]).contains("ratte"));
 }

@@ -150,7 +150,7 @@ async fn chosen(reach: &mut Reach, named: Option<AccountId>) -> Result<AccountId
         several => {
             let dots = if several.len() > NAMED_MAX { ", …" } else { "" };
             let named: Vec<_> = several.iter().take(NAMED_MAX).map(|id| crate::cli::show::printable(id)).collect();
-            Err(Stop::Usage(format!("which account? There are {}{dots}", named.join(", "))))
+            Err(Stop::Usage(format!("name the account: there are {}{dots}", named.join(", "))))
         }
     }
 }
