@@ -400,6 +400,50 @@ async fn who_only_waits_makes_room() {
 }
 
 #[tokio::test]
+async fn who_says_nothing_makes_room_too() {
+    let server = Server::start(Limits { connections_max: 1, ..generous() }).await;
+    let mut silent = server.connect().await;
+    assert_eq!(ask(&mut server.connect().await, "/hello").await.0, 200);
+    assert_eq!(rest(&mut silent).await, "");
+}
+
+/// Runs itself again with few file descriptors, half of which are the clients'.
+#[tokio::test]
+async fn when_files_run_out_it_goes_on_with_the_next_free_one() {
+    const MARK: &str = "SEATSYNC_TEST_FEW_FILES";
+    const NAME: &str = "when_files_run_out_it_goes_on_with_the_next_free_one";
+    if std::env::var_os(MARK).is_none() {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture"]);
+        command.arg(std::env::current_exe().unwrap()).arg(NAME).env(MARK, "1");
+        // Every wait in there has its own limit.
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && shown.contains("1 passed"), "{shown}");
+        return;
+    }
+    let server = Server::start(generous()).await;
+    let mut served = server.connect().await;
+    assert_eq!(ask(&mut served, "/hello").await.0, 200);
+    let mut clients = Vec::new();
+    let error = loop {
+        match TcpStream::connect(server.address).await {
+            Ok(client) => clients.push(client),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().contains("Too many open files"), "{error}");
+    assert_eq!(ask(&mut served, "/hello").await.0, 200);
+    // The last of them are not taken yet. When the first ones leave, they are.
+    let mut last = clients.pop().unwrap();
+    clients.truncate(clients.len() - 5);
+    last.write_all(get_of("/hello").as_bytes()).await.unwrap();
+    drop(clients);
+    assert_eq!(answer(&mut last).await.0, 200);
+    assert_eq!(ask(&mut server.connect().await, "/hello").await.0, 200);
+}
+
+#[tokio::test]
 async fn a_panic_ends_one_connection() {
     let server = Server::start(generous()).await;
     let mut other = server.connect().await;

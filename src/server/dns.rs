@@ -30,7 +30,7 @@ pub fn record(token: &str) -> String {
 /// Whether one of a domain's texts is the record with that token. Exactly: a text that merely contains it is none.
 pub fn proves(texts: &[String], token: &str) -> bool {
     let record = record(token);
-    texts.iter().any(|text| *text == record)
+    texts.contains(&record)
 }
 
 /// Why the texts of a domain are not known. A domain that has none, or is not there, is an empty list and no error.
@@ -146,6 +146,12 @@ fn fully_qualified(domain: &str) -> Result<Name, DnsError> {
     }
     name.set_fqdn(true);
     Ok(name)
+}
+
+/// A domain in the form that the DNS and all mail servers take; `None` for what is no domain.
+pub(super) fn ascii_domain(domain: &str) -> Option<String> {
+    let name = fully_qualified(domain).ok()?.to_ascii();
+    Some(name.trim_end_matches('.').to_owned())
 }
 
 /// Whether somebody who knows has said that there is nothing.

@@ -7,8 +7,8 @@
 //! | `body` | the body of a request, up to a limit |
 //!
 //! HTTP/1.1 only: every client of the API speaks it. Every wait has a limit: see [`Limits`]. Above the greatest number of
-//! connections new ones wait in the kernel's backlog, and those that only wait for their next request are closed to let
-//! them in. Whatever goes wrong on a connection, a panic included, ends that connection and no other.
+//! connections new ones wait in the kernel's backlog, and those that say nothing or only wait for their next request are
+//! closed to let them in. Whatever goes wrong on a connection, a panic included, ends that connection and no other.
 //!
 //! `axum::serve` is not enough here: it has no TLS, no cap and no time-outs.
 

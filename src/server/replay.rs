@@ -173,6 +173,21 @@ mod tests {
     }
 
     #[test]
+    fn of_many_at_once_one_is_carried_out() {
+        let (replays, together) = (Replays::new(SKEW, 0), std::sync::Barrier::new(8));
+        let begun = std::thread::scope(|scope| {
+            let each = || {
+                together.wait();
+                replays.begin(digest(1), 1_000, 1_000)
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(each)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(begun.iter().filter(|begun| begun.is_ok()).count(), 1);
+        assert_eq!(count(&replays), 1);
+    }
+
+    #[test]
     fn a_signature_is_kept_as_long_as_its_time_is_accepted() {
         let replays = Replays::new(SKEW, 0);
         replays.begin(digest(1), 1_300, 1_000).unwrap().settle(200);

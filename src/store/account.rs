@@ -134,6 +134,10 @@ impl Account {
             let message = format!("{} domains are more than {DOMAINS_MAX}", claimed.len());
             return Err(Refusal::new(RefusalCode::BadRequest, message));
         }
+        // Claimed in this way, a domain is not on its way any more.
+        for domain in &claimed {
+            self.set_claim(domain, None);
+        }
         self.replace_domains(claimed);
         Ok(())
     }
@@ -287,14 +291,14 @@ impl Account {
     /// Changes what few users have.
     ///
     /// # Errors
-    /// `NotFound`; `BadRequest` for a text that is too long.
+    /// `NotFound`; `BadRequest` for a text that is too long, or a name with control characters.
     pub fn edit_details(&mut self, id: &UserId, edit: impl FnOnce(&mut UserDetails)) -> Result<&User, Refusal> {
         let mut details = self.known(id)?.details();
         edit(&mut details);
         let too_long = |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX);
-        let name_too_long = |name: &String| name.chars().count() > DISPLAY_NAME_CHARS_MAX;
-        if details.display_name.as_ref().is_some_and(name_too_long) {
-            let message = format!("a name has at most {DISPLAY_NAME_CHARS_MAX} characters");
+        let unusable = |name: &String| name.chars().count() > DISPLAY_NAME_CHARS_MAX || name.contains(char::is_control);
+        if details.display_name.as_ref().is_some_and(unusable) {
+            let message = format!("a name has at most {DISPLAY_NAME_CHARS_MAX} characters that can be seen");
             return Err(Refusal::new(RefusalCode::BadRequest, message));
         }
         if too_long(&details.alexa_room) || too_long(&details.personal_pin) {
@@ -308,12 +312,15 @@ impl Account {
     /// Makes a user for a device that many people share; it can sign in at once, with the default licence.
     ///
     /// # Errors
-    /// `BadRequest` without a usable name, `Conflict` for an address that another user has.
+    /// `BadRequest` without a usable name, `Conflict` for an address that another user has, `PreconditionFailed` for one of
+    /// a domain that was released.
     pub fn create_device(&mut self, name: &str, email: &Email, id: UserId, at: Timestamp) -> Result<&User, Refusal> {
-        if name.trim().is_empty() || name.chars().count() > DISPLAY_NAME_CHARS_MAX {
-            let message = format!("a device needs a name of 1 to {DISPLAY_NAME_CHARS_MAX} characters");
+        let unusable = name.chars().count() > DISPLAY_NAME_CHARS_MAX || name.contains(char::is_control);
+        if name.trim().is_empty() || unusable {
+            let message = format!("a device needs a name of 1 to {DISPLAY_NAME_CHARS_MAX} characters that can be seen");
             return Err(Refusal::new(RefusalCode::BadRequest, message));
         }
+        self.check_not_released(email)?;
         if let Some(user) = self.by_email(email) {
             let message = format!("{email} is already the address of user {}", user.id);
             return Err(Refusal::new(RefusalCode::Conflict, message));
@@ -332,12 +339,13 @@ impl Account {
     /// A person accepts the invitation (`Team`), and holds the default licence. Accepting twice is accepting once.
     ///
     /// # Errors
-    /// `NotFound`; `PreconditionFailed` for a user who was not invited.
+    /// `NotFound`; `PreconditionFailed` for a user who was not invited, or whose domain was released.
     pub fn accept(&mut self, id: &UserId, at: Timestamp) -> Result<&User, Refusal> {
         let user = self.known(id)?;
         match (user.registration, user.invitation) {
             (Registration::Registered, Invitation::Accepted) => self.known(id),
             (Registration::Unregistered, Invitation::Pending) => {
+                self.check_not_released(&user.email)?;
                 let licence = self.profile.default_licence.clone();
                 self.change(id, |user| {
                     user.licence = licence;
@@ -409,13 +417,21 @@ impl Account {
     /// # Errors
     /// `NotFound`, `BadRequest` for an unsupported licence, `PreconditionFailed` before the invitation is accepted.
     pub fn assign(&mut self, id: &UserId, licence: &Tier) -> Result<&User, Refusal> {
+        self.may_assign(id, licence)?;
+        self.change(id, |user| user.licence = Some(licence.clone()))
+    }
+
+    /// Whether [`Account::assign`] would be granted.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn may_assign(&self, id: &UserId, licence: &Tier) -> Result<(), Refusal> {
         let user = self.known(id)?;
         if user.registration == Registration::Unregistered {
             let message = format!("{} has not accepted the invitation and holds no licence yet", user.email);
             return Err(Refusal::new(RefusalCode::PreconditionFailed, message));
         }
-        self.check_supported(licence)?;
-        self.change(id, |user| user.licence = Some(licence.clone()))
+        self.check_supported(licence)
     }
 
     /// Signs a user out for good, until activated (not `Team`); the licence is kept for the return.
@@ -434,11 +450,8 @@ impl Account {
     /// was released.
     pub fn activate(&mut self, id: &UserId) -> Result<&User, Refusal> {
         self.check_enterprise("nobody is suspended or activated, only invited again")?;
-        let user = self.known(id)?;
-        if self.is_released(user) {
-            let message = format!("the domain of {} was released: claim and verify it again first", user.email);
-            return Err(Refusal::new(RefusalCode::PreconditionFailed, message));
-        }
+        // Also who was suspended before the domain went: activated now, they would be there when it comes back.
+        self.check_not_released(&self.known(id)?.email)?;
         self.set_registration(id, Registration::Registered)
     }
 
@@ -549,7 +562,8 @@ impl Account {
     pub(super) fn drain(&mut self) -> Vec<Changed> {
         let Touched { profile, domains, claims, users } = std::mem::take(&mut self.touched);
         let id = &self.profile.id;
-        let profile = profile.filter(|before| before.as_deref() != Some(&self.profile)).map(|before| Changed {
+        let same = |before: &Option<Box<Profile>>| before.as_ref().is_some_and(|it| it.is_same_record(&self.profile));
+        let profile = profile.filter(|before| !same(before)).map(|before| Changed {
             before: before.map(|before| Record::Account(*before)),
             now: Record::Account(self.profile.clone()),
         });
@@ -566,7 +580,7 @@ impl Account {
         });
         let users = users.into_iter().filter_map(|(user, was)| {
             let now = match self.users.get(&user) {
-                Some(now) if was.as_ref() == Some(now) => return None,
+                Some(now) if was.as_ref().is_some_and(|was| was.is_same_record(now)) => return None,
                 Some(now) => Record::User(id.clone(), now.clone()),
                 None if was.is_none() => return None,
                 None => Record::Gone(id.clone(), user),
@@ -590,7 +604,7 @@ impl Account {
                 self.forget(&user.id);
             }
         }
-        for Changed { before, now } in changed {
+        for Changed { before, now } in changed.into_iter().rev() {
             match (before, now) {
                 (Some(Record::User(_, user)), _) => self.index(user),
                 (Some(Record::Account(profile)), _) => {
@@ -607,11 +621,16 @@ impl Account {
         self.touched = Touched::default();
     }
 
-    /// Forgets some users; whether none is left.
+    /// Forgets at most so many users, claims and domains; whether none is left.
     pub(super) fn forget_some(&mut self, most: usize) -> bool {
-        let some: Vec<UserId> = self.users.keys().take(most).cloned().collect();
-        some.iter().for_each(|id| self.forget(id));
-        self.users.is_empty()
+        let users: Vec<UserId> = self.users.keys().take(most).cloned().collect();
+        users.iter().for_each(|id| self.forget(id));
+        let most = most - users.len();
+        let claims: Vec<String> = self.profile.claims.keys().take(most).cloned().collect();
+        claims.iter().for_each(|domain| self.set_claim(domain, None));
+        let most = most - claims.len();
+        self.replace_domains(self.profile.domains.iter().skip(most).cloned().collect());
+        self.users.is_empty() && self.profile.claims.is_empty() && self.profile.domains.is_empty()
     }
 
     /// Marks the profile as one that a keeper has not seen.
@@ -649,13 +668,7 @@ impl Account {
 
     /// Whether the account let go of the user's domain: the user cannot sign in, and cannot be activated.
     pub fn is_released(&self, user: &User) -> bool {
-        let domain = user.email.domain();
-        let released = self.profile.claims.get(domain).and_then(|claim| claim.released_at);
-        released.is_some_and(|at| {
-            !self.profile.has_domain(domain)
-                && user.registration == Registration::Registered
-                && user.registered_at.is_none_or(|came| came <= at)
-        })
+        user.registration == Registration::Registered && self.profile.has_released(user.email.domain())
     }
 
     /// Whether the user can sign in, as the admin API says it. It has no word for somebody whose domain was released, and
@@ -741,7 +754,7 @@ impl Account {
         let user = self.users.get_mut(id).ok_or_else(|| not_found(id))?;
         let before = user.clone();
         edit(user);
-        if *user != before {
+        if !user.is_same_record(&before) {
             self.touched.users.entry(id.clone()).or_insert_with(|| Some(before.clone()));
         }
         if user.external != before.external {
@@ -767,21 +780,16 @@ impl Account {
     /// Deletes the account, which is kept for a while and takes no command any more.
     ///
     /// # Errors
-    /// `Unprocessable` while it has users (`Team`) or claimed domains (enterprise).
+    /// `Unprocessable` while it has users (`Team`) or claimed domains.
     pub(super) fn close(&mut self, at: Timestamp) -> Result<(), Refusal> {
         let Profile { id, kind, domains, .. } = &self.profile;
-        let hindrance = match kind {
-            AccountKind::Team if !self.users.is_empty() => {
-                format!("it has {} users: suspend them first", self.users.len())
-            }
-            AccountKind::Team => String::new(),
-            AccountKind::EnterpriseLwa | AccountKind::EnterpriseDirectory | AccountKind::EnterpriseOidc => {
-                if domains.is_empty() {
-                    String::new()
-                } else {
-                    format!("it has claimed domains: release {} first", domains.join(", "))
-                }
-            }
+        // Domains of any kind: kept by a deleted account, they could be nobody's for as long as it is kept.
+        let hindrance = if !domains.is_empty() {
+            format!("it has claimed domains: release {} first", domains.join(", "))
+        } else if *kind == AccountKind::Team && !self.users.is_empty() {
+            format!("it has {} users: suspend them first", self.users.len())
+        } else {
+            String::new()
         };
         if !hindrance.is_empty() {
             let message = format!("account {id} cannot be deleted: {hindrance}");
@@ -824,6 +832,14 @@ impl Account {
         }
         let message = format!("{email} is outside the claimed domains: {}", self.profile.domains.join(", "));
         Err(Refusal::new(RefusalCode::Forbidden, message))
+    }
+
+    fn check_not_released(&self, email: &Email) -> Result<(), Refusal> {
+        if !self.profile.has_released(email.domain()) {
+            return Ok(());
+        }
+        let message = format!("the domain of {email} was released: claim and verify it again first");
+        Err(Refusal::new(RefusalCode::PreconditionFailed, message))
     }
 
     fn check_external(&self, external: Option<ObjectGuid>, id: &UserId) -> Result<(), Refusal> {

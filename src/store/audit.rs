@@ -4,15 +4,19 @@
 
 use super::book::{Changed, Record};
 use super::profile::{Claim, Profile, ProfileDetails};
-use super::user::{User, UserDetails};
-use crate::model::Timestamp;
+use super::user::{Mail, User, UserDetails};
+use crate::model::{Tier, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// Most bytes of one entry as JSON; a longer one becomes several.
 pub const ENTRY_BYTES_MAX: usize = 3_800;
-/// Longest text of one value shown, in bytes; the rest is cut.
+/// Longest text of one value shown, in bytes of JSON; the rest is cut.
 const TEXT_BYTES_MAX: usize = 600;
+/// The same in a change that would not fit into one entry otherwise.
+const TEXT_BYTES_TIGHT: usize = 200;
+/// Longest name of somebody, or of an operation, in bytes of JSON.
+const NAME_BYTES_MAX: usize = 200;
 
 /// One operation, or a part of a long one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,25 +54,46 @@ pub fn entries(at: Timestamp, by: &str, operation: &str, changed: &[Changed]) ->
     let mut entries: Vec<Entry> = Vec::new();
     let mut bytes = 0;
     for each in changed {
-        let account = account_of(&each.now);
-        let change = told(each);
-        let size = serde_json::to_vec(&change).map_or(0, |text| text.len() + 1);
-        let fits = entries.last().is_some_and(|last| last.account == account) && bytes + size <= ENTRY_BYTES_MAX;
-        if !fits {
-            let (by, operation) = (by.to_owned(), operation.to_owned());
-            entries.push(Entry { at, by, operation, account, changes: Vec::new() });
-            bytes = ENTRY_HEAD_BYTES;
-        }
-        bytes += size;
-        if let Some(last) = entries.last_mut() {
-            last.changes.push(change);
+        let head = Entry {
+            at,
+            by: cut(by, NAME_BYTES_MAX).to_owned(),
+            operation: cut(operation, NAME_BYTES_MAX).to_owned(),
+            account: account_of(&each.now),
+            changes: Vec::new(),
+        };
+        let head_bytes = json_bytes(&head);
+        let (change, change_bytes) = told_within(each, ENTRY_BYTES_MAX.saturating_sub(head_bytes));
+        let same = entries.last_mut().filter(|last| last.account == head.account);
+        match same.filter(|_| bytes + change_bytes <= ENTRY_BYTES_MAX) {
+            Some(last) => {
+                last.changes.push(change);
+                bytes += change_bytes;
+            }
+            None => {
+                entries.push(Entry { changes: vec![change], ..head });
+                bytes = head_bytes + change_bytes;
+            }
         }
     }
     entries
 }
 
-/// What an entry has besides its changes, in bytes, generously.
-const ENTRY_HEAD_BYTES: usize = 400;
+/// What is told of a change, and its length with the comma: cut shorter where it would be too long. Four tight texts a side
+/// always fit, with the id and the address before them.
+fn told_within(changed: &Changed, bytes_max: usize) -> (EntryChange, usize) {
+    let measured = |text_bytes_max: usize| {
+        let change = told(changed, text_bytes_max);
+        let bytes = json_bytes(&change) + 1;
+        (change, bytes)
+    };
+    let ample = measured(TEXT_BYTES_MAX);
+    if ample.1 <= bytes_max { ample } else { measured(TEXT_BYTES_TIGHT) }
+}
+
+fn json_bytes(value: &impl Serialize) -> usize {
+    // What cannot be written as JSON is told by whoever writes it.
+    serde_json::to_vec(value).map_or(0, |text| text.len())
+}
 
 fn account_of(record: &Record) -> String {
     match record {
@@ -83,20 +108,41 @@ fn account_of(record: &Record) -> String {
     }
 }
 
-fn told(changed: &Changed) -> EntryChange {
-    let (before, after) = (changed.before.as_ref().map(shown), shown(&changed.now));
+fn told(changed: &Changed, text_bytes_max: usize) -> EntryChange {
+    let cut = |text: &str| cut(text, text_bytes_max).to_owned();
     let (kind, id, email) = match (&changed.now, &changed.before) {
         (Record::Account(profile), _) => ("account", profile.id.to_string(), None),
         (Record::Forgotten(id), _) => ("account", id.to_string(), None),
         (Record::Claimed(_, domain) | Record::Released(_, domain), _) => ("domain", domain.clone(), None),
         (Record::Claim(_, domain, _), _) => ("claim", domain.clone(), None),
-        (Record::User(_, user), _) => ("user", user.id.to_string(), Some(user.email.to_string())),
-        (Record::Gone(_, id), Some(Record::User(_, user))) => ("user", id.to_string(), Some(user.email.to_string())),
+        (Record::User(_, user), _) => ("user", user.id.to_string(), Some(cut(user.email.as_str()))),
+        (Record::Gone(_, id), Some(Record::User(_, user))) => ("user", id.to_string(), Some(cut(user.email.as_str()))),
         (Record::Gone(_, id), _) => ("user", id.to_string(), None),
         (Record::LinkSecret(_), _) => ("store", "link-secret".to_owned(), None),
     };
-    let (before, after) = only_what_differs(before.unwrap_or(Value::Null), after);
+    let before = changed.before.as_ref().map_or(Value::Null, |before| shown(before, Some(&changed.now)));
+    let (mut before, mut after) = only_what_differs(before, shown(&changed.now, changed.before.as_ref()));
+    if let (Some(Record::User(_, was)), Record::User(_, is), Value::Object(after)) =
+        (&changed.before, &changed.now, &mut after)
+    {
+        let (was, is) = (was.details().personal_pin, is.details().personal_pin);
+        if was.is_some() && is.is_some() && was != is {
+            after.insert("personal_pin".to_owned(), json!("another"));
+        }
+    }
+    // Cut last, so that texts which differ further on are told.
+    cut_texts(&mut before, text_bytes_max);
+    cut_texts(&mut after, text_bytes_max);
     EntryChange { kind: kind.to_owned(), id, email, before, after }
+}
+
+fn cut_texts(value: &mut Value, text_bytes_max: usize) {
+    let Value::Object(members) = value else { return };
+    for member in members.values_mut() {
+        if let Value::String(text) = member {
+            text.truncate(cut(text, text_bytes_max).len());
+        }
+    }
 }
 
 /// Members that are equal on both sides say nothing.
@@ -118,18 +164,20 @@ fn only_what_differs(before: Value, after: Value) -> (Value, Value) {
     }
 }
 
-/// A record for the reader of the log; never a secret.
-fn shown(record: &Record) -> Value {
+/// A record for the reader of the log, who knows the other side too; never a secret.
+fn shown(record: &Record, other: Option<&Record>) -> Value {
     match record {
-        Record::Account(profile) => Value::Object(account(profile)),
+        Record::Account(profile) => {
+            let other = other.and_then(|other| if let Record::Account(other) = other { Some(other) } else { None });
+            Value::Object(account(profile, other))
+        }
         Record::User(_, each) => Value::Object(user(each)),
         Record::Claimed(..) => json!("claimed"),
-        Record::Released(..) => json!("released"),
         Record::Claim(_, _, Some(Claim { domain: _, token, at: _, released_at })) => {
             json!({ "waits_for_dns": token.is_some(), "released_at": released_at })
         }
         Record::LinkSecret(_) => json!("set"),
-        Record::Claim(_, _, None) | Record::Gone(..) | Record::Forgotten(_) => Value::Null,
+        Record::Released(..) | Record::Claim(_, _, None) | Record::Gone(..) | Record::Forgotten(_) => Value::Null,
     }
 }
 
@@ -141,63 +189,80 @@ fn user(user: &User) -> Map<String, Value> {
         registration,
         invitation,
         external,
+        // When is told by the entry.
         invited_at: _,
         registered_at: _,
         invitations_sent,
-        details,
+        details: _,
     } = user;
+    let UserDetails {
+        shared_device,
+        display_name,
+        personal_pin,
+        telephony,
+        alexa_enabled,
+        alexa_room,
+        signed_out_at,
+        mail,
+    } = user.details();
     let mut members = Map::new();
     let mut put = |key: &str, value: Value| _ = members.insert(key.to_owned(), value);
     put("email", json!(email.as_str()));
     put("registration", json!(format!("{registration:?}")));
     put("licence", json!(licence.as_ref().map(|licence| licence.name())));
     put("invitation", json!(format!("{invitation:?}")));
-    put("invitations_sent", json!(invitations_sent));
-    if let Some(external) = external {
-        put("external", json!(external.to_string()));
-    }
-    if let Some(details) = details {
-        let UserDetails {
-            shared_device,
-            display_name,
-            personal_pin,
-            telephony,
-            alexa_enabled,
-            alexa_room,
-            signed_out_at,
-            mail,
-        } = details.as_ref();
-        put("shared_device", json!(shared_device));
-        put("display_name", json!(display_name.as_deref().map(cut)));
-        // What it is, is between the user and the telephone.
-        put("personal_pin", json!(personal_pin.is_some()));
-        put("telephony", json!(telephony));
-        put("alexa", json!([alexa_enabled, alexa_room.as_deref().map(cut)]));
-        put("signed_out_at", json!(signed_out_at));
-        put("mail", json!(format!("{mail:?}")));
-    }
+    // What few users have is left out where there is nothing.
+    let mut put = |key: &str, is_there: bool, value: Value| {
+        if is_there {
+            members.insert(key.to_owned(), value);
+        }
+    };
+    put("invitations_sent", *invitations_sent > 0, json!(invitations_sent));
+    put("external", external.is_some(), json!(external.map(|guid| guid.to_string())));
+    put("shared_device", shared_device, json!(true));
+    put("display_name", display_name.is_some(), json!(display_name));
+    // What it is, is between the user and the telephone.
+    put("personal_pin", personal_pin.is_some(), json!("set"));
+    put("telephony", telephony != [false; 3], json!(telephony));
+    put("alexa_enabled", alexa_enabled.is_some(), json!(alexa_enabled));
+    put("alexa_room", alexa_room.is_some(), json!(alexa_room));
+    put("signed_out_at", signed_out_at.is_some(), json!(signed_out_at));
+    put("mail", mail != Mail::None, json!(format!("{mail:?}")));
     members
 }
 
-fn account(profile: &Profile) -> Map<String, Value> {
-    // Domains and claims are records of their own.
+/// Lists without what the other side has as well. Domains and claims are records of their own.
+fn account(profile: &Profile, other: Option<&Profile>) -> Map<String, Value> {
     let Profile { id: _, name, kind, default_licence, supported, domains: _, claims: _, details, created_at: _ } =
         profile;
     let ProfileDetails { closed_at, domains_only, disable_remote_control, enable_dial_out, delegate_groups } = details;
-    let supported: Vec<&str> = supported.iter().map(|licence| licence.name()).collect();
+    let is_new = |licence: &&Tier| !other.is_some_and(|other| other.supported.contains(*licence));
+    let supported: Vec<&str> = supported.iter().filter(is_new).map(Tier::name).collect();
+    let is_new = |group: &&String| !other.is_some_and(|other| other.details.delegate_groups.contains(*group));
+    let groups: Vec<&str> = delegate_groups.iter().filter(is_new).map(String::as_str).collect();
     let mut members = Map::new();
     let mut put = |key: &str, value: Value| _ = members.insert(key.to_owned(), value);
-    put("name", json!(cut(name)));
+    put("name", json!(name));
     put("kind", json!(kind.to_string()));
     put("default_licence", json!(default_licence.as_ref().map(|licence| licence.name())));
-    put("supported", json!(cut(&supported.join(", "))));
+    put("supported", json!(supported.join(", ")));
     put("closed_at", json!(closed_at));
     put("domains_only", json!(domains_only));
     put("settings", json!([disable_remote_control, enable_dial_out]));
-    put("delegate_groups", json!(cut(&delegate_groups.join(", "))));
+    put("delegate_groups", json!(groups.join(", ")));
     members
 }
 
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
+/// The beginning of the text that has so many bytes as JSON.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut bytes = 0;
+    let end = text.char_indices().find(|(_, char)| {
+        bytes += match char {
+            '"' | '\\' => 2,
+            control if control.is_ascii_control() => "\\u0000".len(),
+            other => other.len_utf8(),
+        };
+        bytes > bytes_max
+    });
+    end.map_or(text, |(at, _)| &text[..at])
 }

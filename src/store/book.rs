@@ -20,14 +20,14 @@ pub struct Book {
     accounts: BTreeMap<AccountId, Account>,
     link_secret: Option<LinkSecret>,
     link_secret_touched: bool,
-    /// Accounts forgotten since the last draining.
-    forgotten: Vec<Profile>,
+    /// What became of accounts that were forgotten since the last draining.
+    forgotten: Vec<Changed>,
 }
 
 /// One record as it is now: what a keeper of the book writes down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// An account is like this.
+    /// An account is like this, besides its domains and claims, which are records of their own.
     Account(Profile),
     /// The account has that domain now.
     Claimed(AccountId, String),
@@ -102,7 +102,8 @@ impl Book {
     /// Makes an account, without users and domains. One that exists with that kind is left as it is.
     ///
     /// # Errors
-    /// `Conflict` when it exists with another kind: what its users hold was decided under that kind.
+    /// `Conflict` when it exists with another kind: what its users hold was decided under that kind; and when it was
+    /// deleted.
     pub fn open_account(
         &mut self,
         id: &AccountId,
@@ -141,7 +142,9 @@ impl Book {
             account.touch_profile();
             account
         });
-        if account.profile().kind == kind {
+        if account.profile().is_closed() {
+            Err(Refusal::new(RefusalCode::Conflict, format!("account {id} was deleted: take that back first")))
+        } else if account.profile().kind == kind {
             Ok(account)
         } else {
             let there = account.profile().kind;
@@ -173,32 +176,34 @@ impl Book {
     /// Deletes an account; it is kept for [`CLOSED_KEPT`].
     ///
     /// # Errors
-    /// `NotFound`; `Unprocessable` while it has users (`Team`) or claimed domains (enterprise).
+    /// `NotFound`; `Unprocessable` while it has users (`Team`) or claimed domains.
     pub fn close_account(&mut self, id: &AccountId, at: Timestamp) -> Result<(), Refusal> {
         self.account_mut(id)?.close(at)
     }
 
-    /// Takes a deletion back.
+    /// Takes a deletion back, as long as the account is kept.
     ///
     /// # Errors
-    /// `NotFound` once the account is forgotten.
-    pub fn reopen_account(&mut self, id: &AccountId) -> Result<(), Refusal> {
-        self.accounts.get_mut(id).ok_or_else(|| no_account(id))?.reopen();
+    /// `NotFound` after [`CLOSED_KEPT`], when some of it may be forgotten already.
+    pub fn reopen_account(&mut self, id: &AccountId, now: Timestamp) -> Result<(), Refusal> {
+        let account = self.accounts.get_mut(id).filter(|account| !is_over(account, now));
+        account.ok_or_else(|| no_account(id))?.reopen();
         Ok(())
     }
 
-    /// Forgets accounts that were deleted long enough ago, at most `users_max` of their users at a time; whether there is
-    /// more to forget.
-    pub fn forget_closed(&mut self, now: Timestamp, users_max: usize) -> bool {
-        let is_over = |at: Timestamp| now.duration_since(at) >= CLOSED_KEPT;
-        let over = |account: &&mut Account| account.profile().details.closed_at.is_some_and(is_over);
-        let Some(account) = self.accounts.values_mut().find(over) else { return false };
-        if !account.forget_some(users_max) {
+    /// Forgets accounts that were deleted long enough ago, at most `most` of their users, claims and domains at a time;
+    /// whether something was forgotten, so that there may be more. The account itself goes last: a keeper never has
+    /// something of an account that does not exist.
+    pub fn forget_closed(&mut self, now: Timestamp, most: usize) -> bool {
+        let Some(account) = self.accounts.values_mut().find(|account| is_over(account, now)) else { return false };
+        if !account.forget_some(most.max(1)) {
             return true;
         }
         let id = account.profile().id.clone();
-        if let Some(account) = self.accounts.remove(&id) {
-            self.forgotten.push(account.profile().clone());
+        if let Some(mut account) = self.accounts.remove(&id) {
+            self.forgotten.extend(account.drain());
+            let before = Some(Record::Account(account.profile().clone()));
+            self.forgotten.push(Changed { before, now: Record::Forgotten(id) });
         }
         true
     }
@@ -228,10 +233,7 @@ impl Book {
             let now = self.link_secret.clone().map(Record::LinkSecret);
             changed.extend(now.map(|now| Changed { before: None, now }));
         }
-        changed.extend(self.forgotten.drain(..).map(|profile| {
-            let now = Record::Forgotten(profile.id.clone());
-            Changed { before: Some(Record::Account(profile)), now }
-        }));
+        changed.append(&mut self.forgotten);
         changed.extend(self.accounts.values_mut().filter(|account| account.is_touched()).flat_map(Account::drain));
         changed
     }
@@ -239,11 +241,12 @@ impl Book {
     /// Undoes what was drained, as if it had never been.
     pub fn put_back(&mut self, changed: Vec<Changed>) {
         let mut by_account: BTreeMap<AccountId, Vec<Changed>> = BTreeMap::new();
-        for each in changed {
+        // The last first: an account may have been forgotten, and made anew under its id.
+        for each in changed.into_iter().rev() {
             match (&each.now, each.before) {
                 (Record::LinkSecret(_), _) => self.link_secret = None,
                 (Record::Account(now), None) => _ = self.accounts.remove(&now.id),
-                // Without users and domains: they were drained before it was forgotten.
+                // Its users and domains went before it, and come back after it.
                 (Record::Forgotten(id), Some(Record::Account(profile))) => {
                     self.accounts.entry(id.clone()).or_insert_with(|| Account::new(profile));
                 }
@@ -262,8 +265,9 @@ impl Book {
                 }
             }
         }
-        for (id, changed) in by_account {
+        for (id, mut changed) in by_account {
             if let Some(account) = self.accounts.get_mut(&id) {
+                changed.reverse();
                 account.put_back(changed);
             }
         }
@@ -273,6 +277,11 @@ impl Book {
 /// The licences that a new account supports, and the one it gives.
 const USUAL_LICENCES: [&str; 3] = ["Basic", "Plus", "Pro"];
 const DEFAULT_LICENCE: &str = "Plus";
+
+/// Whether the account was deleted so long ago that it is not kept any more.
+fn is_over(account: &Account, now: Timestamp) -> bool {
+    account.profile().details.closed_at.is_some_and(|at| now.duration_since(at) >= CLOSED_KEPT)
+}
 
 fn no_account(id: &AccountId) -> Refusal {
     Refusal::new(RefusalCode::NotFound, format!("there is no account {id}"))

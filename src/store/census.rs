@@ -13,7 +13,7 @@ pub const FREE_LICENCE: &str = "Basic";
 pub struct Census {
     /// By licence, in the order in which the account got them, with zeros.
     pub licences: Vec<(Tier, Seats)>,
-    /// Who can sign in without any licence.
+    /// Registered, suspended or not, without any licence: cannot sign in, and costs nothing.
     pub without_licence: usize,
     /// Asked, not there yet: costs nothing until acceptance.
     pub invited: usize,
@@ -26,28 +26,30 @@ pub struct Census {
 pub struct Seats {
     /// Can sign in.
     pub active: usize,
-    /// Cannot: suspended, or the domain was released.
+    /// Cannot: suspended, or the domain was released, or the account deleted.
     pub suspended: usize,
 }
 
 impl Account {
-    /// Counts.
+    /// Counts everybody once, as active, suspended, invited or without a licence.
     pub fn census(&self) -> Census {
         let mut seats: BTreeMap<&Tier, Seats> = BTreeMap::new();
         let mut census = Census::default();
         for user in self.users() {
-            let registration = self.registration(user);
+            let registration = match self.registration(user) {
+                Registration::Registered if self.profile().is_closed() => Registration::Suspended,
+                registration => registration,
+            };
             match (registration, &user.licence) {
                 (Registration::Registered, Some(licence)) => {
                     seats.entry(licence).or_default().active += 1;
                     census.billable += usize::from(!licence.name().eq_ignore_ascii_case(FREE_LICENCE));
                 }
                 (Registration::Suspended, Some(licence)) => seats.entry(licence).or_default().suspended += 1,
-                (Registration::Registered, None) => census.without_licence += 1,
+                (Registration::Registered | Registration::Suspended, None) => census.without_licence += 1,
                 (Registration::Unregistered, _) => {
                     census.invited += usize::from(user.invitation == Invitation::Pending)
                 }
-                (Registration::Suspended, None) => {}
             }
         }
         let counted = |licence: &Tier| (licence.clone(), seats.get(licence).copied().unwrap_or_default());

@@ -21,7 +21,7 @@ impl Account {
     /// # Errors
     /// `BadRequest` for something that is no domain, `ResourceLimitExceeded` for more than [`DOMAINS_MAX`].
     pub(super) fn claim(&mut self, domain: &str, token: String, at: Timestamp) -> Result<&Claim, Refusal> {
-        let domain = domain.trim().to_lowercase();
+        let domain = normal(domain);
         if Email::parse(&format!("someone@{domain}")).is_none_or(|email| email.domain() != domain) {
             return Err(Refusal::new(RefusalCode::BadRequest, format!("{domain:?} is not a domain")));
         }
@@ -48,6 +48,7 @@ impl Account {
     /// # Errors
     /// `NotFound`.
     pub fn unclaim(&mut self, domain: &str) -> Result<(), Refusal> {
+        let domain = &normal(domain);
         let claim = self.profile().claims.get(domain).filter(|claim| claim.token.is_some());
         let claim = claim.cloned().ok_or_else(|| no_claim(domain))?;
         // Who was put out by an earlier release stays out.
@@ -66,6 +67,7 @@ impl Account {
         let mut domains = self.profile().domains.clone();
         domains.push(domain.to_owned());
         domains.sort();
+        domains.dedup();
         self.replace_domains(domains);
         self.edit_profile(|profile| {
             profile.details.domains_only = true;
@@ -81,13 +83,14 @@ impl Account {
     /// # Errors
     /// `NotFound`.
     pub fn release(&mut self, domain: &str, at: Timestamp) -> Result<(), Refusal> {
+        let domain = &normal(domain);
         if !self.profile().has_domain(domain) {
             let message = format!("{domain} is not a verified domain of this account");
             return Err(Refusal::new(RefusalCode::NotFound, message));
         }
-        let domains = self.profile().domains.iter().filter(|each| *each != domain).cloned().collect();
+        let domains = self.profile().domains.iter().filter(|each| each != &domain).cloned().collect();
         self.replace_domains(domains);
-        let claim = Claim { domain: domain.to_owned(), token: None, at, released_at: Some(at) };
+        let claim = Claim { domain: domain.clone(), token: None, at, released_at: Some(at) };
         self.set_claim(domain, Some(claim));
         self.edit_profile(|profile| profile.details.domains_only = true);
         Ok(())
@@ -131,7 +134,7 @@ impl Book {
         token: String,
         at: Timestamp,
     ) -> Result<Claim, Refusal> {
-        self.check_free(id, &domain.trim().to_lowercase())?;
+        self.check_free(id, &normal(domain))?;
         self.account_mut(id)?.claim(domain, token, at).cloned()
     }
 
@@ -140,13 +143,14 @@ impl Book {
     /// # Errors
     /// `NotFound` without a claim; `Conflict` when another account was faster.
     pub fn verify_domain(&mut self, id: &AccountId, domain: &str) -> Result<&Account, Refusal> {
-        self.check_free(id, domain)?;
+        let domain = normal(domain);
+        self.check_free(id, &domain)?;
         let account = self.account_mut(id)?;
-        account.verified(domain)?;
+        account.verified(&domain)?;
         Ok(account)
     }
 
-    /// The account that has the domain (in lower case).
+    /// The account that has the domain (in lower case); never one that was deleted, which has none.
     pub fn by_domain(&self, domain: &str) -> Option<&Account> {
         self.accounts().find(|account| account.profile().has_domain(domain))
     }
@@ -160,6 +164,11 @@ impl Book {
             }
         }
     }
+}
+
+/// A domain in the form in which domains are compared.
+fn normal(domain: &str) -> String {
+    domain.trim().to_lowercase()
 }
 
 fn no_claim(domain: &str) -> Refusal {

@@ -34,6 +34,8 @@ pub mod user;
 
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod tests;
 
 pub use account::Account;
 pub use audit::{Entry, EntryChange};

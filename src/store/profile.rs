@@ -154,7 +154,7 @@ pub struct Claim {
     pub token: Option<String>,
     /// When it was claimed, or released.
     pub at: Timestamp,
-    /// When the account last let it go: who registered before that is out until it is verified again.
+    /// When the account last let it go: who is registered with it is out until it is verified again.
     pub released_at: Option<Timestamp>,
 }
 
@@ -211,6 +211,24 @@ impl Profile {
     /// Whether that domain (in lower case) is claimed and verified.
     pub fn has_domain(&self, domain: &str) -> bool {
         self.domains.binary_search_by(|each| each.as_str().cmp(domain)).is_ok()
+    }
+
+    /// Whether the account let go of that domain (in lower case) and does not have it again. Whoever of it is registered is
+    /// out, no matter since when: clocks are set back.
+    pub fn has_released(&self, domain: &str) -> bool {
+        !self.has_domain(domain) && self.claims.get(domain).is_some_and(|claim| claim.released_at.is_some())
+    }
+
+    /// Whether both are one record; domains and claims are records of their own.
+    pub(super) fn is_same_record(&self, other: &Self) -> bool {
+        let Self { id, name, kind, default_licence, supported, domains: _, claims: _, details, created_at } = self;
+        *id == other.id
+            && *name == other.name
+            && *kind == other.kind
+            && *default_licence == other.default_licence
+            && *supported == other.supported
+            && *details == other.details
+            && *created_at == other.created_at
     }
 
     /// Whether the account was deleted.

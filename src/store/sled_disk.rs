@@ -127,10 +127,7 @@ impl StoreDisk for SledDisk {
             batch.put(FORMAT_KEY, FORMAT.to_be_bytes());
             table.apply(&batch).and_then(|()| database.sync()).map_err(sorted)?;
         }
-        let next_entry = match table.scan_prefix(LOG_PREFIX).next_back().transpose().map_err(sorted)? {
-            None => 0,
-            Some((key, _)) => entry_number(&key).map_or(Err(damaged(path, "its log has a malformed key")), Ok)? + 1,
-        };
+        let next_entry = log_end(path, &table)?;
         self.open = Some(Open { table, database, next_entry });
         Ok(book)
     }
@@ -213,11 +210,16 @@ pub fn look_at_log(path: &Path, before: Option<u64>, most: usize) -> Result<Vec<
     }
     let database = Database::look(path, CACHE_BYTES).map_err(sorted)?;
     let table = database.tree(TABLE).map_err(sorted)?;
-    let end = match table.scan_prefix(LOG_PREFIX).next_back().transpose().map_err(sorted)? {
-        Some((key, _)) => entry_number(&key).map_or(0, |number| number + 1),
-        None => 0,
-    };
+    let end = log_end(path, &table)?;
     entries(path, &table, before.unwrap_or(end).min(end), most)
+}
+
+/// The number of the next entry.
+fn log_end(path: &Path, table: &Table) -> Result<u64, StoreError> {
+    let last = table.scan_prefix(LOG_PREFIX).next_back().transpose().map_err(|error| sorted(path, error))?;
+    let Some((key, _)) = last else { return Ok(0) };
+    let next = entry_number(&key).and_then(|number| number.checked_add(1));
+    next.ok_or_else(|| damaged(path, "its log has a malformed key"))
 }
 
 /// The entries with the numbers before `end`, the newest first. Numbers have no gaps.

@@ -55,7 +55,7 @@ pub struct User {
 }
 
 /// What few users have, and the first form on disk did not know. The order of the fields is the form on disk.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserDetails {
     /// Whether it is a shared device (`UserType`), not a person.
     pub shared_device: bool,
@@ -73,6 +73,32 @@ pub struct UserDetails {
     pub signed_out_at: Option<Timestamp>,
     /// The e-mail of the last invitation.
     pub mail: Mail,
+}
+
+/// Says that there is a PIN, and not what it is.
+impl fmt::Debug for UserDetails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            shared_device,
+            display_name,
+            personal_pin,
+            telephony,
+            alexa_enabled,
+            alexa_room,
+            signed_out_at,
+            mail,
+        } = self;
+        f.debug_struct("UserDetails")
+            .field("shared_device", shared_device)
+            .field("display_name", display_name)
+            .field("personal_pin", &personal_pin.as_ref().map(|_| ".."))
+            .field("telephony", telephony)
+            .field("alexa_enabled", alexa_enabled)
+            .field("alexa_room", alexa_room)
+            .field("signed_out_at", signed_out_at)
+            .field("mail", mail)
+            .finish()
+    }
 }
 
 /// What became of the e-mail of an invitation.
@@ -93,6 +119,11 @@ impl User {
     /// What few users have; as if all of it were unset where there is nothing.
     pub fn details(&self) -> UserDetails {
         self.details.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Whether both are one record. Addresses that differ in case are equal, and written differently.
+    pub(super) fn is_same_record(&self, other: &Self) -> bool {
+        self == other && self.email.as_str() == other.email.as_str()
     }
 
     /// Whether it is a shared device, not a person.

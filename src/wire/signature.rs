@@ -6,8 +6,9 @@
 //!
 //! Signing is `aws-sigv4`'s, which has no check; the two are held against each other by the tests.
 //!
-//! Invariant: what [`Authorization::verify`] lets through says the same as what was signed: no byte of the method, the path,
-//! the meaning of the query, the body or a header with a meaning (`host`, `content-type`, `x-amz-*`) differs.
+//! Invariant: what [`Authorization::verify`] lets through says the same as what was signed. No byte of the method, the path
+//! or the body differs; the query has the same names and values, in whatever order and encoding; headers with a meaning
+//! (`host`, `content-type`, `x-amz-*`) are the same but for blanks.
 //!
 //! Deliberately absent: signatures in the query ("presigned" links, which outlive a request), session tokens, bodies that
 //! are not signed or signed in chunks, and any knowledge of which keys there are.

@@ -43,6 +43,8 @@ pub struct Site {
     pub account_type: &'static str,
     /// The account store; in the installation's own folder unless set.
     pub accounts_path: PathBuf,
+    /// `[accounts]` as a whole, for a store of another kind.
+    pub accounts_section: Option<String>,
 }
 
 /// How a command ended.
@@ -97,6 +99,7 @@ impl Site {
             limits: String::new(),
             account_type: "EnterpriseDirectory",
             accounts_path,
+            accounts_section: None,
         }
     }
 
@@ -231,7 +234,7 @@ impl Site {
     }
 
     fn config(&self) -> String {
-        let Self { folder, directory, tiers, rules, limits, account_type, accounts_path } = self;
+        let Self { folder, directory, tiers, rules, limits, account_type, accounts_path, accounts_section } = self;
         let Directory { urls, base_dn, bind_dn, password: _, ca_file, more } = directory;
         let path = |path: &Path| quoted(path.to_str().unwrap());
         let mut toml = String::new();
@@ -246,8 +249,13 @@ impl Site {
             writeln!(toml, "[[tier]]\nname = {}\ngroups = {}\n", quoted(name), list(groups)).unwrap();
         }
         writeln!(toml, "[rules]\n{rules}\n[limits]\n{limits}").unwrap();
-        writeln!(toml, "[accounts]\nkind = 'embedded'\npath = {}", path(accounts_path)).unwrap();
-        writeln!(toml, "account = 'test'\naccount_type = {}\n", quoted(account_type)).unwrap();
+        match accounts_section {
+            Some(section) => writeln!(toml, "{section}").unwrap(),
+            None => {
+                writeln!(toml, "[accounts]\nkind = 'embedded'\npath = {}", path(accounts_path)).unwrap();
+                writeln!(toml, "account = 'test'\naccount_type = {}\n", quoted(account_type)).unwrap();
+            }
+        }
         writeln!(toml, "[state]\npath = {}\n", path(&folder.path().join("state"))).unwrap();
         // Of its own, or the command would ask whatever daemon runs on this machine.
         writeln!(toml, "[status]\ncontrol = {}", path(&folder.path().join("control.sock"))).unwrap();

@@ -46,7 +46,7 @@ impl Command {
                 Self::AccountShow { account: account.clone() }.perform(book, at, fresh)
             }
             Self::AccountRestore { account } => {
-                book.reopen_account(account)?;
+                book.reopen_account(account, at)?;
                 book.open_to(account).map(shown)
             }
             Self::DomainClaim { account, domain } => {

@@ -12,7 +12,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -21,6 +21,8 @@ use tokio::time::Instant;
 const ANSWER_TIME_MIN: Duration = Duration::from_secs(5);
 /// How long a connection may be idle while others wait to be let in.
 const IDLE_TIME_CROWDED: Duration = Duration::from_secs(1);
+/// How long a connection may say nothing at all while others wait to be let in.
+const FRESH_TIME_CROWDED: Duration = Duration::from_secs(2);
 /// For the farewell of a connection that was idle: in TLS it has one.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
@@ -48,8 +50,6 @@ struct State {
     phase: Phase,
     since: Instant,
     due: Instant,
-    /// Who waits until the last answer is sent.
-    waiting: Option<Waker>,
 }
 
 /// See the file's description. Its clones are one clock.
@@ -64,7 +64,7 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) fn new(header_time: Duration, request_time: Duration, idle_time: Duration) -> Self {
         let since = Instant::now();
-        let state = State { phase: Phase::Fresh, since, due: since + header_time, waiting: None };
+        let state = State { phase: Phase::Fresh, since, due: since + header_time };
         Self { state: Arc::new(Mutex::new(state)), header_time, request_time, idle_time }
     }
 
@@ -80,6 +80,7 @@ impl Clock {
     pub(super) fn due(&self, is_crowded: bool) -> Instant {
         let state = self.state();
         match state.phase {
+            Phase::Fresh if is_crowded => state.due.min(state.since + FRESH_TIME_CROWDED),
             Phase::Idle if is_crowded => state.due.min(state.since + IDLE_TIME_CROWDED),
             Phase::Fresh | Phase::Head | Phase::Work | Phase::Answer | Phase::Sent | Phase::Idle | Phase::Closing => {
                 state.due
@@ -87,17 +88,8 @@ impl Clock {
         }
     }
 
-    /// Ready when every earlier answer is sent: who sends requests and takes no answers gets no further.
-    pub(super) fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        if matches!(state.phase, Phase::Answer | Phase::Sent) {
-            state.waiting = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    }
-
-    /// A head is complete. Gives the deadline of the routes.
+    /// A head is complete. Gives the deadline of the routes. Earlier answers may still be on their way: hyper begins
+    /// nothing new when its buffer is full of them.
     pub(super) fn begin(&self) -> Instant {
         let now = Instant::now();
         let deadline = now + self.request_time;
@@ -146,9 +138,6 @@ impl Clock {
         if state.phase == Phase::Sent {
             let now = Instant::now();
             (state.phase, state.since, state.due) = (Phase::Idle, now, now + self.idle_time);
-            if let Some(waiting) = state.waiting.take() {
-                waiting.wake();
-            }
         }
     }
 }

@@ -155,7 +155,6 @@ impl Service<Request<Incoming>> for Reception {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let (app, clock, peer) = (self.app.clone(), self.clock.clone(), self.peer);
         Box::pin(async move {
-            poll_fn(|cx| clock.poll_sent(cx)).await;
             let deadline = clock.begin();
             let began = tokio::time::Instant::now();
             request.extensions_mut().insert(peer);

@@ -1,0 +1,152 @@
+//! A request to the admin API on its way: body, admission, operation, answer.
+
+use super::admission::{Admission, Admitted, Denied};
+use super::api::route::{Asked, Operation, Unrouted, route};
+use super::api::{Api, Asker, Fault, Reply, unknown_operation};
+use super::command::{self, Command, CommandError};
+use super::desk::{Caller, Desk};
+use super::dns::Proof;
+use super::listen::{BodyError, Deadline, Peer, REQUEST_TIME, collect_body};
+use crate::model::Timestamp;
+use crate::wire::{ErrorBody, Exception, HEADER_ERROR_TYPE, HEADER_REQUEST_ID};
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// What answering needs.
+pub(super) struct Front {
+    pub api: Api,
+    pub desk: Desk,
+    pub dns: Proof,
+    pub admission: Admission,
+    pub body_bytes_max: usize,
+    /// Told when somebody was invited.
+    pub wake: Arc<Notify>,
+}
+
+/// Answers everything that is no page for people and no question of a proxy.
+pub(super) async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let id = uuid::Uuid::new_v4().to_string();
+    let (parts, body) = request.into_parts();
+    let peer = parts.extensions.get::<Peer>().copied();
+    let deadline = parts.extensions.get::<Deadline>().map_or_else(|| Instant::now() + REQUEST_TIME, |it| it.0);
+    let collected = collect_body(body, front.body_bytes_max, deadline).await;
+    let (result, closes) = match collected {
+        Ok(body) => (front.carry_out(&parts, &body, &id).await, false),
+        Err(error) => {
+            let exception = match &error {
+                BodyError::TooLarge { .. } | BodyError::Broken { .. } => Exception::BadRequest,
+                BodyError::Slow => Exception::ServiceUnavailable,
+            };
+            (Err(Fault::new(exception, error.to_string())), true)
+        }
+    };
+    if let Err(fault) = &result {
+        let (method, path, status) = (&parts.method, parts.uri.path(), fault.exception.status());
+        let peer = peer.map(|Peer(address)| address.to_string()).unwrap_or_default();
+        // Neither the query nor the message: addresses of people stand there.
+        tracing::debug!(request = %id, %peer, %method, path, status, "refused: {}", fault.exception.name());
+    }
+    written(result, &id, closes)
+}
+
+impl Front {
+    async fn carry_out(&self, parts: &Parts, body: &Bytes, id: &str) -> Result<Reply, Fault> {
+        let admitted = self.admission.admit(parts, body, Timestamp::now()).map_err(|denied| {
+            tracing::info!(request = %id, "not admitted: {}", denied.cause);
+            fault(denied)
+        })?;
+        let result = self.admitted(&admitted, parts, body).await;
+        admitted.settle(result.as_ref().map_or_else(|fault| fault.exception.status(), |reply| reply.status));
+        result
+    }
+
+    async fn admitted(&self, admitted: &Admitted, parts: &Parts, body: &[u8]) -> Result<Reply, Fault> {
+        let query = parts.uri.query().unwrap_or_default();
+        let asked = route(&parts.method, parts.uri.path(), query).map_err(|unrouted| match unrouted {
+            Unrouted::Unknown => unknown_operation(),
+            Unrouted::Malformed(why) => Fault::new(Exception::BadRequest, why),
+        })?;
+        if let Some(account) = &asked.account {
+            admitted.require_account(account).map_err(fault)?;
+        }
+        let caller = Caller::new(admitted.key_id());
+        match asked.operation {
+            Operation::Command => self.command(admitted, &caller, body).await,
+            _ => {
+                let scope = admitted.key().accounts().cloned().map(Arc::new);
+                let reply = self.api.perform(&Asker { caller, scope }, &asked, body).await;
+                self.tell_outbox(&asked);
+                reply
+            }
+        }
+    }
+
+    async fn command(&self, admitted: &Admitted, caller: &Caller, body: &[u8]) -> Result<Reply, Fault> {
+        let command: Command = serde_json::from_slice(body)
+            .map_err(|error| Fault::new(Exception::BadRequest, format!("the body is no command: {error}")))?;
+        match command.account() {
+            Some(account) => admitted.require_account(account.as_str()).map_err(fault)?,
+            None => admitted.require_all_accounts().map_err(fault)?,
+        }
+        let texts_of = async |domain: String| self.dns.texts(&domain).await.map_err(|error| error.to_string());
+        let answer = command::answer(&self.desk, caller, command, texts_of).await;
+        self.wake.notify_one();
+        match answer {
+            Ok(answer) => {
+                let body = serde_json::to_vec(&answer)
+                    .map_err(|error| Fault::new(Exception::ServiceFailure, error.to_string()))?;
+                Ok(Reply { status: 200, body: Some(body) })
+            }
+            Err(CommandError::Refused(refusal)) => Err(refusal.into()),
+            Err(CommandError::Unproved { message }) => Err(Fault::new(Exception::ServiceUnavailable, message)),
+            Err(CommandError::Desk(error)) => Err(error.into()),
+        }
+    }
+
+    fn tell_outbox(&self, asked: &Asked) {
+        if asked.operation == Operation::InviteUsers {
+            self.wake.notify_one();
+        }
+    }
+}
+
+fn fault(Denied { exception, message, retry_after, cause: _ }: Denied) -> Fault {
+    Fault { retry_after: retry_after.map(u64::from), ..Fault::new(exception, message) }
+}
+
+/// The answer in HTTP, with the headers that SDKs look at.
+fn written(result: Result<Reply, Fault>, id: &str, closes: bool) -> Response {
+    let (status, body, exception, retry_after) = match result {
+        Ok(Reply { status, body }) => (status, body, None, None),
+        Err(Fault { exception, code, message, retry_after }) => {
+            let body = serde_json::to_vec(&ErrorBody { code: Some(code), message: Some(message) });
+            (exception.status(), body.ok(), Some(exception), retry_after)
+        }
+    };
+    let mut response = Response::new(body.map_or_else(Body::empty, Body::from));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    if status != 204 {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(HEADER_REQUEST_ID, id);
+    }
+    if let Some(exception) = exception {
+        headers.insert(HEADER_ERROR_TYPE, HeaderValue::from_static(exception.name()));
+    }
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if closes {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
