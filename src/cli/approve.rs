@@ -70,7 +70,7 @@ pub(super) async fn approve(config: &Path, options: ApproveOptions) -> Result<Ex
 }
 
 /// Who runs this command, for the record.
-fn whoever() -> String {
+pub(super) fn whoever() -> String {
     use std::os::unix::fs::MetadataExt;
     let name =
         ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));

@@ -43,6 +43,8 @@ pub(super) enum Stop {
     #[error("{0}")]
     Accounts(#[from] AccountsError),
     #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
     Other(String),
 }
 
@@ -50,6 +52,7 @@ impl Stop {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Config(_) => Exit::Config,
+            Self::Usage(_) => Exit::Usage,
             Self::Pass(_) | Self::State(_) | Self::Accounts(_) | Self::Other(_) => Exit::Failed,
         }
     }

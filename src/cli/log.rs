@@ -5,25 +5,24 @@ use std::sync::OnceLock;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
-/// The variable that overrules everything with a filter of tracing-subscriber.
-const VARIABLE: &str = "SEATSYNC_LOG";
-
 /// Libraries whose insides nobody asked for with `-v`.
 const INSIDES: &[&str] = &["rustls", "tokio", "tokio_rustls", "tokio_util", "hyper", "mio", "h2", "want"];
 
-/// How often `-v` was given. Commands read the configuration, and only then is known how to log.
-static VERBOSE: OnceLock<u8> = OnceLock::new();
+/// The variable that overrules everything with a filter of tracing-subscriber, and how often `-v` was given. Commands read
+/// the configuration, and only then is known how to log.
+static ASKED: OnceLock<(&str, u8)> = OnceLock::new();
 
 /// Keeps what the command line says until the configuration has been read; nothing is logged before.
-pub(super) fn remember(verbose: u8) {
+pub(super) fn remember(variable: &'static str, verbose: u8) {
     // Only a second call in one process can fail; the first one then counts.
-    _ = VERBOSE.set(verbose);
+    _ = ASKED.set((variable, verbose));
 }
 
-/// Starts logging as the configuration says, which the command line and `SEATSYNC_LOG` overrule.
+/// Starts logging as the configuration says, which the command line and that variable overrule.
 pub(super) fn start(config: &LogConfig) {
-    let usual = usual(config.level, VERBOSE.get().copied().unwrap_or_default());
-    let asked = std::env::var(VARIABLE).ok().filter(|text| !text.trim().is_empty());
+    let (variable, verbose) = ASKED.get().copied().unwrap_or_default();
+    let usual = usual(config.level, verbose);
+    let asked = std::env::var(variable).ok().filter(|text| !text.trim().is_empty());
     let asked = asked.map(|text| EnvFilter::try_new(&text).map_err(|error| (text, error))).transpose();
     let (filter, problem) = match asked {
         Ok(filter) => (filter, None),
@@ -41,11 +40,11 @@ pub(super) fn start(config: &LogConfig) {
     // Only a second start in one process can fail; the first one then goes on.
     drop(started);
     if let Some((text, error)) = problem {
-        tracing::warn!("{VARIABLE}={text:?} is not used: {error}; write a level, or such as seatsync=debug");
+        tracing::warn!("{variable}={text:?} is not used: {error}; write a level, or such as seatsync=debug");
     }
 }
 
-/// The filter without `SEATSYNC_LOG`: the configured level, or more by `-v`, and the insides of libraries only when
+/// The filter without the variable: the configured level, or more by `-v`, and the insides of libraries only when
 /// they tell trouble. `-vvv` holds nothing back.
 fn usual(configured: Level, verbose: u8) -> String {
     let asked = match verbose {

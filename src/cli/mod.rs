@@ -15,6 +15,7 @@ mod init;
 mod json;
 mod log;
 mod progress;
+pub mod seatstore;
 mod show;
 mod status;
 mod sync;
@@ -39,7 +40,7 @@ pub fn main() -> ExitCode {
             return if error.print().is_ok() { status.into() } else { Exit::Failed.into() };
         }
     };
-    log::remember(arguments.verbose);
+    log::remember("SEATSYNC_LOG", arguments.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -50,7 +51,7 @@ pub fn main() -> ExitCode {
     match runtime.block_on(dispatch(arguments)) {
         Ok(exit) => exit.into(),
         Err(stop) => {
-            show::complain(&stop);
+            show::complain("seatsync", &stop);
             stop.exit().into()
         }
     }

@@ -46,12 +46,14 @@ pub(super) fn say(text: &str) -> Result<(), Stop> {
     }
 }
 
-/// Prints why a command stopped, on stderr.
-pub(super) fn complain(stop: &Stop) {
+/// Prints why a command of `program` stopped, on stderr.
+pub(super) fn complain(program: &str, stop: &Stop) {
     let text = match stop {
         Stop::Config(ConfigError::Invalid(problems)) => problems.render(colour(std::io::stderr().is_terminal())),
-        Stop::Config(error @ ConfigError::Unreadable { .. }) => format!("seatsync: {error}"),
-        Stop::Pass(_) | Stop::State(_) | Stop::Accounts(_) | Stop::Other(_) => format!("seatsync: {stop}"),
+        Stop::Config(error @ ConfigError::Unreadable { .. }) => format!("{program}: {error}"),
+        Stop::Pass(_) | Stop::State(_) | Stop::Accounts(_) | Stop::Usage(_) | Stop::Other(_) => {
+            format!("{program}: {stop}")
+        }
     };
     eprintln!("{}", text.trim_end());
 }

@@ -1,0 +1,79 @@
+//! `seatstore check`: what an operator can get wrong, as far as it can be seen without a connection.
+
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::show::{printable, say, time};
+use crate::config::seatstore::SeatstoreConfig;
+use crate::model::Timestamp;
+use crate::server::keys::KeyRing;
+use crate::server::tls::TlsSource;
+use crate::store::{StoreError, sled_disk};
+use std::path::Path;
+
+/// A certificate that is valid for less is told as a problem, in days.
+const CERTIFICATE_DAYS_MIN: i64 = 14;
+const HOURS_A_DAY: i64 = 24;
+
+/// `seatstore check`.
+pub(super) fn check(path: &Path, config: &SeatstoreConfig) -> Result<Exit, Stop> {
+    let results = [
+        ("configuration", Ok(format!("{} is valid", path.display()))),
+        ("account store", account_store(config)),
+        ("keys", keys(config)),
+        ("certificate", certificate(config, Timestamp::now())),
+    ];
+    let failed = results.iter().filter(|(_, result)| result.is_err()).count();
+    for (what, result) in results {
+        let (word, text) = match result {
+            Ok(text) => ("ok  ", text),
+            Err(text) => ("FAIL", text),
+        };
+        say(&format!("{word}  {what:<14}{}\n", printable(&text)))?;
+    }
+    say(&match failed {
+        0 => "all is well\n".to_owned(),
+        1 => "1 problem\n".to_owned(),
+        many => format!("{many} problems\n"),
+    })?;
+    Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
+}
+
+fn account_store(config: &SeatstoreConfig) -> Result<String, String> {
+    let shown = config.store_path.display();
+    match sled_disk::look(&config.store_path) {
+        Ok(book) => {
+            let users: usize = book.accounts().map(|account| account.users().len()).sum();
+            Ok(format!("{shown}: {} accounts, {users} users; no server is running", book.accounts().count()))
+        }
+        // Whoever has it could open it.
+        Err(StoreError::InUse { message }) => Ok(message),
+        Err(error @ (StoreError::Damaged { .. } | StoreError::Disk { .. } | StoreError::TooNew { .. })) => {
+            Err(error.to_string())
+        }
+    }
+}
+
+fn keys(config: &SeatstoreConfig) -> Result<String, String> {
+    let shown = config.api.keys_file.display();
+    match KeyRing::read(&config.api.keys_file) {
+        Ok(Some(ring)) if !ring.is_empty() => Ok(format!("{shown}: {} keys", ring.len())),
+        Ok(_) => Ok(format!("{shown}: none yet, nobody may ask; make one with `seatstore key new`")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn certificate(config: &SeatstoreConfig, now: Timestamp) -> Result<String, String> {
+    let Some(files) = &config.listen.tls else {
+        return Ok("none: plain HTTP".to_owned());
+    };
+    let source = TlsSource::open(files.certificate.clone(), files.key.clone()).map_err(|error| error.to_string())?;
+    let shown = files.certificate.display();
+    let until = source.not_after();
+    let days = until.duration_since(now).as_hours() / HOURS_A_DAY;
+    if until <= now {
+        Err(format!("{shown} expired at {}: put the renewed one there", time(until)))
+    } else if days < CERTIFICATE_DAYS_MIN {
+        Err(format!("{shown} expires in {days} days, at {}: renew it", time(until)))
+    } else {
+        Ok(format!("{shown} is valid for {days} more days"))
+    }
+}

@@ -1,0 +1,113 @@
+//! `seatstore`: the account store as a server, and its administration.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `arguments` | the command line as typed |
+//! | `give` | what was typed, as commands of the account store |
+//! | `reach` | where a command goes: to the running server, or to the files of a stopped one |
+//! | `local`, `remote`, `pin` | the two ways, and whose certificate is trusted on one of them |
+//! | `show` | answers as tables and as JSON |
+//! | `keys`, `check`, `serve` | what concerns the machine and not the book |
+
+mod arguments;
+mod check;
+mod give;
+mod keys;
+mod local;
+mod pin;
+mod reach;
+mod remote;
+mod serve;
+mod show;
+
+use super::exit::{Exit, Stop};
+use super::log;
+use crate::config::seatstore::{self, SeatstoreConfig};
+use arguments::{Arguments, Command};
+use clap::Parser;
+use reach::Reach;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What is read when nobody says otherwise.
+const CONFIG_DEFAULT: &str = "/etc/seatstore/seatstore.toml";
+
+/// The same file that the package installs.
+const STARTER: &str = include_str!("../../../config/seatstore.toml");
+/// Where it is written when nobody says where.
+const STARTER_DEFAULT: &str = "seatstore.toml";
+
+/// Runs the command line given to this process.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Also help and version, which clap calls errors with exit status 0.
+            let status = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return if error.print().is_ok() { status.into() } else { Exit::Failed.into() };
+        }
+    };
+    log::remember("SEATSTORE_LOG", arguments.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("seatstore: the operating system gave no threads or timers: {error}");
+            return Exit::Failed.into();
+        }
+    };
+    match runtime.block_on(dispatch(arguments)) {
+        Ok(exit) => exit.into(),
+        Err(stop) => {
+            super::show::complain("seatstore", &stop);
+            stop.exit().into()
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
+    let Arguments { config: explicit, verbose: _, json, server, command } = arguments;
+    let path = explicit.clone().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
+    let reach = || Ok::<_, Stop>(Reach::new(configuration(&path)?, server));
+    match command {
+        Command::Serve => serve::serve(configuration(&path)?).await,
+        Command::Check => check::check(&path, &configuration(&path)?),
+        Command::Init { path } => init(path.or(explicit).as_deref()),
+        Command::Key(command) => keys::keys(&configuration(&path)?, command, json),
+        Command::Account(command) => give::account(reach()?, command, json).await,
+        Command::Domain(options) => give::domain(reach()?, options, json).await,
+        Command::User(options) => give::user(reach()?, options, json).await,
+        Command::Audit { account, user, max } => give::audit(reach()?, account, user, max, json).await,
+        Command::SignIn { email } => give::sign_in(reach()?, email, json).await,
+    }
+}
+
+/// Reads the configuration, all of whose problems come back at once, and begins to log as it says.
+fn configuration(path: &Path) -> Result<SeatstoreConfig, Stop> {
+    let config = seatstore::load(path)?;
+    log::start(&config.log);
+    Ok(config)
+}
+
+/// `seatstore init`. Never overwrites.
+fn init(path: Option<&Path>) -> Result<Exit, Stop> {
+    let path = path.unwrap_or(Path::new(STARTER_DEFAULT));
+    let failed = |error: std::io::Error| {
+        Stop::Other(format!("the starter configuration could not be written to {}: {error}", path.display()))
+    };
+    let mut file = std::fs::File::create_new(path).map_err(failed)?;
+    file.write_all(STARTER.as_bytes()).map_err(failed)?;
+    super::show::say(&format!("wrote {}; edit it, then: seatstore check -c {0}\n", path.display()))?;
+    Ok(Exit::Done)
+}
+
+/// Makes the folder of a file, for its owner only, if it is not there.
+fn make_folder_of(file: &Path) -> Result<(), Stop> {
+    use std::os::unix::fs::DirBuilderExt;
+    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| Stop::Other(format!("the folder {} could not be made: {error}", folder.display())))
+}
