@@ -83,22 +83,26 @@ impl Outbox {
 
     async fn send(&self, due: Due, tries: &mut Tries) {
         let Due { account, user, number, account_name, email, link, valid_until } = due;
-        let invitation = Invitation { to: email, account_name, link, valid_until };
+        // What a mail server says often repeats the address, which is nobody's business in a log.
+        let unnamed = |message: String| message.replace(email.as_str(), "the address");
+        let invitation = Invitation { to: email.clone(), account_name, link, valid_until };
         let key = (account.clone(), user.clone(), number);
         let outcome = match self.post.send(&invitation).await {
             Ok(()) => Mail::Sent,
             Err(MailError::Permanent { message }) => {
-                tracing::warn!(%account, %user, "an invitation cannot be sent: {message}");
+                tracing::warn!(%account, %user, "an invitation cannot be sent: {}", unnamed(message));
                 Mail::Failed
             }
             Err(MailError::Temporary { message }) => {
                 let tried = tries.get(&key).map_or(1, |(tried, _)| tried + 1);
                 if Timestamp::now() < valid_until {
                     let wait = next_try(tried);
-                    tracing::warn!(%account, %user, tried, "an invitation waits {} s: {message}", wait.as_secs());
+                    let (seconds, message) = (wait.as_secs(), unnamed(message));
+                    tracing::warn!(%account, %user, tried, "an invitation waits {seconds} s: {message}");
                     tries.insert(key, (tried, Instant::now() + wait));
                     return;
                 }
+                let message = unnamed(message);
                 tracing::warn!(%account, %user, tried, "an invitation was never sent and is void now: {message}");
                 Mail::Failed
             }

@@ -27,7 +27,7 @@ impl Ask<'_> {
             for (id, _, item) in &wishes {
                 let checked = check_item(account, id, item);
                 let moved = item.primary_email.as_deref().filter(|_| !strict).map(address).transpose();
-                match checked.and_then(|()| moved) {
+                match checked.and(moved) {
                     Ok(Some(email)) => moves.push((id.clone(), email)),
                     Ok(None) => {}
                     Err(refusal) => errors.note(id, refusal),

@@ -57,6 +57,7 @@ fn forgotten_and_made_anew_in_one_write_is_undone_as_one() {
     let before = whole(&book);
     while book.forget_closed(day(91), 3) {}
     with_domain(&mut book, &id, "a.example").register(&email("p0@a.example"), user_id("u0"), day(91)).unwrap();
+    book.claim_domain(&id, "b.example", TOKEN.to_owned(), day(91)).unwrap();
     let changed = book.drain();
     let mut undone = book.clone();
     undone.put_back(changed.clone());
