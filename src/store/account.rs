@@ -175,9 +175,11 @@ impl Account {
             return Err(Refusal::new(RefusalCode::BadRequest, message));
         }
         let mut groups = self.profile.details.delegate_groups.clone();
-        groups.extend(names.iter().cloned());
-        groups.sort();
-        groups.dedup();
+        for name in names {
+            if !groups.contains(name) {
+                groups.push(name.clone());
+            }
+        }
         if groups.len() > DELEGATE_GROUPS_MAX {
             let message = format!("an account has at most {DELEGATE_GROUPS_MAX} such groups");
             return Err(Refusal::new(RefusalCode::ResourceLimitExceeded, message));

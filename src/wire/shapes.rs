@@ -2,7 +2,51 @@
 //! written, and members that are not known are passed over: either side may be newer.
 
 use super::code::ErrorCode;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
+
+/// A JSON object and nothing else: serde also takes a list for a structure, member by member in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfObject<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OfObject<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(OfObject(PhantomData))
+    }
+}
+
+/// An optional object.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|object| object.0))
+}
+
+/// An optional list of objects.
+fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
+    let list = Option::<Vec<Object<T>>>::deserialize(deserializer)?;
+    Ok(list.map(|list| list.into_iter().map(|object| object.0).collect()))
+}
+
+/// An object.
+fn whole<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Object::<T>::deserialize(deserializer)?.0)
+}
 
 /// What a server can do beyond the contract. A strict one, or another product, declares none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -201,6 +245,7 @@ pub struct AccountSettings {
 #[serde(rename_all = "PascalCase", default)]
 #[allow(missing_docs)]
 pub struct AccountSettingsBody {
+    #[serde(deserialize_with = "object")]
     pub account_settings: Option<AccountSettings>,
 }
 
@@ -209,6 +254,7 @@ pub struct AccountSettingsBody {
 #[serde(rename_all = "PascalCase", default)]
 #[allow(missing_docs)]
 pub struct AssociateGroupsRequest {
+    #[serde(deserialize_with = "objects")]
     pub signin_delegate_groups: Option<Vec<SigninDelegateGroup>>,
 }
 
@@ -241,6 +287,7 @@ pub struct CreateUserRequest {
 #[serde(rename_all = "PascalCase", default)]
 #[allow(missing_docs)]
 pub struct BatchCreateUserRequest {
+    #[serde(deserialize_with = "objects")]
     pub create_user_request_items: Option<Vec<CreateUserRequest>>,
 }
 
@@ -255,7 +302,7 @@ pub struct UpdateUserRequest {
     pub license_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object")]
     pub alexa_for_business_metadata: Option<AlexaForBusinessMetadata>,
     /// Extension: a new address.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -267,6 +314,7 @@ pub struct UpdateUserRequest {
 #[serde(rename_all = "PascalCase", default)]
 #[allow(missing_docs)]
 pub struct BatchUpdateUserRequest {
+    #[serde(deserialize_with = "objects")]
     pub update_user_request_items: Option<Vec<UpdateUserRequest>>,
 }
 
@@ -346,6 +394,7 @@ pub struct TelephonySettings {
 #[serde(rename_all = "PascalCase")]
 #[allow(missing_docs)]
 pub struct UserSettings {
+    #[serde(deserialize_with = "whole")]
     pub telephony: TelephonySettings,
 }
 
@@ -354,5 +403,6 @@ pub struct UserSettings {
 #[serde(rename_all = "PascalCase", default)]
 #[allow(missing_docs)]
 pub struct UserSettingsBody {
+    #[serde(deserialize_with = "object")]
     pub user_settings: Option<UserSettings>,
 }

@@ -112,6 +112,9 @@ impl Ask<'_> {
         let wire::InviteUsersRequest { user_email_list, user_type, resend_pending } = self.read()?;
         let addresses = bounded(user_email_list, "UserEmailList", wire::EMAIL_LIST_MAX)?;
         let device = is_device(user_type.as_deref().unwrap_or("PrivateUser"))?;
+        if let Some(text) = addresses.iter().find(|text| !fits_the_model(text)) {
+            return Err(Fault::bad_request(format!("{text:?} is not an e-mail address")));
+        }
         let strict = self.api.strict;
         let again = strict || resend_pending != Some(false);
         let invites = self.change_account(move |account, at| {
@@ -188,6 +191,14 @@ impl Ask<'_> {
         });
         json(200, &answer.await?)
     }
+}
+
+/// The model's pattern of an address, `.+@.+\..+`. What fits it and is none all the same fails by itself.
+fn fits_the_model(text: &str) -> bool {
+    let behind = |(local, rest): (&str, &str)| {
+        !local.is_empty() && rest.char_indices().any(|(at, c)| c == '.' && at > 0 && at + 1 < rest.len())
+    };
+    text.split_once('@').is_some_and(behind)
 }
 
 /// What would make an item fail besides its address.

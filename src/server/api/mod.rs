@@ -17,7 +17,7 @@ pub mod view;
 use super::desk::{Caller, Desk, DeskError};
 use crate::model::{Email, Timestamp, UserId};
 use crate::store::{Account, AccountId, Book, Refusal, RefusalCode};
-use crate::wire::{ErrorCode, Exception, Extension, RESULTS_DEFAULT, RESULTS_MAX};
+use crate::wire::{ErrorCode, Exception, Extension, Object, RESULTS_DEFAULT, RESULTS_MAX};
 use route::{Asked, Operation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -201,6 +201,7 @@ impl Ask<'_> {
             return Ok(T::default());
         }
         serde_json::from_slice(self.body)
+            .map(|Object(body)| body)
             .map_err(|error| Fault::bad_request(format!("the body is not what this operation takes: {error}")))
     }
 

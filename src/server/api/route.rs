@@ -144,6 +144,22 @@ pub fn route(method: &Method, path: &str, query: &str) -> Result<Asked, Unrouted
         ["seatstore", "v1", "command"] if post => Operation::Command,
         _ => return Err(Unrouted::Unknown),
     };
+    // Elsewhere nothing is told apart by it; an operation that is not ours must not fall into one that is.
+    let told_apart = matches!(
+        operation,
+        Operation::AssociateSigninDelegateGroupsWithAccount
+            | Operation::DisassociateSigninDelegateGroupsFromAccount
+            | Operation::InviteUsers
+            | Operation::CreateUser
+            | Operation::BatchCreateUser
+            | Operation::BatchSuspendUser
+            | Operation::BatchUnsuspendUser
+            | Operation::LogoutUser
+            | Operation::ResetPersonalPIN
+    );
+    if wanted.is_some() && !told_apart {
+        return Err(Unrouted::Unknown);
+    }
     let segment =
         |at: usize| segments.get(at).filter(|_| operation != Operation::Command).map(|text| (*text).to_owned());
     Ok(Asked { operation, account: segment(1), user: segment(3), query })
@@ -198,6 +214,8 @@ mod tests {
             (Method::GET, "/accounts/", ""),
             (Method::PATCH, "/accounts", ""),
             (Method::POST, "/accounts/a1/users", "operation=explode"),
+            (Method::POST, "/accounts", "operation=explode"),
+            (Method::GET, "/accounts/a1/users", "operation=suspend"),
             (Method::GET, "/accounts/a1/users/u1/settings/x", ""),
             (Method::GET, "/meetings", ""),
         ] {
