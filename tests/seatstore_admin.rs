@@ -95,6 +95,47 @@ fn the_server_and_the_files_answer_alike() {
     }
 }
 
+/// Who holds the book is found out by trying: nobody says whether a server runs.
+#[test]
+fn a_running_server_is_found_by_its_configuration() {
+    for mut server in [Server::new(), Server::with_tls()] {
+        server.run(&["account", "create", "Corp", "--id", "corp"]);
+        server.resume();
+        // As it would be with a port of its own choice.
+        let toml = std::fs::read_to_string(server.path("seatstore.toml")).unwrap();
+        let found = server.path("found.toml");
+        std::fs::write(&found, toml.replace("127.0.0.1:0", &server.address().to_string())).unwrap();
+        let run = |arguments: &[&str]| {
+            let mut command = server.command(&["-c", found.to_str().unwrap()]);
+            let output = command.args(arguments).env_remove("SEATSTORE_ENDPOINT").output().unwrap();
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert!(run(&["account", "show"]).contains("corp"));
+        run(&["account", "rename", "corp", "Found"]);
+        assert!(run(&["account", "list"]).contains("Found"));
+        let log: Value = serde_json::from_str(&run(&["audit", "--max", "1", "--json"])).unwrap();
+        assert_eq!(log["entries"][0]["by"], server.key().id.as_str());
+        assert!(run(&["check"]).contains("all is well"));
+        server.stop();
+        let account = server.run(&["account", "show"]);
+        assert_eq!(account["name"], "Found", "and the files, once it is gone");
+    }
+}
+
+#[test]
+fn commands_on_the_files_wait_for_each_other() {
+    let server = Server::new();
+    server.run(&["account", "create", "Corp"]);
+    std::thread::scope(|scope| {
+        for number in 0..6 {
+            let server = &server;
+            scope.spawn(move || server.run(&["user", "invite", &format!("p{number}@corp.test")]));
+        }
+    });
+    assert_eq!(server.run(&["user", "list"])["users"].as_array().unwrap().len(), 6);
+}
+
 #[test]
 fn whoever_is_invited_through_the_server_gets_a_letter() {
     let server = Server::start();
