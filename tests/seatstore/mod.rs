@@ -72,7 +72,7 @@ impl Server {
             "[listen]\naddress = \"127.0.0.1:0\"\n{listen}\n\
              [store]\npath = \"book\"\n\
              [api]\nkeys_file = \"keys.toml\"\n{api}\n\
-             [mail]\nfrom = \"Seats <seats@corp.test>\"\nspool = \"mail\"\n\
+             [mail]\nfrom = \"Seats <seats@corp.test>\"\npublic_url = \"https://seats.corp.test\"\nspool = \"mail\"\n\
              {sections}\n"
         );
         fs::write(folder.path().join("seatstore.toml"), toml).unwrap();
@@ -209,8 +209,8 @@ impl Server {
     /// A command of this installation.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_seatstore"));
-        command.arg("-c").arg(self.path("seatstore.toml")).args(arguments);
-        for variable in ["SEATSTORE_CONFIG", "SEATSTORE_ACCOUNT", "SEATSTORE_CA_FILE", "SEATSTORE_ENDPOINT"] {
+        command.env("SEATSTORE_CONFIG", self.path("seatstore.toml")).args(arguments);
+        for variable in ["SEATSTORE_ACCOUNT", "SEATSTORE_CA_FILE", "SEATSTORE_ENDPOINT"] {
             command.env_remove(variable);
         }
         // The configuration says port 0.

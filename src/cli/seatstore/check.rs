@@ -42,7 +42,8 @@ fn account_store(config: &SeatstoreConfig) -> Result<String, String> {
     match sled_disk::look(&config.store_path) {
         Ok(book) => {
             let users: usize = book.accounts().map(|account| account.users().len()).sum();
-            Ok(format!("{shown}: {} accounts, {users} users; no server is running", book.accounts().count()))
+            let accounts = book.accounts().count();
+            Ok(format!("{shown}: accounts: {accounts}, users: {users}; no server is running"))
         }
         // Whoever has it could open it.
         Err(StoreError::InUse { message }) => Ok(message),
@@ -55,7 +56,7 @@ fn account_store(config: &SeatstoreConfig) -> Result<String, String> {
 fn keys(config: &SeatstoreConfig) -> Result<String, String> {
     let shown = config.api.keys_file.display();
     match KeyRing::read(&config.api.keys_file) {
-        Ok(Some(ring)) if !ring.is_empty() => Ok(format!("{shown}: {} keys", ring.len())),
+        Ok(Some(ring)) if !ring.is_empty() => Ok(format!("{shown}: keys: {}", ring.len())),
         Ok(_) => Ok(format!("{shown}: none yet, nobody may ask; make one with `seatstore key new`")),
         Err(error) => Err(error.to_string()),
     }

@@ -289,7 +289,7 @@ fn difference(before: &Value, after: &Value) -> String {
             let told = |(name, value): (&String, &Value)| {
                 let was = before.and_then(|before| before.get(name));
                 // Of what is new, only what is set says something.
-                (was.is_some() || !value.is_null()).then(|| match was {
+                (was.is_some() || !(value.is_null() || value == "")).then(|| match was {
                     Some(was) => format!("{name}: {} -> {}", short(Some(was)), short(Some(value))),
                     None => format!("{name}: {}", short(Some(value))),
                 })

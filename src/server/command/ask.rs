@@ -3,8 +3,7 @@
 use super::perform::waiting;
 use super::{Answer, Command, Fresh};
 use crate::server::desk::{Caller, Desk, DeskError};
-use crate::store::{Refusal, RefusalCode};
-use crate::wire::Exception;
+use crate::store::Refusal;
 
 /// Why a command has no answer, by what the caller does next.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -21,25 +20,6 @@ pub enum CommandError {
     /// The desk gave no answer.
     #[error(transparent)]
     Desk(#[from] DeskError),
-}
-
-impl CommandError {
-    /// How the admin API says it.
-    pub fn exception(&self) -> Exception {
-        match self {
-            Self::Refused(refusal) => match refusal.code {
-                // The API has no exception for it, only an error code of a single user.
-                RefusalCode::BadRequest | RefusalCode::PreconditionFailed => Exception::BadRequest,
-                RefusalCode::NotFound => Exception::NotFound,
-                RefusalCode::Conflict => Exception::Conflict,
-                RefusalCode::Forbidden => Exception::Forbidden,
-                RefusalCode::Unprocessable => Exception::UnprocessableEntity,
-                RefusalCode::ResourceLimitExceeded => Exception::ResourceLimitExceeded,
-            },
-            Self::Unproved { .. } | Self::Desk(DeskError::Busy { .. }) => Exception::ServiceUnavailable,
-            Self::Desk(DeskError::Broken { .. }) => Exception::ServiceFailure,
-        }
-    }
 }
 
 /// Carries a command out. `texts_of` gives the TXT records of a domain, or says why they are not known.

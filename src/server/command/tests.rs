@@ -2,9 +2,8 @@
 
 use super::*;
 use crate::model::Timestamp;
-use crate::server::desk::{Caller, Desk, DeskError};
+use crate::server::desk::{Caller, Desk};
 use crate::store::{Book, DiskBook, Profile, Refusal, RefusalCode, User};
-use crate::wire::Exception;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -341,12 +340,12 @@ async fn at_the_desk_the_dns_is_asked_only_for_a_claim() {
     give(json!({"command":"account_create","name":"Corp","id":"corp"})).await.unwrap();
     let verify = json!({"command":"domain_verify","account":"corp","domain":"corp.example"});
     let error = give(verify.clone()).await.unwrap_err();
-    assert_eq!(error.exception(), Exception::NotFound);
+    assert!(matches!(&error, CommandError::Refused(Refusal { code: RefusalCode::NotFound, .. })), "{error}");
 
     give(json!({"command":"domain_claim","account":"corp","domain":"corp.example"})).await.unwrap();
     let silent = |_| async { Err("nobody answered".to_owned()) };
     let error = answer(&desk, &by, command(verify.clone()), silent).await.unwrap_err();
-    assert_eq!(error.exception(), Exception::ServiceUnavailable);
+    assert!(matches!(&error, CommandError::Unproved { message } if message == "nobody answered"), "{error}");
     let account = corp();
     let record = desk
         .look(move |book| {
@@ -369,21 +368,4 @@ async fn at_the_desk_the_dns_is_asked_only_for_a_claim() {
     assert!(entries.iter().all(|line| line.entry.by == "KEY"));
     drop(desk);
     thread.join();
-}
-
-#[test]
-fn every_refusal_has_an_exception() {
-    for (code, exception) in [
-        (RefusalCode::BadRequest, Exception::BadRequest),
-        (RefusalCode::PreconditionFailed, Exception::BadRequest),
-        (RefusalCode::NotFound, Exception::NotFound),
-        (RefusalCode::Conflict, Exception::Conflict),
-        (RefusalCode::Forbidden, Exception::Forbidden),
-        (RefusalCode::Unprocessable, Exception::UnprocessableEntity),
-        (RefusalCode::ResourceLimitExceeded, Exception::ResourceLimitExceeded),
-    ] {
-        assert_eq!(CommandError::Refused(Refusal::new(code, "")).exception(), exception);
-    }
-    let busy = CommandError::Desk(DeskError::Busy { message: String::new() });
-    assert_eq!(busy.exception(), Exception::ServiceUnavailable);
 }
