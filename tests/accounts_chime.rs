@@ -15,8 +15,10 @@ use seatsync::server::mail::MailSettings;
 use seatsync::server::serve::{ServeSettings, Server};
 use seatsync::server::sign_in::SignInSettings;
 use seatsync::store::{Account, AccountId, DiskBook, Refusal};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -200,3 +202,78 @@ conformance!(enterprise_lwa, ServedWorld::new(StoreKind::EnterpriseLwa, false).a
 conformance!(enterprise_directory, ServedWorld::new(StoreKind::EnterpriseDirectory, false).await);
 conformance!(team_without_extensions, ServedWorld::new(StoreKind::Team, true).await);
 conformance!(enterprise_lwa_without_extensions, ServedWorld::new(StoreKind::EnterpriseLwa, true).await);
+
+/// The agent as an operator runs it.
+fn seatsync(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_seatsync"))
+        .arg("-c")
+        .arg(folder.join("seatsync.toml"))
+        .args(arguments)
+        .env_remove("SEATSYNC_CONFIG")
+        .output()
+        .unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.code().unwrap(), text)
+}
+
+/// A file that only its owner can read.
+fn write_secret(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_work_over_the_network() {
+    let mut world = ServedWorld::new(StoreKind::EnterpriseDirectory, false).await;
+    let endpoint = world.store().about().await.unwrap().endpoint;
+    let folder = world.folder.path().to_owned();
+    write_secret(&folder.join("secret"), world.key.secret.expose_secret());
+    std::fs::write(
+        folder.join("people.ldif"),
+        "dn: CN=Anna,DC=x\nobjectClass: user\ncn: Anna\nsAMAccountName: anna\nmail: anna@corp.example\n\
+         userAccountControl: 512\nentryUUID: 00000000-0000-4000-8000-000000000001\n\n\
+         dn: CN=Pro,DC=x\nobjectClass: group\ncn: Pro\nentryUUID: 00000000-0000-4000-9000-000000000001\n\
+         member: CN=Anna,DC=x\n",
+    )
+    .unwrap();
+    let toml = |account: &str, secret: &str| {
+        format!(
+            "[directory]\nkind = \"ldif\"\npath = \"people.ldif\"\n[[tier]]\nname = \"pro\"\ngroups = [\"Pro\"]\n\
+             [accounts]\nkind = \"chime\"\nendpoint = \"{endpoint}\"\naccount = \"{account}\"\n\
+             access_key_id = \"{}\"\nsecret_access_key_file = \"{secret}\"\n[state]\npath = \"state\"\n\
+             [status]\ncontrol = \"control.sock\"\n",
+            world.key.id
+        )
+    };
+    std::fs::write(folder.join("seatsync.toml"), toml(ACCOUNT, "secret")).unwrap();
+    let (code, checked) = seatsync(&folder, &["check"]);
+    assert_eq!(code, 0, "{checked}");
+    for line in [
+        &format!("ok    account store {endpoint}: account corp (\"corp\", EnterpriseDirectory)\n"),
+        "ok    licences      Pro, Plus\n",
+        "ok    extensions    DirectoryUpdates, BatchCreateUser, PrimaryEmail, Echo\n",
+        "ok    clock         ",
+        "ok    seats         0 accounts, 0 active\n",
+    ] {
+        assert!(checked.contains(line), "{line}\n{checked}");
+    }
+    assert_eq!(seatsync(&folder, &["plan"]).0, 3);
+    let (code, synced) = seatsync(&folder, &["sync"]);
+    assert!(code == 0 && synced.contains("+ create anna@corp.example"), "{synced}");
+    let (code, synced) = seatsync(&folder, &["sync"]);
+    assert!(code == 0 && synced.contains("in sync, nothing to do"), "{synced}");
+    let (code, listed) = seatsync(&folder, &["accounts", "list"]);
+    assert!(code == 0 && listed.contains("anna@corp.example") && listed.contains("1 accounts, 1 active"), "{listed}");
+
+    // Another account is not there, and another secret is no key: in words, and without the secret.
+    write_secret(&folder.join("wrong"), "wrong-wrong-wrong-wrong-wrong-wrong-wrong-wrong");
+    for (account, secret, words) in [
+        ("other", "secret", "check endpoint, and that account other exists"),
+        (ACCOUNT, "wrong", "belongs to this secret"),
+    ] {
+        std::fs::write(folder.join("seatsync.toml"), toml(account, secret)).unwrap();
+        let (code, checked) = seatsync(&folder, &["check"]);
+        assert!(code == 1 && checked.contains("FAIL  account store") && checked.contains(words), "{checked}");
+        assert!(!checked.contains("wrong-wrong") && !checked.contains(world.key.secret.expose_secret()), "{checked}");
+    }
+}
