@@ -281,8 +281,9 @@ fn invite_answer(response: &InviteUsersResponse, item: &Item, profile: &Profile)
         return Answer::Unseen;
     };
     match invite.user.as_ref().map(|user| profile.see(user)) {
-        Some(Seen::Person(observed)) => return Answer::Done(observed),
-        Some(Seen::Device | Seen::Nameless(_)) | None => {}
+        Some(Seen::Person(observed)) if observed.email == *email => return Answer::Done(observed),
+        // Somebody else is no answer: it is looked up.
+        Some(Seen::Person(_) | Seen::Device | Seen::Nameless(_)) | None => {}
     }
     let has_failed = |status: &Option<String>| status.as_deref() == Some("Failed");
     if has_failed(&invite.status) || has_failed(&invite.email_status) {
