@@ -321,8 +321,8 @@ fn check_tells_what_is_there() {
     office.ends(0, &["key", "new"]);
     assert_snapshot!(office.ends(0, &["check"]), @r#"
 ok    configuration [folder]/seatstore.toml is valid
-ok    account store [folder]/seatstore/book: 1 accounts, 0 users; no server is running
-ok    keys          [folder]/seatstore/keys.toml: 1 keys
+ok    account store [folder]/seatstore/book: accounts: 1, users: 0; no server is running
+ok    keys          [folder]/seatstore/keys.toml: keys: 1
 ok    certificate   none: plain HTTP
 all is well
 "#);

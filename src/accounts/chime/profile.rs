@@ -130,7 +130,8 @@ impl Profile {
         match (user.user_registration_status.as_deref(), tier, user.user_invitation_status.as_deref()) {
             (Some("Registered"), Some(tier), _) => Seat::Active(tier),
             (Some("Suspended"), Some(tier), _) => Seat::Suspended(tier),
-            (Some("Unregistered") | None, _, Some("Pending")) => Seat::Invited,
+            // An invitation whose e-mail came back is one all the same: to send it again and again brings nobody here.
+            (Some("Unregistered") | None, _, Some("Pending" | "Failed")) => Seat::Invited,
             _ => Seat::Vacant,
         }
     }
@@ -196,6 +197,7 @@ mod tests {
             (Some("Suspended"), None, None, Seat::Vacant),
             (Some("Unregistered"), None, Some("Pending"), Seat::Invited),
             (Some("Unregistered"), Some("Pro"), Some("Pending"), Seat::Invited),
+            (Some("Unregistered"), None, Some("Failed"), Seat::Invited),
             (Some("Unregistered"), Some("Pro"), None, Seat::Vacant),
             (Some("Unregistered"), None, Some("Failed"), Seat::Vacant),
             (Some("Elsewhere"), Some("Pro"), Some("Pending"), Seat::Vacant),

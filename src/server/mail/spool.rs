@@ -76,7 +76,7 @@ impl Spool {
                 ),
             });
         }
-        let path = self.folder.join(format!("{}-{id}.eml", at.strftime("%Y%m%dT%H%M%SZ")));
+        let path = self.folder.join(format!("{}-{id}.eml", at.strftime("%Y%m%dT%H%M%S%.6fZ")));
         place(&self.folder, &path, message).map_err(failed)?;
         *counted += 1;
         Ok(())
@@ -143,7 +143,7 @@ mod tests {
         let folder = parent.path().join("new/spool");
         let spool = Spool::open(&folder).unwrap();
         spool.write(Uuid::from_u128(7), AT.parse().unwrap(), b"To: a@b.c\r\n\r\nHello".to_vec()).await.unwrap();
-        assert_eq!(names(&folder), ["20261122T120000Z-00000000-0000-0000-0000-000000000007.eml"]);
+        assert_eq!(names(&folder), ["20261122T120000.000000Z-00000000-0000-0000-0000-000000000007.eml"]);
         let file = folder.join(&names(&folder)[0]);
         assert_eq!(fs::read(&file).unwrap(), b"To: a@b.c\r\n\r\nHello");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
