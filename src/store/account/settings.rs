@@ -12,16 +12,18 @@ impl Account {
     /// Adds a licence to those supported.
     ///
     /// # Errors
-    /// `BadRequest` for a nameless one, one above [`LICENCE_BYTES_MAX`], or when there are [`LICENCES_MAX`].
+    /// `BadRequest` for a nameless one, one above [`LICENCE_BYTES_MAX`] or with control characters, or when there are
+    /// [`LICENCES_MAX`].
     pub fn support(&mut self, licence: &Tier) -> Result<(), Refusal> {
         if self.profile.supported.contains(licence) {
             return Ok(());
         }
-        let named = !licence.name().trim().is_empty() && licence.name().len() <= LICENCE_BYTES_MAX;
+        let name = licence.name();
+        let named = !name.trim().is_empty() && name.len() <= LICENCE_BYTES_MAX && !name.contains(char::is_control);
         if !named || self.profile.supported.len() >= LICENCES_MAX {
             let message = format!(
-                "licence {licence:?} is not added: it needs a name of at most {LICENCE_BYTES_MAX} bytes, and an account \
-                 has at most {LICENCES_MAX}"
+                "licence {licence:?} is not added: it needs a name of at most {LICENCE_BYTES_MAX} bytes that can be \
+                 seen, and an account has at most {LICENCES_MAX}"
             );
             return Err(Refusal::new(RefusalCode::BadRequest, message));
         }
@@ -90,9 +92,12 @@ impl Account {
     /// # Errors
     /// `BadRequest` for a malformed name, `ResourceLimitExceeded` for too many.
     pub fn add_delegate_groups(&mut self, names: &[String]) -> Result<(), Refusal> {
-        let usable = |name: &String| !name.trim().is_empty() && name.len() <= DELEGATE_GROUP_BYTES_MAX;
+        let usable = |name: &String| {
+            !name.trim().is_empty() && name.len() <= DELEGATE_GROUP_BYTES_MAX && !name.contains(char::is_control)
+        };
         if let Some(name) = names.iter().find(|name| !usable(name)) {
-            let message = format!("{name:?} cannot name a group: it has 1 to {DELEGATE_GROUP_BYTES_MAX} bytes");
+            let message =
+                format!("{name:?} cannot name a group: it has 1 to {DELEGATE_GROUP_BYTES_MAX} bytes that can be seen");
             return Err(Refusal::new(RefusalCode::BadRequest, message));
         }
         let mut groups = self.profile.details.delegate_groups.clone();
