@@ -12,7 +12,7 @@
 //! | [`decide`] | who should hold what, what to change, what to hold back: pure | model |
 //! | [`durable`] | sled with its guards | nothing of ours |
 //! | [`directory`] | LDAP and LDIF | model |
-//! | [`accounts`] | the account store, seen from the agent | model; `embedded` also store |
+//! | [`accounts`] | the account store, seen from the agent | model; `embedded` also store, `chime` also wire |
 //! | [`state`] | what the agent remembers | model, durable |
 //! | [`store`] | the account store itself | model, durable |
 //! | [`wire`] | the Chime admin API in bytes: shapes, error codes, signatures; pure | nothing of ours |

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: any decision about seats, any knowledge of the directory, retries that the caller cannot see.
 
+pub mod chime;
 pub mod embedded;
 
 use crate::model::{Email, Intent, ObjectGuid, Observed, Outcome, StoreKind, UserId};
@@ -70,48 +71,57 @@ pub enum AccountsError {
 pub enum Configured {
     /// In a folder of this machine.
     Embedded(embedded::Embedded),
+    /// Behind the admin API.
+    Chime(Box<chime::Chime>),
 }
 
 impl AccountStore for Configured {
     async fn kind(&mut self) -> Result<StoreKind, AccountsError> {
         match self {
             Self::Embedded(store) => store.kind().await,
+            Self::Chime(store) => store.kind().await,
         }
     }
 
     async fn list(&mut self) -> Result<Vec<Observed>, AccountsError> {
         match self {
             Self::Embedded(store) => store.list().await,
+            Self::Chime(store) => store.list().await,
         }
     }
 
     async fn is_empty(&mut self) -> Result<bool, AccountsError> {
         match self {
             Self::Embedded(store) => store.is_empty().await,
+            Self::Chime(store) => store.is_empty().await,
         }
     }
 
     async fn find(&mut self, sought: &[Sought]) -> Result<Vec<Option<Observed>>, AccountsError> {
         match self {
             Self::Embedded(store) => store.find(sought).await,
+            Self::Chime(store) => store.find(sought).await,
         }
     }
 
     async fn apply(&mut self, intents: &[Intent]) -> Vec<Outcome> {
         match self {
             Self::Embedded(store) => store.apply(intents).await,
+            Self::Chime(store) => store.apply(intents).await,
         }
     }
 
     fn renames(&self) -> bool {
         match self {
             Self::Embedded(store) => store.renames(),
+            Self::Chime(store) => store.renames(),
         }
     }
 
     fn batch_max(&self) -> usize {
         match self {
             Self::Embedded(store) => store.batch_max(),
+            Self::Chime(store) => store.batch_max(),
         }
     }
 }

@@ -5,8 +5,9 @@ use super::exit::{Exit, Stop};
 use super::folder;
 use super::show;
 use super::world::{self, Purpose};
+use crate::accounts::chime::About;
 use crate::accounts::{AccountStore, AccountsError};
-use crate::config::{AccountsConfig, Config};
+use crate::config::{AccountsConfig, ChimeConfig, Config};
 use crate::decide::{FoundGroup, GroupRole, Standing, absorb, desire};
 use crate::directory::ldap::{Ldap, ProbeResult};
 use crate::directory::{self, Directory};
@@ -188,7 +189,13 @@ fn is_in_use(config: &Config) -> bool {
 }
 
 async fn account_store(config: &Config, findings: &mut Findings) -> Result<(), Stop> {
-    let AccountsConfig::Embedded { path, account: name, kind: _ } = &config.accounts;
+    match &config.accounts {
+        AccountsConfig::Embedded { path, account, kind: _ } => embedded(config, path, account, findings).await,
+        AccountsConfig::Chime(chime) => served(config, chime, findings).await,
+    }
+}
+
+async fn embedded(config: &Config, path: &Path, name: &str, findings: &mut Findings) -> Result<(), Stop> {
     let result = async {
         let mut store = match world::accounts(config, Purpose::Look) {
             Ok(store) => store,
@@ -208,4 +215,42 @@ async fn account_store(config: &Config, findings: &mut Findings) -> Result<(), S
     }
     .await;
     findings.tell("account store", result)
+}
+
+/// A clock that is off by more than this is told as a problem, in seconds: a signature is good for five minutes.
+const CLOCK_SKEW_S_MAX: i64 = 240;
+
+/// An account store that is a service: what it says of itself, then whether everybody can be read.
+async fn served(config: &Config, chime: &ChimeConfig, findings: &mut Findings) -> Result<(), Stop> {
+    let mut store = match world::open_chime(config, chime) {
+        Ok(store) => store,
+        Err(stop) => return findings.tell("account store", Err(stop.to_string())),
+    };
+    let About { endpoint, name, kind, licences, extensions, ahead_s } = match store.about().await {
+        Ok(about) => about,
+        Err(error) => return findings.tell("account store", Err(error.to_string())),
+    };
+    let account = &chime.account;
+    findings.tell("account store", Ok(format!("{endpoint}: account {account} ({name:?}, {kind})")))?;
+    findings.tell("licences", Ok(licences.join(", ")))?;
+    let extensions: Vec<String> = extensions.iter().map(|extension| format!("{extension:?}")).collect();
+    let declared =
+        if extensions.is_empty() { "none: the contract and no more".to_owned() } else { extensions.join(", ") };
+    findings.tell("extensions", Ok(declared))?;
+    match ahead_s {
+        None => skip("clock", "the server does not say the time")?,
+        Some(ahead) if ahead.abs() > CLOCK_SKEW_S_MAX => {
+            let (by, side) = (ahead.abs(), if ahead > 0 { "behind" } else { "ahead of" });
+            let text = format!(
+                "this machine's clock is {by} s {side} the server's, which will soon refuse its signatures: set it right"
+            );
+            findings.tell("clock", Err(text))?;
+        }
+        Some(ahead) => findings.tell("clock", Ok(format!("{} s from the server's", ahead.abs())))?,
+    }
+    let seats = store.list().await.map(|observed| {
+        let held = observed.iter().filter(|each| each.seat.is_held()).count();
+        format!("{} accounts, {held} active", observed.len())
+    });
+    findings.tell("seats", seats.map_err(|error| error.to_string()))
 }

@@ -2,8 +2,8 @@
 
 use super::exit::Stop;
 use super::log;
-use crate::accounts::{self, embedded};
-use crate::config::{AccountsConfig, Config, DirectoryConfig, Environment, LdapConfig};
+use crate::accounts::{self, chime, embedded};
+use crate::config::{AccountsConfig, ChimeConfig, Config, DirectoryConfig, Environment, LdapConfig};
 use crate::directory::{self, ldap, ldif};
 use crate::model::Timestamp;
 use crate::pass::World;
@@ -81,8 +81,12 @@ fn ldap_settings(config: &LdapConfig) -> Result<ldap::LdapSettings, Stop> {
 
 /// The state only.
 pub(super) fn state(config: &Config, purpose: Purpose) -> Result<LocalState, Stop> {
-    let AccountsConfig::Embedded { path: _, account, kind: _ } = &config.accounts;
-    let settings = StateSettings { path: config.state_path.clone(), account: format!("embedded:{account}") };
+    // Another account begins with an empty snapshot; the same one behind another endpoint does not.
+    let account = match &config.accounts {
+        AccountsConfig::Embedded { path: _, account, kind: _ } => format!("embedded:{account}"),
+        AccountsConfig::Chime(chime) => format!("chime:{}", chime.account),
+    };
+    let settings = StateSettings { path: config.state_path.clone(), account };
     let access = match purpose {
         Purpose::Look => local::Access::Look,
         Purpose::Change | Purpose::Audit => local::Access::Write,
@@ -92,7 +96,10 @@ pub(super) fn state(config: &Config, purpose: Purpose) -> Result<LocalState, Sto
 
 /// The account store only.
 pub(super) fn accounts(config: &Config, purpose: Purpose) -> Result<accounts::Configured, Stop> {
-    let AccountsConfig::Embedded { path, account, kind } = &config.accounts;
+    let (path, account, kind) = match &config.accounts {
+        AccountsConfig::Embedded { path, account, kind } => (path, account, kind),
+        AccountsConfig::Chime(chime) => return Ok(accounts::Configured::Chime(Box::new(open_chime(config, chime)?))),
+    };
     let settings = embedded::EmbeddedSettings {
         path: path.clone(),
         account: account.clone(),
@@ -106,4 +113,22 @@ pub(super) fn accounts(config: &Config, purpose: Purpose) -> Result<accounts::Co
         Purpose::Audit => embedded::Access::Audit,
     };
     Ok(accounts::Configured::Embedded(embedded::Embedded::open(settings, access)?))
+}
+
+/// The account store behind the admin API.
+pub(super) fn open_chime(config: &Config, chime: &ChimeConfig) -> Result<chime::Chime, Stop> {
+    let ChimeConfig { endpoint, region, account, access_key_id, secret_access_key, ca_file, timeout, requests_max } =
+        chime.clone();
+    let tiers = config.rules.order().iter().cloned().collect();
+    Ok(chime::Chime::open(chime::ChimeSettings {
+        endpoint,
+        region,
+        account,
+        access_key_id,
+        secret_access_key,
+        ca_file,
+        timeout,
+        requests_max,
+        tiers,
+    })?)
 }

@@ -1,4 +1,4 @@
-//! The whole file: which sections there are, and what each means. [`super::directory`] has the largest of them.
+//! The whole file: which sections there are, and what each means. [`super::directory`] and [`super::accounts`] have the largest of them.
 //!
 //! Every function notes what is wrong and goes on with a default, so that one run finds everything.
 
@@ -6,10 +6,10 @@ use super::diagnose::{Complaint, Found, Problem, Problems};
 use super::ground::{self, Ground, Sections};
 use super::raw::{Section, Text, kind};
 use super::{
-    AccountsConfig, Config, Environment, LogConfig, LogFormat, Schedule, ScheduleConfig, StatusConfig, directory,
-    schedule, value,
+    AccountsConfig, Config, Environment, LogConfig, LogFormat, Schedule, ScheduleConfig, StatusConfig, accounts,
+    directory, schedule, value,
 };
-use crate::model::{DnKey, GroupRef, Limit, Limits, Rules, StoreKind, TierRule};
+use crate::model::{DnKey, GroupRef, Limit, Limits, Rules, TierRule};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -34,7 +34,6 @@ const PEOPLE_MAX: u64 = 1_000_000_000;
 const KEYS_TIER: &[&str] = &["name", "groups"];
 const KEYS_RULES: &[&str] = &["domains", "nested", "protected", "exclude_groups", "grace"];
 const KEYS_LIMITS: &[&str] = &["losses", "losses_floor", "group_shrink", "gains", "approval_expires"];
-const KEYS_ACCOUNTS: &[&str] = &["kind", "path", "account", "account_type"];
 const KEYS_SCHEDULE: &[&str] = &["sync", "audit", "timezone", "jitter"];
 const KEYS_STATE: &[&str] = &["path"];
 const KEYS_STATUS: &[&str] = &["listen", "control"];
@@ -46,7 +45,7 @@ const SECTIONS: &Sections = &[
     ("tier", "[[tier]]", &[KEYS_TIER]),
     ("rules", "[rules]", &[KEYS_RULES]),
     ("limits", "[limits]", &[KEYS_LIMITS]),
-    ("accounts", "[accounts]", &[KEYS_ACCOUNTS]),
+    ("accounts", "[accounts]", &[accounts::KEYS_COMMON, accounts::KEYS_EMBEDDED, accounts::KEYS_CHIME]),
     ("schedule", "[schedule]", &[KEYS_SCHEDULE]),
     ("state", "[state]", &[KEYS_STATE]),
     ("status", "[status]", &[KEYS_STATUS]),
@@ -68,7 +67,7 @@ fn config(root: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<
     let limits = limits.map_or_else(Limits::default, |section| limits_of(&section, ground, found));
     let required = "it says where seats are given and taken; `seatsync init` writes an example";
     let accounts = ground.section(root, "accounts", Some(required), found);
-    let accounts = accounts.and_then(|section| accounts_of(&section, ground, found));
+    let accounts = accounts.and_then(|section| accounts::accounts(&section, ground, found));
     let schedule = schedule_of(ground.section(root, "schedule", None, found), ground, found);
     let state = ground.section(root, "state", None, found);
     let state_path = state.and_then(|section| {
@@ -260,39 +259,6 @@ fn limit(section: &Section<'_>, key: &str, found: &mut Found) -> Option<Limit> {
         return usize::try_from(count.into_inner()).ok().map(Limit::Count);
     }
     section.parsed(key, "\"5%\"", value::limit, found)
-}
-
-fn accounts_of(section: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<AccountsConfig> {
-    section.need("kind", "\"embedded\"", found);
-    let kind = section.text("kind", "\"embedded\"", found);
-    match kind.as_ref().map(|kind| *kind.get_ref()) {
-        // What goes with these kinds is not known here, so that the rest of the section is not looked at.
-        Some(kind_name @ ("chime" | "scim")) => {
-            let span = kind.map_or(section.at.clone(), |kind| kind.span());
-            let title = format!("kind = \"{kind_name}\" is not in this version");
-            found.add(Problem::wrong(span, title).help("this version has kind = \"embedded\""));
-            return None;
-        }
-        Some("embedded") | None => {}
-        Some(other) => {
-            let span = kind.as_ref().map_or(section.at.clone(), |kind| kind.span());
-            let kinds = [("embedded", ())];
-            if let Err(complaint) = value::one_of("a kind of account store", other, &kinds) {
-                found.complain(span, complaint);
-            }
-        }
-    }
-    ground.only(section, KEYS_ACCOUNTS, found);
-    section.need("path", "\"/var/lib/seatsync/accounts\"", found);
-    section.need("account", "\"corp\"", found);
-    let path = section.text("path", "\"/var/lib/seatsync/accounts\"", found);
-    let account = section.parsed("account", "\"corp\"", value::account, found);
-    let account_type = section.parsed("account_type", "\"EnterpriseDirectory\"", value::store_kind, found);
-    Some(AccountsConfig::Embedded {
-        path: ground.path(path?.get_ref()),
-        account: account?,
-        kind: account_type.unwrap_or(StoreKind::EnterpriseDirectory),
-    })
 }
 
 fn schedule_of(section: Option<Section<'_>>, ground: &Ground<'_>, found: &mut Found) -> Option<ScheduleConfig> {

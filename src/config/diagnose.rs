@@ -225,7 +225,8 @@ fn line_of(text: &str, offset: usize) -> usize {
 /// Whether a key looks as if its value were a secret, misspelt ones too. Keys that name a file or a credential do not.
 pub(super) fn looks_secret(key: &str) -> bool {
     let key = key.to_lowercase();
-    if key.ends_with("_file") || key.ends_with("_credential") {
+    // The id of a key is no secret.
+    if key.ends_with("_file") || key.ends_with("_credential") || key == "access_key_id" {
         return false;
     }
     let within = ["pass", "pwd", "secret", "token", "bearer", "credential", "apikey", "private"];

@@ -3,6 +3,7 @@
 use super::diagnose::{Complaint, Found, Problem};
 use super::ground::Ground;
 use super::raw::{Section, Text};
+use super::url::{self, UrlForm};
 use super::{DirectoryConfig, LdapConfig, LdifConfig, secret, value};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +36,14 @@ pub(super) const KEYS_LDAP: &[&str] = &[
 ];
 /// The keys of `kind = "ldif"` alone.
 pub(super) const KEYS_LDIF: &[&str] = &["path"];
+
+const URL: UrlForm = UrlForm {
+    what: "a directory",
+    secure: "ldaps",
+    clear: "ldap",
+    example: "such as: \"ldaps://dc1.corp.example\" or \"ldaps://dc1.corp.example:636\"",
+    instead: "write bind_dn and bind_password_file, and only scheme and host in the URL",
+};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -111,7 +120,7 @@ fn ldif(section: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option
 }
 
 /// Notes keys that go with the other kind only.
-fn belongs_to(section: &Section<'_>, keys: &[&str], kind: &str, found: &mut Found) {
+pub(super) fn belongs_to(section: &Section<'_>, keys: &[&str], kind: &str, found: &mut Found) {
     for (key, span) in section.keys().filter(|(key, _)| keys.contains(key)) {
         let problem = Problem::wrong(span, format!("`{key}` goes only with kind = \"{kind}\""));
         found.add(problem.help(format!("leave it out, or write kind = \"{kind}\"")));
@@ -131,7 +140,7 @@ fn urls(section: &Section<'_>, starttls: bool, allow_cleartext: bool, found: &mu
     }
     let mut urls = Vec::with_capacity(texts.len());
     for text in texts {
-        match url(text.get_ref()) {
+        match url::check(text.get_ref(), &URL).map(|url| url.is_secure) {
             Err(complaint) => found.complain(text.span(), complaint),
             Ok(true) if starttls => {
                 let problem = Problem::wrong(text.span(), "`starttls` does not go with an ldaps:// URL");
@@ -148,49 +157,6 @@ fn urls(section: &Section<'_>, starttls: bool, allow_cleartext: bool, found: &mu
         }
     }
     Some(urls)
-}
-
-/// Checks `scheme://host[:port]`; whether it is encrypted from the start.
-fn url(text: &str) -> Result<bool, Complaint> {
-    let example = "such as: \"ldaps://dc1.corp.example\" or \"ldaps://dc1.corp.example:636\"";
-    if text.contains('@') {
-        // Not shown: what stands before the @ may be a password.
-        return Err(Complaint::new("a URL holds no user and no password")
-            .help("write bind_dn and bind_password_file, and only scheme and host in the URL"));
-    }
-    let wrong = |why: &str| Complaint::new(format!("{text:?} is not the URL of a directory: {why}")).help(example);
-    let Some((scheme, rest)) = text.trim().split_once("://") else {
-        return Err(wrong("it has no scheme"));
-    };
-    let encrypted = match scheme.to_ascii_lowercase().as_str() {
-        "ldaps" => true,
-        "ldap" => false,
-        _ => return Err(wrong("the scheme must be ldaps or ldap")),
-    };
-    let host_port = rest.strip_suffix('/').unwrap_or(rest);
-    if host_port.contains(['/', '?', '#']) {
-        return Err(wrong("nothing may follow host and port"));
-    }
-    let (host_is_good, port) = match host_port.strip_prefix('[') {
-        Some(bracketed) => {
-            let (host, port) = bracketed.split_once(']').ok_or_else(|| wrong("a bracket is not closed"))?;
-            (host.parse::<std::net::Ipv6Addr>().is_ok(), port)
-        }
-        None => {
-            let (host, port) = host_port.split_at(host_port.find(':').unwrap_or(host_port.len()));
-            let well_formed = |c: char| c.is_alphanumeric() || "-._".contains(c);
-            (!host.is_empty() && host.chars().all(well_formed), port)
-        }
-    };
-    if !host_is_good {
-        return Err(wrong("the host is no name and no address"));
-    }
-    let port_is_good =
-        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
-    if !port.is_empty() && !port.strip_prefix(':').is_some_and(port_is_good) {
-        return Err(wrong("the port is not a number from 1 to 65535"));
-    }
-    Ok(encrypted)
 }
 
 /// A file of certificates, which must be there already.

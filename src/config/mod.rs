@@ -9,6 +9,7 @@
 //!
 //! Deliberately absent: defaults from environment variables, merging of several files, any connection to anything.
 
+mod accounts;
 mod check;
 mod diagnose;
 mod directory;
@@ -19,6 +20,7 @@ pub mod seatstore;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod url;
 mod value;
 
 pub use diagnose::Problems;
@@ -116,13 +118,37 @@ pub enum AccountsConfig {
         /// What kind of account is made.
         kind: StoreKind,
     },
+    /// `kind = "chime"`: a server that speaks the Chime admin API.
+    Chime(ChimeConfig),
+}
+
+/// A server that speaks the Chime admin API, and a key for it.
+#[derive(Clone, Debug)]
+pub struct ChimeConfig {
+    /// `https://host[:port]`, or `http://` where that is allowed.
+    pub endpoint: String,
+    /// The region in the signature.
+    pub region: String,
+    /// Which account of it.
+    pub account: String,
+    /// The access key.
+    pub access_key_id: String,
+    /// Never empty, one line.
+    pub secret_access_key: SecretString,
+    /// PEM certificates to trust instead of the system's roots.
+    pub ca_file: Option<PathBuf>,
+    /// For one attempt of one request.
+    pub timeout: Duration,
+    /// Most requests at one time.
+    pub requests_max: usize,
 }
 
 impl AccountsConfig {
-    /// The account the state belongs to: another one begins with an empty snapshot.
+    /// Which account of the store.
     pub fn account(&self) -> &str {
         match self {
             Self::Embedded { path: _, account, kind: _ } => account,
+            Self::Chime(chime) => &chime.account,
         }
     }
 }

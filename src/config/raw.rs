@@ -144,7 +144,9 @@ impl<'t> Section<'t> {
             let secret = Pointer::among(known).filter(|_| looks_secret(key));
             let misspelt = closest(key, known);
             found.add(match (secret, misspelt, elsewhere(key)) {
-                (Some(_), Some(near), _) if looks_like_pointer(key) => problem.help(format!("did you mean `{near}`?")),
+                (Some(_), Some(near), _) if looks_like_pointer(key) || near == "access_key_id" => {
+                    problem.help(format!("did you mean `{near}`?"))
+                }
                 (Some(pointer), _, _) => problem
                     .label("a secret never stands in this file")
                     .help(format!("write the secret into a file of its own and name it: {}", pointer.file_line())),

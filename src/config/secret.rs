@@ -56,9 +56,27 @@ pub(super) const SIGN_IN_TOKEN: Pointer = Pointer {
     file_example: "/etc/seatstore/sign-in-token",
     credential_example: "sign-in",
 };
+/// `[accounts]` of seatsync.
+pub(super) const SECRET_ACCESS_KEY: Pointer = Pointer {
+    what: "the secret access key",
+    word: "secret",
+    file: "secret_access_key_file",
+    credential: "secret_access_key_credential",
+    file_example: "/etc/seatsync/seatstore-secret",
+    credential_example: "seatstore-secret",
+};
+/// `[accounts]` of seatsync: no secret, but it may well lie beside one.
+pub(super) const ACCESS_KEY_ID: Pointer = Pointer {
+    what: "the access key id",
+    word: "access key id",
+    file: "access_key_id_file",
+    credential: "access_key_id_credential",
+    file_example: "/etc/seatsync/seatstore-key",
+    credential_example: "seatstore-key",
+};
 
 /// Every secret that any section may name.
-const POINTERS: &[&Pointer] = &[&BIND_PASSWORD, &SMTP_PASSWORD, &SIGN_IN_TOKEN];
+const POINTERS: &[&Pointer] = &[&BIND_PASSWORD, &SMTP_PASSWORD, &SIGN_IN_TOKEN, &SECRET_ACCESS_KEY];
 
 impl Pointer {
     /// The secret that a section with these keys may name.

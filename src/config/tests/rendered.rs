@@ -919,9 +919,9 @@ token = "hunter2"
       --> /etc/seatsync/seatsync.toml:20:1
        |
     20 | token = ********
-       | ^^^^^
+       | ^^^^^ a secret never stands in this file
        |
-       = help: known here: kind, path, account, account_type
+       = help: write the secret into a file of its own and name it: secret_access_key_file = "/etc/seatsync/seatstore-secret"
 
     6 problems in /etc/seatsync/seatsync.toml
     "#);
@@ -1005,7 +1005,7 @@ base_url = "https://scim.example"
     9 | kind = "scim"
       |        ^^^^^^
       |
-      = help: this version has kind = "embedded"
+      = help: this version has kind = "embedded" and kind = "chime"
 
     4 problems in /etc/seatsync/seatsync.toml
     "#);

@@ -1,0 +1,113 @@
+//! The client against a small server with faults: what it asks, how often, and what it makes of the answers.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod fake;
+mod faults;
+mod looks;
+mod seats;
+
+use super::*;
+use crate::model::{Action, Email, ObjectGuid, PassId, Seat, Timestamp, UserId};
+use fake::{Fake, Fault};
+
+const PLAIN: &[Extension] = &[];
+const ALL: &[Extension] = &Extension::ALL;
+
+fn client_with(fake: &Fake, timeout: Duration) -> Chime {
+    client_at(&fake.endpoint, timeout)
+}
+
+fn client_at(endpoint: &str, timeout: Duration) -> Chime {
+    Chime::open(ChimeSettings {
+        endpoint: endpoint.to_owned(),
+        region: "us-east-1".into(),
+        account: "corp".into(),
+        access_key_id: "AKID".into(),
+        secret_access_key: SecretString::from("hunter2"),
+        ca_file: None,
+        timeout,
+        requests_max: 8,
+        tiers: vec![Tier::new("pro"), Tier::new("plus")],
+    })
+    .unwrap()
+}
+
+fn client(fake: &Fake) -> Chime {
+    client_with(fake, Duration::from_secs(30))
+}
+
+fn email(name: &str) -> Email {
+    Email::parse(&format!("{name}@corp.example")).unwrap()
+}
+
+fn active(tier: &str) -> Seat {
+    Seat::Active(Tier::new(tier))
+}
+
+fn suspended(tier: &str) -> Seat {
+    Seat::Suspended(Tier::new(tier))
+}
+
+fn guid(name: &str) -> ObjectGuid {
+    let number = name.bytes().fold(7_u128, |number, byte| number.wrapping_mul(251).wrapping_add(u128::from(byte)));
+    ObjectGuid::from_u128(number)
+}
+
+/// An intent for the account `id-NAME`, or for nobody's account yet.
+fn intent(action: Action, name: &str, known: bool, from: Seat, to: Seat) -> Intent {
+    Intent {
+        pass: PassId::new(Timestamp::UNIX_EPOCH, 0),
+        at: Timestamp::UNIX_EPOCH,
+        action,
+        guid: guid(name),
+        account: known.then(|| UserId::new(&format!("id-{name}"))),
+        email: email(name),
+        from,
+        to,
+        because: "tested".into(),
+    }
+}
+
+fn promotion(name: &str) -> Intent {
+    intent(Action::Move, name, true, active("plus"), active("pro"))
+}
+
+fn suspension(name: &str) -> Intent {
+    intent(Action::Suspend, name, true, active("plus"), suspended("plus"))
+}
+
+fn resumption(name: &str, to: &str) -> Intent {
+    intent(Action::Resume, name, true, suspended("plus"), active(to))
+}
+
+fn creation(name: &str) -> Intent {
+    intent(Action::Create, name, false, Seat::Vacant, active("pro"))
+}
+
+fn invitation(name: &str) -> Intent {
+    intent(Action::Invite, name, false, Seat::Vacant, Seat::Invited)
+}
+
+fn removal(name: &str) -> Intent {
+    intent(Action::Remove, name, true, active("plus"), Seat::Vacant)
+}
+
+fn rename(name: &str, to: &str) -> Intent {
+    Intent { email: email(to), ..intent(Action::Rename, name, true, active("plus"), active("plus")) }
+}
+
+fn seats(outcomes: &[Outcome]) -> Vec<String> {
+    outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Done(Some(Observed { email, seat, .. })) => {
+                let tier = seat.tier().map(|tier| format!(" {tier}")).unwrap_or_default();
+                let state = if seat.is_held() { String::new() } else { format!(" {seat}") };
+                format!("{}{tier}{state}", email.as_str().replace("@corp.example", ""))
+            }
+            Outcome::Done(None) => "nobody".to_owned(),
+            Outcome::Rejected(words) => format!("rejected: {words}"),
+            Outcome::Ambiguous(words) => format!("ambiguous: {words}"),
+        })
+        .collect()
+}
