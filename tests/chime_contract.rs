@@ -85,7 +85,7 @@ mod hostile {
     #[test]
     fn keys_have_limits() {
         let mut scene = Scene::new("");
-        let read = scene.server.new_key(&["--access", "read"]);
+        let read = scene.server.new_key(&["--read-only"]);
         let scoped = scene.server.new_key(&["--account", &scene.accounts["directory"]]);
         scene.keys.extend([("read", read), ("scoped", scoped)]);
         scene.server.restart();

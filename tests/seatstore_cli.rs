@@ -168,7 +168,7 @@ bob@corp.example  invited  -        [id]  -
 eve@corp.example  invited  -        [id]  -
 3 users
 "#);
-    let account = office.json(0, &["account", "show", "corp"])["account"].clone();
+    let account = office.json(0, &["account", "show", "corp"]);
     assert_eq!((&account["invited"], &account["billable"]), (&json!(2), &json!(1)));
     assert_eq!(account["licences"][2], json!({"licence":"Pro","active":1,"suspended":0}));
 
@@ -218,7 +218,7 @@ fn a_domain_makes_an_enterprise_account_once_its_dns_shows_the_record() {
     let office = Office::with_account();
     let server = dns::DnsServer::start();
     office.configure("# resolvers = [\"127.0.0.1:53\"]", &format!("resolvers = [\"{}\"]", server.address()));
-    let domain = office.json(0, &["domain", "claim", "corp.example"])["domain"].clone();
+    let domain = office.json(0, &["domain", "claim", "corp.example"]);
     let record = domain["record"].as_str().unwrap();
     assert!(record.starts_with("seatstore-verification="), "{record}");
     assert!(office.ends(0, &["domain", "claim", "corp.example"]).contains(record), "the token stays");
@@ -226,7 +226,7 @@ fn a_domain_makes_an_enterprise_account_once_its_dns_shows_the_record() {
     assert!(complaint.contains("does not show the TXT record"), "{complaint}");
     server.set_txt("corp.example", vec!["v=spf1 -all".to_owned(), record.to_owned()]);
     assert_eq!(office.ends(0, &["domain", "verify", "corp.example"]), "corp.example is verified\n");
-    assert_eq!(office.json(0, &["account", "show"])["account"]["kind"], "EnterpriseLWA");
+    assert_eq!(office.json(0, &["account", "show"])["kind"], "EnterpriseLWA");
 
     office.ends(0, &["user", "register", "ada@corp.example"]);
     office.ends(0, &["user", "suspend", "ada@corp.example"]);
@@ -240,6 +240,30 @@ fn a_domain_makes_an_enterprise_account_once_its_dns_shows_the_record() {
     office.ends(0, &["account", "delete", "corp"]);
     assert!(office.complains(1, &["user", "list", "-a", "corp"]).contains("there is no account corp"));
     office.ends(0, &["account", "restore", "corp"]);
+}
+
+#[test]
+fn who_has_the_files_can_vouch_for_a_domain() {
+    let office = Office::new();
+    let create = ["account", "create", "Corp", "--id", "corp", "--kind", "EnterpriseDirectory"];
+    let complaint = office.complains(1, &create);
+    assert!(complaint.contains("has no verified domain"), "{complaint}");
+    assert_eq!(office.json(0, &["account", "list"])["accounts"], json!([]), "nothing is half made");
+    let account = office.json(0, &[&create[..], &["--domain", "Corp.example", "--domain", "b.example"]].concat());
+    assert_eq!((&account["id"], &account["kind"]), (&json!("corp"), &json!("EnterpriseDirectory")));
+    assert_eq!(account["domains"][1]["domain"], "corp.example");
+    assert_eq!(account["domains"][1]["state"], "verified");
+    office.ends(0, &["user", "create", "ada@corp.example", "--licence", "Pro"]);
+    let other = ["account", "create", "Other", "--kind", "EnterpriseLWA", "--domain", "corp.example"];
+    assert!(office.complains(1, &other).contains("claimed by another account already"));
+    for wrong in [
+        &["account", "create", "Team", "--kind", "Team", "--domain", "c.example"][..],
+        &["account", "create", "Team", "--kind", "Guild"],
+    ] {
+        office.complains(1, wrong);
+    }
+    office.ends(0, &["account", "create", "Team", "--kind", "team"]);
+    assert_eq!(office.json(0, &["audit", "--max", "1"])["entries"][0]["operation"], "CreateAccount");
 }
 
 #[test]
@@ -271,7 +295,7 @@ fn no_name_rewrites_what_the_terminal_shows() {
         let text = office.ends(0, arguments);
         assert!(!text.contains(['\u{202e}', '\u{1b}', '\u{2066}']), "{text:?}");
     }
-    assert_eq!(office.json(0, &["account", "show"])["account"]["name"], "Corp\u{2066}");
+    assert_eq!(office.json(0, &["account", "show"])["name"], "Corp\u{2066}");
 }
 
 #[test]

@@ -105,9 +105,12 @@ class Setup:
         found = []
         for path in sorted(glob.glob(os.path.join(self.spool, "*.eml"))):
             with open(path, "rb") as file:
-                letter = email.message_from_binary_file(file, policy=email.policy.default)
-            if address in str(letter["To"]):
-                found.append(letter)
+                octets = file.read()
+            # A look at the octets first: to take a letter apart is slow, and there may be many.
+            if address.encode() in octets:
+                letter = email.message_from_bytes(octets, policy=email.policy.default)
+                if address in [header.addr_spec for header in letter["To"].addresses]:
+                    found.append(letter)
         return found
 
     def accept(self, address):

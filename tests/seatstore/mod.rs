@@ -192,7 +192,7 @@ impl Server {
     /// Somebody of a claimed domain signs up. The server need not run.
     #[track_caller]
     pub fn register(&self, account: &str, email: &str) {
-        self.run(&["user", "register", account, email]);
+        self.run(&["user", "--account", account, "register", email]);
     }
 
     /// Runs a command that must succeed; gives the JSON that it printed.
@@ -209,7 +209,14 @@ impl Server {
     /// A command of this installation.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_seatstore"));
-        command.arg("-c").arg(self.path("seatstore.toml")).args(arguments).env_remove("SEATSTORE_CONFIG");
+        command.arg("-c").arg(self.path("seatstore.toml")).args(arguments);
+        for variable in ["SEATSTORE_CONFIG", "SEATSTORE_ACCOUNT", "SEATSTORE_CA_FILE", "SEATSTORE_ENDPOINT"] {
+            command.env_remove(variable);
+        }
+        // The configuration says port 0.
+        if let Some(Serving { process: _, url }) = &self.serving {
+            command.env("SEATSTORE_ENDPOINT", url);
+        }
         command
     }
 

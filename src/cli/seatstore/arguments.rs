@@ -47,8 +47,8 @@ pub(super) struct ServerOptions {
     /// The access key to ask a server with, by its id; default: the first one for all accounts that may change
     #[arg(long, global = true, value_name = "ID")]
     pub key: Option<String>,
-    /// PEM certificates to trust; default: the server's own of the configuration, or with --endpoint the system's
-    #[arg(long, global = true, value_name = "FILE")]
+    /// PEM certificates to trust; default: the server's own, or beyond this machine those of the system
+    #[arg(long, global = true, env = "SEATSTORE_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 }
 
@@ -126,6 +126,13 @@ pub(super) enum AccountCommand {
         /// For programs; default: one is made up
         #[arg(long, value_name = "ACCOUNT", value_parser = account_id)]
         id: Option<AccountId>,
+        /// Make it of this kind at once: Team, EnterpriseLWA, EnterpriseDirectory, EnterpriseOIDC. Only while no server
+        /// runs, as is --domain
+        #[arg(long)]
+        kind: Option<String>,
+        /// Vouch for this domain in place of its DNS; may be given several times
+        #[arg(long, requires = "kind")]
+        domain: Vec<String>,
     },
     /// All accounts, the deleted ones included
     List,

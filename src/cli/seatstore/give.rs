@@ -5,7 +5,7 @@ use super::reach::Reach;
 use super::show;
 use crate::cli::exit::{Exit, Stop};
 use crate::model::{Email, UserId};
-use crate::server::command::{Answer, Command, Failure, LogLine, PEOPLE_MAX, UserView};
+use crate::server::command::{Answer, Command, Failure, LogLine, PEOPLE_MAX, UserView, VouchedAccount};
 use crate::store::AccountId;
 
 /// Most accounts named to who has to choose one.
@@ -14,7 +14,11 @@ const NAMED_MAX: usize = 10;
 /// `seatstore account …`.
 pub(super) async fn account(mut reach: Reach, command: AccountCommand, json: bool) -> Result<Exit, Stop> {
     let command = match command {
-        AccountCommand::Create { name, id } => Command::AccountCreate { name, id },
+        AccountCommand::Create { name, id, kind: None, domain: _ } => Command::AccountCreate { name, id },
+        AccountCommand::Create { name, id, kind: Some(kind), domain } => {
+            let wish = VouchedAccount { name, id, kind, domains: domain };
+            return show::answer(&reach.create_vouched(&wish).await?, json);
+        }
         AccountCommand::List => {
             let accounts = all_accounts(&mut reach).await?;
             return show::answer(&Answer::Accounts { accounts, next: None }, json);

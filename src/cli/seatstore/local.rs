@@ -4,10 +4,13 @@ use crate::cli::approve::whoever;
 use crate::cli::exit::Stop;
 use crate::config::seatstore::SeatstoreConfig;
 use crate::model::Timestamp;
-use crate::server::command::{Answer, Command, Fresh};
+use crate::server::command::{self, Answer, Command, Fresh, VouchedAccount};
 use crate::server::dns::Proof;
 use crate::store::{Book, DiskBook, Refusal, StoreError, sled_disk};
 use std::path::{Path, PathBuf};
+
+/// In the audit log, as if a command had made it.
+const CREATE_ACCOUNT: &str = "CreateAccount";
 
 /// Why the files are of no use.
 pub(super) enum FilesError {
@@ -75,10 +78,23 @@ impl Files {
         if let Some((before, most)) = command.log_needed() {
             fresh.log = self.disk.log_before(before, most).map_err(stopped)?;
         }
+        self.act(command.operation(), |book, at| command.perform(book, at, &fresh))
+    }
+
+    /// Makes an account whose domains the operator vouches for.
+    pub(super) fn create_vouched(&mut self, wish: &VouchedAccount) -> Result<Answer, Stop> {
+        let fresh = Fresh::draw_ids(1).map_err(Stop::Other)?;
+        self.act(CREATE_ACCOUNT, |book, at| command::create_vouched(book, at, &fresh, wish))
+    }
+
+    fn act(
+        &mut self,
+        operation: &str,
+        edit: impl FnOnce(&mut Book, Timestamp) -> Result<Answer, Refusal>,
+    ) -> Result<Answer, Stop> {
         let Self { disk, by, proof: _ } = self;
         let at = Timestamp::now();
-        let performed =
-            disk.session(|session| session.act(by, command.operation(), at, |book| command.perform(book, at, &fresh)));
+        let performed = disk.session(|session| session.act(by, operation, at, |book| edit(book, at)));
         performed.map_err(stopped)?.map_err(refused)
     }
 }

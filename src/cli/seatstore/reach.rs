@@ -5,10 +5,10 @@
 
 use super::arguments::ServerOptions;
 use super::local::{Files, FilesError, Seen};
-use super::remote::{Remote, RemoteError};
+use super::remote::{self, Remote};
 use crate::cli::exit::Stop;
 use crate::config::seatstore::SeatstoreConfig;
-use crate::server::command::{Answer, Command};
+use crate::server::command::{Answer, Command, VouchedAccount};
 use std::time::{Duration, Instant};
 
 /// How long another command is waited for that has the files and is no server.
@@ -49,24 +49,37 @@ impl Reach {
         match (&self.config.mail.public_url, &self.options.endpoint) {
             (Some(url), _) => url.clone(),
             (None, Some(url)) => url.trim_end_matches('/').to_owned(),
-            (None, None) => super::remote::own_url(&self.config.listen),
+            (None, None) => remote::own_url(&self.config.listen),
         }
     }
 
     /// Has a command carried out.
     pub(super) async fn give(&mut self, command: &Command) -> Result<Answer, Stop> {
-        self.decide(command).await?;
+        self.decide(command.is_read_only()).await?;
         match &mut self.way {
             Way::Seen(seen) => seen.give(command),
             Way::Files(files) => files.give(command).await,
-            Way::Server(server) => server.ask(command).await.map_err(RemoteError::stop),
+            Way::Server(server) => server.ask(command).await,
             Way::Unknown => Err(Stop::Other("there is no way to the account store".to_owned())),
         }
     }
 
-    /// Finds the way that this command needs, unless it is found.
-    async fn decide(&mut self, command: &Command) -> Result<(), Stop> {
-        match (&self.way, command.is_read_only()) {
+    /// Makes an account whose domains the operator vouches for, which no server does.
+    pub(super) async fn create_vouched(&mut self, wish: &VouchedAccount) -> Result<Answer, Stop> {
+        self.decide(false).await?;
+        match &mut self.way {
+            Way::Files(files) => files.create_vouched(wish),
+            Way::Server(_) | Way::Seen(_) | Way::Unknown => Err(Stop::Other(
+                "with --kind an account is made directly in the files, and a server is running: stop it; or make a team \
+                 without --kind, and claim its domain with `seatstore domain claim`"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// Finds the way that is needed to read or to change, unless it is found.
+    async fn decide(&mut self, is_read_only: bool) -> Result<(), Stop> {
+        match (&self.way, is_read_only) {
             (Way::Files(_) | Way::Server(_), _) | (Way::Seen(_), true) => return Ok(()),
             (Way::Unknown, _) | (Way::Seen(_), false) => {}
         }
@@ -76,7 +89,7 @@ impl Reach {
         }
         let deadline = Instant::now() + OTHER_TIME_MAX;
         loop {
-            let held = match self.files(command.is_read_only()) {
+            let held = match self.files(is_read_only) {
                 Ok(way) => {
                     self.way = way;
                     return Ok(());
@@ -84,10 +97,9 @@ impl Reach {
                 Err(FilesError::Stop(stop)) => return Err(stop),
                 Err(FilesError::InUse(message)) => message,
             };
-            let remote = Remote::open(&self.config, &self.options)?;
-            match remote.is_there().await {
+            match remote::is_there(&self.config.listen).await {
                 Ok(()) => {
-                    self.way = Way::Server(Box::new(remote));
+                    self.way = Way::Server(Box::new(Remote::open(&self.config, &self.options)?));
                     return Ok(());
                 }
                 Err(_) if Instant::now() < deadline => tokio::time::sleep(OTHER_POLL).await,

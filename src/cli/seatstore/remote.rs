@@ -34,23 +34,6 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// The largest answer taken: 1,000 entries of the audit log, generously.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
-/// Why there is no answer.
-pub(super) enum RemoteError {
-    /// There is no connection: nothing was done.
-    Absent(String),
-    /// Refused, or not understood.
-    Stop(Stop),
-}
-
-impl RemoteError {
-    pub(super) fn stop(self) -> Stop {
-        match self {
-            Self::Absent(why) => Stop::Other(why),
-            Self::Stop(stop) => stop,
-        }
-    }
-}
-
 /// What a server says when it refuses.
 #[derive(Deserialize)]
 struct Said {
@@ -71,7 +54,8 @@ impl Remote {
     /// The server of the configuration, or that of `--endpoint`; not asked yet.
     pub(super) fn open(config: &SeatstoreConfig, options: &ServerOptions) -> Result<Self, Stop> {
         let key = key(&config.api.keys_file, options.key.as_deref())?;
-        let own = options.endpoint.is_none();
+        // On this machine it shows the certificate of the configuration.
+        let own = options.endpoint.as_deref().is_none_or(is_of_this_machine);
         let url = options.endpoint.clone().unwrap_or_else(|| own_url(&config.listen));
         let tls = match (&options.ca_file, &config.listen.tls) {
             (Some(file), _) => pin::signed_by(file),
@@ -89,23 +73,18 @@ impl Remote {
         Ok(Self { client, url: format!("{}{PATH}", url.trim_end_matches('/')), key })
     }
 
-    /// Whether anybody answers there, whatever the answer.
-    pub(super) async fn is_there(&self) -> Result<(), String> {
-        match self.client.get(&self.url).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.absent(&error)),
-        }
-    }
-
     /// Has a command carried out there.
-    pub(super) async fn ask(&self, command: &Command) -> Result<Answer, RemoteError> {
-        let failed = |why: String| RemoteError::Stop(Stop::Other(why));
+    pub(super) async fn ask(&self, command: &Command) -> Result<Answer, Stop> {
+        let failed = Stop::Other;
         let body = serde_json::to_vec(command).map_err(|error| failed(format!("no JSON: {error}")))?;
         let headers = self.headers(&body, SystemTime::now()).map_err(failed)?;
         let sent = self.client.post(&self.url).headers(headers).body(body).send().await;
         let mut response = sent.map_err(|error| {
-            let absent = RemoteError::Absent(self.absent(&error));
-            if error.is_connect() { absent } else { failed(self.lost(&error)) }
+            if error.is_connect() {
+                failed(format!("no connection to {}: {}", self.url, causes(&error)))
+            } else {
+                failed(self.lost(&error))
+            }
         })?;
         let status = response.status();
         let mut answer: Vec<u8> = Vec::new();
@@ -129,10 +108,6 @@ impl Remote {
             401 => format!("{message} ({code}); asked {} with the key {}", self.url, self.key.id()),
             _ => format!("{message} ({code})"),
         }))
-    }
-
-    fn absent(&self, error: &reqwest::Error) -> String {
-        format!("no connection to {}: {}", self.url, causes(error))
     }
 
     fn lost(&self, error: &reqwest::Error) -> String {
@@ -168,15 +143,37 @@ impl Remote {
     }
 }
 
-/// Where the server of this machine listens.
+/// Whether a URL names this machine by its loopback address.
+fn is_of_this_machine(url: &str) -> bool {
+    let uri = http::Uri::try_from(url).ok();
+    let host = uri.as_ref().and_then(http::Uri::host).map(|host| host.trim_matches(['[', ']']));
+    host.is_some_and(|host| host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()))
+}
+
+/// Whether somebody listens where the server of this machine would. Nothing is said to it.
+pub(super) async fn is_there(listen: &ListenConfig) -> Result<(), String> {
+    let address = own_address(listen);
+    match tokio::time::timeout(CONNECT_TIME, tokio::net::TcpStream::connect(address)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(format!("{address}: {error}")),
+        Err(_) => Err(format!("{address}: no answer within {} s", CONNECT_TIME.as_secs())),
+    }
+}
+
+/// What begins the addresses of the server of this machine.
 pub(super) fn own_url(listen: &ListenConfig) -> String {
     let scheme = if listen.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", own_address(listen))
+}
+
+/// Where it is reached from this machine.
+fn own_address(listen: &ListenConfig) -> SocketAddr {
     let ip = match listen.address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    format!("{scheme}://{}", SocketAddr::new(ip, listen.address.port()))
+    SocketAddr::new(ip, listen.address.port())
 }
 
 /// The key to ask with.
@@ -213,6 +210,20 @@ fn causes(error: &reqwest::Error) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_its_loopback_address() {
+        for (url, own) in [
+            ("https://127.0.0.1:8790", true),
+            ("https://[::1]:1/", true),
+            ("http://localhost", true),
+            ("https://seats.corp.example", false),
+            ("https://127.0.0.1.corp.example", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(is_of_this_machine(url), own, "{url}");
+        }
+    }
 
     #[test]
     fn a_server_everywhere_is_asked_on_this_machine() {

@@ -71,12 +71,12 @@ pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
 
 fn text(answer: &Answer) -> String {
     match answer {
-        Answer::Account { account } => one_account(account),
+        Answer::Account(account) => one_account(account),
         Answer::Accounts { accounts, next: _ } => accounts_text(accounts),
-        Answer::Domain { domain } => one_domain(domain),
+        Answer::Domain(domain) => one_domain(domain),
         Answer::Domains { domains } if domains.is_empty() => "no domains\n".to_owned(),
         Answer::Domains { domains } => domains_table(domains),
-        Answer::User { user } => one_user(user),
+        Answer::User(user) => one_user(user),
         Answer::Users { users, next: _ } => {
             let many = users.len();
             let rows = if users.is_empty() { String::new() } else { users_table(users) };

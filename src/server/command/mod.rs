@@ -20,6 +20,7 @@ mod tests;
 mod view;
 
 pub use ask::{CommandError, answer};
+pub use perform::{VouchedAccount, create_vouched};
 pub use view::{
     AccountLine, AccountView, Answer, DomainState, DomainView, Failure, LicenceSeats, LogLine, UserStatus, UserView,
 };
@@ -304,13 +305,21 @@ impl Fresh {
     /// # Errors
     /// In words, when the machine has no randomness.
     pub fn draw(command: &Command) -> Result<Self, String> {
+        Self::draw_ids(command.ids_needed())
+    }
+
+    /// As [`Fresh::draw`], with so many ids.
+    ///
+    /// # Errors
+    /// In words, when the machine has no randomness.
+    pub fn draw_ids(count: usize) -> Result<Self, String> {
         let draw = |bytes: &mut [u8]| {
             getrandom::fill(bytes).map_err(|error| format!("the operating system gave no random bytes: {error}"))
         };
         let (mut token, mut secret) = ([0; 20], [0; 32]);
         draw(&mut token)?;
         draw(&mut secret)?;
-        let ids = (0..command.ids_needed()).map(|_| uuid::Uuid::new_v4().to_string()).collect();
+        let ids = (0..count).map(|_| uuid::Uuid::new_v4().to_string()).collect();
         let token = token.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { ids, token, secret, ..Self::default() })
     }

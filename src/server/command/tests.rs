@@ -76,8 +76,8 @@ impl Office {
 }
 
 fn account_of(answer: Answer) -> AccountView {
-    let Answer::Account { account } = answer else { panic!("{answer:?}") };
-    account
+    let Answer::Account(account) = answer else { panic!("{answer:?}") };
+    *account
 }
 
 fn batch_of(answer: Answer) -> (Vec<UserView>, Vec<Failure>) {
@@ -90,7 +90,7 @@ fn a_domain_is_verified_by_what_the_dns_shows_and_by_nothing_else() {
     let mut office = Office::with_team();
     let verify = json!({"command":"domain_verify","account":"corp","domain":"corp.example"});
     assert!(office.refuses(verify.clone()).contains("has no claim on corp.example: claim it first"));
-    let Answer::Domain { domain } =
+    let Answer::Domain(domain) =
         office.gives(json!({"command":"domain_claim","account":"corp","domain":"corp.example"}))
     else {
         panic!("no domain")
@@ -102,7 +102,7 @@ fn a_domain_is_verified_by_what_the_dns_shows_and_by_nothing_else() {
         assert!(office.refuses(verify.clone()).contains(&format!("does not show the TXT record \"{record}\"")));
     }
     office.texts = vec!["v=spf1 -all".to_owned(), record];
-    let Answer::Domain { domain } = office.gives(verify.clone()) else { panic!("no domain") };
+    let Answer::Domain(domain) = office.gives(verify.clone()) else { panic!("no domain") };
     assert_eq!(domain.state, DomainState::Verified);
     assert!(office.refuses(verify).contains("verified already"));
     let account = account_of(office.gives(json!({"command":"account_show","account":"corp"})));

@@ -10,11 +10,8 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
-    /// One account.
-    Account {
-        /// As it is afterwards.
-        account: AccountView,
-    },
+    /// One account, as it is afterwards.
+    Account(Box<AccountView>),
     /// Accounts.
     Accounts {
         /// By id.
@@ -22,21 +19,15 @@ pub enum Answer {
         /// There are more behind that one.
         next: Option<String>,
     },
-    /// One domain.
-    Domain {
-        /// As it is afterwards.
-        domain: DomainView,
-    },
+    /// One domain, as it is afterwards.
+    Domain(DomainView),
     /// Domains.
     Domains {
         /// By name.
         domains: Vec<DomainView>,
     },
-    /// One user.
-    User {
-        /// As it is afterwards.
-        user: UserView,
-    },
+    /// One user, as it is afterwards.
+    User(Box<UserView>),
     /// Users.
     Users {
         /// By id.
@@ -54,7 +45,7 @@ pub enum Answer {
     /// The link of an invitation.
     Link {
         /// Whose.
-        user: UserView,
+        user: Box<UserView>,
         /// The path on the server, which follows its public address.
         path: String,
     },
