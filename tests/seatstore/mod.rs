@@ -72,7 +72,7 @@ impl Server {
             "[listen]\naddress = \"127.0.0.1:0\"\n{listen}\n\
              [store]\npath = \"book\"\n\
              [api]\nkeys_file = \"keys.toml\"\n{api}\n\
-             [mail]\nfrom = \"Seats <seats@corp.test>\"\npublic_url = \"http://seats.corp.test\"\nspool = \"mail\"\n\
+             [mail]\nfrom = \"Seats <seats@corp.test>\"\nspool = \"mail\"\n\
              {sections}\n"
         );
         fs::write(folder.path().join("seatstore.toml"), toml).unwrap();
