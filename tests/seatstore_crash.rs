@@ -451,10 +451,13 @@ impl Users {
     }
 }
 
-/// New changes in the audit log: by address for who was made, by id for the others; operation, licence, registration.
+/// What the audit log tells of a user: operation, licence, registration.
+type Told = (String, Option<String>, Option<String>);
+
+/// New changes in the audit log, by address for who was made and by id for the others.
 #[derive(Debug, Default)]
 struct Changes {
-    by_user: BTreeMap<String, Vec<(String, Option<String>, Option<String>)>>,
+    by_user: BTreeMap<String, Vec<Told>>,
     mailed: Vec<String>,
 }
 
@@ -485,7 +488,7 @@ impl Changes {
                 for (number, expected) in batches.zip(expected) {
                     for email in writer.made(number) {
                         let found = self.by_user.remove(&email).unwrap_or_default();
-                        assert_eq!(found, [expected.clone()], "{place}: {email} in the audit log");
+                        assert_eq!(found, std::slice::from_ref(&expected), "{place}: {email} in the audit log");
                     }
                 }
             }
