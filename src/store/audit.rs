@@ -8,6 +8,7 @@ use super::user::{Mail, User, UserDetails};
 use crate::model::{Tier, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::io;
 
 /// Most bytes of one entry as JSON; a longer one becomes several.
 pub const ENTRY_BYTES_MAX: usize = 3_800;
@@ -53,15 +54,20 @@ pub struct EntryChange {
 pub fn entries(at: Timestamp, by: &str, operation: &str, changed: &[Changed]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut bytes = 0;
+    let mut last_head: Option<(Entry, usize)> = None;
     for each in changed {
-        let head = Entry {
-            at,
-            by: cut(by, NAME_BYTES_MAX).to_owned(),
-            operation: cut(operation, NAME_BYTES_MAX).to_owned(),
-            account: account_of(&each.now),
-            changes: Vec::new(),
-        };
-        let head_bytes = json_bytes(&head);
+        let account = account_of(&each.now);
+        let (head, head_bytes) = last_head.take().filter(|(head, _)| head.account == account).unwrap_or_else(|| {
+            let head = Entry {
+                at,
+                by: cut(by, NAME_BYTES_MAX).to_owned(),
+                operation: cut(operation, NAME_BYTES_MAX).to_owned(),
+                account,
+                changes: Vec::new(),
+            };
+            let head_bytes = json_bytes(&head);
+            (head, head_bytes)
+        });
         let (change, change_bytes) = told_within(each, ENTRY_BYTES_MAX.saturating_sub(head_bytes));
         let same = entries.last_mut().filter(|last| last.account == head.account);
         match same.filter(|_| bytes + change_bytes <= ENTRY_BYTES_MAX) {
@@ -70,10 +76,11 @@ pub fn entries(at: Timestamp, by: &str, operation: &str, changed: &[Changed]) ->
                 bytes += change_bytes;
             }
             None => {
-                entries.push(Entry { changes: vec![change], ..head });
+                entries.push(Entry { changes: vec![change], ..head.clone() });
                 bytes = head_bytes + change_bytes;
             }
         }
+        last_head = Some((head, head_bytes));
     }
     entries
 }
@@ -91,8 +98,23 @@ fn told_within(changed: &Changed, bytes_max: usize) -> (EntryChange, usize) {
 }
 
 fn json_bytes(value: &impl Serialize) -> usize {
+    let mut length = Length(0);
     // What cannot be written as JSON is told by whoever writes it.
-    serde_json::to_vec(value).map_or(0, |text| text.len())
+    serde_json::to_writer(&mut length, value).map_or(0, |()| length.0)
+}
+
+/// Counts what is written to it.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn account_of(record: &Record) -> String {
@@ -171,7 +193,10 @@ fn shown(record: &Record, other: Option<&Record>) -> Value {
             let other = other.and_then(|other| if let Record::Account(other) = other { Some(other) } else { None });
             Value::Object(account(profile, other))
         }
-        Record::User(_, each) => Value::Object(user(each)),
+        Record::User(_, each) => {
+            let other = other.and_then(|other| if let Record::User(_, other) = other { Some(other) } else { None });
+            Value::Object(user(each, other))
+        }
         Record::Claimed(..) => json!("claimed"),
         Record::Claim(_, _, Some(Claim { domain: _, token, at: _, released_at })) => {
             json!({ "waits_for_dns": token.is_some(), "released_at": released_at })
@@ -181,7 +206,10 @@ fn shown(record: &Record, other: Option<&Record>) -> Value {
     }
 }
 
-fn user(user: &User) -> Map<String, Value> {
+/// What is the same on the other side is left out at once: of most changes that is nearly all.
+fn user(user: &User, other: Option<&User>) -> Map<String, Value> {
+    let details = user.details();
+    let other_details = other.map(User::details);
     let User {
         id: _,
         email,
@@ -204,13 +232,21 @@ fn user(user: &User) -> Map<String, Value> {
         alexa_room,
         signed_out_at,
         mail,
-    } = user.details();
+    } = &details;
     let mut members = Map::new();
-    let mut put = |key: &str, value: Value| _ = members.insert(key.to_owned(), value);
-    put("email", json!(email.as_str()));
-    put("registration", json!(format!("{registration:?}")));
-    put("licence", json!(licence.as_ref().map(|licence| licence.name())));
-    put("invitation", json!(format!("{invitation:?}")));
+    let mut put = |key: &str, is_same: fn(&User, &User) -> bool, value: &dyn Fn() -> Value| {
+        if !other.is_some_and(|other| is_same(user, other)) {
+            members.insert(key.to_owned(), value());
+        }
+    };
+    put("email", |one, other| one.email.as_str() == other.email.as_str(), &|| json!(email.as_str()));
+    put("registration", |one, other| one.registration == other.registration, &|| json!(format!("{registration:?}")));
+    let name = || json!(licence.as_ref().map(|licence| licence.name()));
+    put("licence", |one, other| one.licence == other.licence, &name);
+    put("invitation", |one, other| one.invitation == other.invitation, &|| json!(format!("{invitation:?}")));
+    if other_details.as_ref() == Some(&details) && other.is_some_and(|other| has_same_rare(user, other)) {
+        return members;
+    }
     // What few users have is left out where there is nothing.
     let mut put = |key: &str, is_there: bool, value: Value| {
         if is_there {
@@ -219,16 +255,20 @@ fn user(user: &User) -> Map<String, Value> {
     };
     put("invitations_sent", *invitations_sent > 0, json!(invitations_sent));
     put("external", external.is_some(), json!(external.map(|guid| guid.to_string())));
-    put("shared_device", shared_device, json!(true));
+    put("shared_device", *shared_device, json!(true));
     put("display_name", display_name.is_some(), json!(display_name));
     // What it is, is between the user and the telephone.
     put("personal_pin", personal_pin.is_some(), json!("set"));
-    put("telephony", telephony != [false; 3], json!(telephony));
+    put("telephony", *telephony != [false; 3], json!(telephony));
     put("alexa_enabled", alexa_enabled.is_some(), json!(alexa_enabled));
     put("alexa_room", alexa_room.is_some(), json!(alexa_room));
     put("signed_out_at", signed_out_at.is_some(), json!(signed_out_at));
-    put("mail", mail != Mail::None, json!(format!("{mail:?}")));
+    put("mail", *mail != Mail::None, json!(format!("{mail:?}")));
     members
+}
+
+fn has_same_rare(one: &User, other: &User) -> bool {
+    one.invitations_sent == other.invitations_sent && one.external == other.external
 }
 
 /// Lists without what the other side has as well. Domains and claims are records of their own.

@@ -3,9 +3,13 @@
 use crate::model::{Tier, Timestamp};
 use crate::store::{self, Invitation, Mail, Registration};
 use crate::wire;
+use jiff::fmt::temporal::DateTimePrinter;
 
 /// The names of licences in the service model.
 const LICENCES: [&str; 4] = ["Basic", "Plus", "Pro", "ProTrial"];
+
+/// To the millisecond; what is below is cut.
+const TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 /// A licence as the model writes it. One that it does not know (of an embedded store's tiers) stays as it is.
 pub fn licence_out(licence: &Tier) -> String {
@@ -21,7 +25,7 @@ pub fn licence_in(profile: &store::Profile, name: &str) -> Tier {
 
 /// ISO 8601 with milliseconds, as the service wrote it.
 pub fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    TIMES.timestamp_to_string(&at)
 }
 
 /// An account.
