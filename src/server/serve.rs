@@ -184,6 +184,7 @@ impl Server {
             dns: Proof::new(&settings.resolvers, settings.dns_timeout),
             admission: Admission::new(keys.clone(), settings.admission),
             body_bytes_max: settings.body_bytes_max,
+            room: http::room(settings.body_bytes_max),
             wake: wake.clone(),
         };
         let valid = settings.invitations_valid;
