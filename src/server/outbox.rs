@@ -116,7 +116,7 @@ impl Outbox {
     async fn send(&self, due: Due, tries: &mut Tries) -> bool {
         let Due { account, user, number, account_name, email, link, valid_until } = due;
         // What a mail server says often repeats the address, which is nobody's business in a log.
-        let unnamed = |message: String| message.replace(email.as_str(), "the address");
+        let unnamed = |message: String| unnamed(&message, email.as_str());
         let invitation = Invitation { to: email.clone(), account_name, link, valid_until };
         let key = (account.clone(), user.clone(), number);
         let outcome = match self.post.send(&invitation).await {
@@ -155,6 +155,19 @@ impl Outbox {
         }
         true
     }
+}
+
+/// A text without an address, in whatever case it stands there.
+fn unnamed(message: &str, address: &str) -> String {
+    let mut text = String::with_capacity(message.len());
+    let mut from = 0;
+    // Of the same length as what it was made of, byte by byte.
+    for (at, found) in message.to_ascii_lowercase().match_indices(&address.to_ascii_lowercase()) {
+        text.push_str(&message[from..at]);
+        text.push_str("the address");
+        from = at + found.len();
+    }
+    text + &message[from..]
 }
 
 /// When to look again, after all that was due at `looked_at` was tried. What could have been tried then and was not is not
@@ -215,6 +228,18 @@ mod tests {
         let looked_at = Instant::now();
         assert_eq!(next_look(&mut tries, looked_at), looked_at + LOOK_EVERY);
         assert_eq!(tries.len(), 0);
+    }
+
+    #[test]
+    fn an_address_is_named_in_no_case() {
+        for (message, told) in [
+            ("550 <ada@corp.example>: no", "550 <the address>: no"),
+            ("ADA@corp.example, Ada@Corp.Example", "the address, the address"),
+            ("ä ada@corp.exampleß", "ä the addressß"),
+            ("", ""),
+        ] {
+            assert_eq!(unnamed(message, "Ada@corp.example"), told);
+        }
     }
 
     #[test]
