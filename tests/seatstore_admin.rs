@@ -226,6 +226,18 @@ fn a_key_goes_as_far_as_it_was_made_for() {
     assert!(stderr.contains("a server is running: stop it"), "{stderr}");
 }
 
+#[test]
+fn a_second_server_leaves_the_first_alone() {
+    let server = Server::start();
+    // A letter that is just being written.
+    let letter = server.spool().join(".unfinished-letter");
+    std::fs::write(&letter, "To: ada@corp.test").unwrap();
+    let (_, stderr) = ends(&server, 1, &["serve"]);
+    assert!(stderr.contains("is in use by process"), "{stderr}");
+    assert!(letter.exists());
+    server.run(&["account", "list"]);
+}
+
 /// Large bodies of nobody in particular, all at the same time: 200 MB.
 #[test]
 fn who_has_no_key_takes_little_memory_and_keeps_nobody_out() {
