@@ -6,6 +6,7 @@ mod seatstore;
 
 use seatstore::{Server, letters};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 /// For a letter to be written.
@@ -152,6 +153,31 @@ fn whoever_is_invited_through_the_server_gets_a_letter() {
 }
 
 #[test]
+fn the_link_of_an_invitation_stands_in_no_log_and_leaves_an_entry() {
+    let mut server = Server::configured("", "[log]\nlevel = \"debug\"\n");
+    server.resume();
+    server.run(&["account", "create", "Corp", "--id", "corp"]);
+    server.run(&["user", "invite", "ada@corp.test"]);
+    let link = server.run(&["user", "link", "ada@corp.test"])["url"].as_str().unwrap().to_owned();
+    let path = link.strip_prefix("https://seats.corp.test").unwrap();
+    let mut connection = std::net::TcpStream::connect(server.address()).unwrap();
+    write!(connection, "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("Your invitation is accepted."), "{answer}");
+    let log = server.run(&["audit", "--account", "corp"]);
+    let entries = log["entries"].as_array().unwrap();
+    let accepted = entries.iter().find(|entry| entry["operation"] == "AcceptInvitation").unwrap();
+    assert_eq!(accepted["by"], "seatstore:invitation");
+    assert_eq!(accepted["changes"][0]["email"], "ada@corp.test");
+    let told = server.log();
+    assert!(told.contains("/invitations/"), "{told}");
+    for secret in [path.rsplit('/').next().unwrap(), "ada@corp.test", server.key().secret.as_str()] {
+        assert!(!told.contains(secret), "{told}");
+    }
+}
+
+#[test]
 fn a_command_names_the_key_that_gave_it() {
     let server = Server::start();
     server.run(&["account", "create", "Corp", "--id", "corp"]);
@@ -198,6 +224,57 @@ fn a_key_goes_as_far_as_it_was_made_for() {
     assert!(stderr.contains("there is no key SEAT0000000000000000"), "{stderr}");
     let (_, stderr) = ends(&server, 1, &["account", "create", "Dir", "--kind", "EnterpriseDirectory"]);
     assert!(stderr.contains("a server is running: stop it"), "{stderr}");
+}
+
+#[test]
+fn a_second_server_leaves_the_first_alone() {
+    let server = Server::start();
+    // A letter that is just being written.
+    let letter = server.spool().join(".unfinished-letter");
+    std::fs::write(&letter, "To: ada@corp.test").unwrap();
+    let (_, stderr) = ends(&server, 1, &["serve"]);
+    assert!(stderr.contains("is in use by process"), "{stderr}");
+    assert!(letter.exists());
+    server.run(&["account", "list"]);
+}
+
+/// Large bodies of nobody in particular, all at the same time: 200 MB.
+#[test]
+fn who_has_no_key_takes_little_memory_and_keeps_nobody_out() {
+    const CLIENTS: usize = 200;
+    const BODY_BYTES: usize = 1024 * 1024;
+    const MEMORY_KB_MAX: u64 = 160 * 1024;
+    let server = Server::start();
+    let send = |address| {
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        client.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        write!(client, "POST /accounts HTTP/1.1\r\nHost: x\r\nContent-Length: {BODY_BYTES}\r\n\r\n").unwrap();
+        // Without its last byte; what is not taken stays unsent.
+        let _ = client.write_all(&vec![b'x'; BODY_BYTES - 1]);
+        client
+    };
+    let clients: Vec<_> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| send(server.address()))).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    server.run(&["account", "create", "Corp", "--id", "corp"]);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process_id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();
+    assert!(peak.parse::<u64>().unwrap() < MEMORY_KB_MAX, "{peak} kB");
+    assert_eq!(clients.len(), CLIENTS);
+}
+
+#[test]
+fn a_certificate_that_expired_is_told_of() {
+    let mut server = Server::with_tls();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    std::fs::write(server.path("seatstore.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(server.path("seatstore.key"), key.serialize_pem()).unwrap();
+    server.resume();
+    assert!(server.log().contains("the certificate expired at 2021-01-01"), "{}", server.log());
 }
 
 #[test]

@@ -14,9 +14,15 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
+use hyper::body::{Body as _, SizeHint};
 use std::sync::Arc;
-use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+
+/// Bodies up to so many bytes are taken as they come; those of SDKs are smaller.
+const BODY_BYTES_SMALL: usize = 32 * 1024;
+/// What the larger ones take of the memory together, in bytes: while they come nobody has proven a key.
+const BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What answering needs.
 pub(super) struct Front {
@@ -25,6 +31,8 @@ pub(super) struct Front {
     pub dns: Proof,
     pub admission: Admission,
     pub body_bytes_max: usize,
+    /// For large bodies; a permit is a byte.
+    pub room: Semaphore,
     /// Told when somebody was invited.
     pub wake: Arc<Notify>,
 }
@@ -35,7 +43,11 @@ pub(super) async fn answer(State(front): State<Arc<Front>>, request: Request) ->
     let (parts, body) = request.into_parts();
     let peer = parts.extensions.get::<Peer>().copied();
     let deadline = parts.extensions.get::<Deadline>().map_or_else(|| Instant::now() + REQUEST_TIME, |it| it.0);
-    let collected = collect_body(body, front.body_bytes_max, deadline).await;
+    // Held until the request is answered.
+    let (collected, _room) = match front.room_for(&body.size_hint(), deadline).await {
+        Ok(room) => (collect_body(body, front.body_bytes_max, deadline).await, room),
+        Err(error) => (Err(error), None),
+    };
     let (result, closes) = match collected {
         Ok(body) => (front.carry_out(&parts, &body, &id).await, false),
         Err(error) => {
@@ -55,7 +67,26 @@ pub(super) async fn answer(State(front): State<Arc<Front>>, request: Request) ->
     written(result, &id, closes)
 }
 
+/// Room for large bodies, one of the largest at least.
+pub(super) fn room(body_bytes_max: usize) -> Semaphore {
+    Semaphore::new(BODIES_BYTES_MAX.max(body_bytes_max).min(Semaphore::MAX_PERMITS))
+}
+
 impl Front {
+    /// Waits until there is room for the body, if it is a large one. Of one that is too large nothing is kept.
+    async fn room_for(&self, hint: &SizeHint, deadline: Instant) -> Result<Option<SemaphorePermit<'_>>, BodyError> {
+        let bytes = |length: u64| usize::try_from(length).unwrap_or(usize::MAX);
+        let largest = hint.upper().map_or(self.body_bytes_max, bytes).min(self.body_bytes_max);
+        if largest <= BODY_BYTES_SMALL || bytes(hint.lower()) > self.body_bytes_max {
+            return Ok(None);
+        }
+        let permits = u32::try_from(largest).unwrap_or(u32::MAX);
+        match timeout_at(deadline, self.room.acquire_many(permits)).await {
+            Ok(Ok(room)) => Ok(Some(room)),
+            Ok(Err(_)) | Err(_) => Err(BodyError::Slow),
+        }
+    }
+
     async fn carry_out(&self, parts: &Parts, body: &Bytes, id: &str) -> Result<Reply, Fault> {
         let told = |denied: Denied| {
             tracing::info!(request = %id, "not admitted: {}", denied.cause);

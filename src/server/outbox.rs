@@ -2,6 +2,9 @@
 //!
 //! What is due stands in the book, so that a kill loses no mail; at worst one goes out twice, as the same message. How often
 //! was tried is known in memory only: after a restart the first try comes at once.
+//!
+//! When one after the other has to wait, it is not for the addresses: the rest stays untried for a while, so that thousands
+//! of invitations are not thousands of connections and of lines in the log.
 
 use super::desk::{Caller, Desk, DeskError};
 use super::invitation_page;
@@ -19,6 +22,11 @@ use tokio::time::Instant;
 const TAKEN_MAX: usize = 200;
 /// How often the book is asked when nobody tells of a new invitation.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// So many that have to wait, one after the other, are the fault of the mail server.
+const WAITING_IN_A_ROW_MAX: usize = 5;
+/// How long the rest then stays untried.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// Who sends, for the audit log.
 const CALLER: &str = "seatstore:outbox";
@@ -46,6 +54,9 @@ struct Due {
     valid_until: Timestamp,
 }
 
+/// So many in a row had to wait.
+struct TooMany;
+
 /// One invitation: asked again, a person has another.
 type Key = (AccountId, UserId, u32);
 
@@ -61,8 +72,12 @@ impl Outbox {
             let next = match self.due(&tries).await {
                 Ok(due) => {
                     let are_more = due.len() >= TAKEN_MAX;
-                    for one in due {
-                        self.send(one, &mut tries).await;
+                    if self.send_all(due, &mut tries).await.is_err() {
+                        let seconds = PAUSE.as_secs();
+                        tracing::warn!("{WAITING_IN_A_ROW_MAX} in a row could not be sent: all mail waits {seconds} s");
+                        // Whoever is invited now would meet with the same.
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
                     }
                     if are_more {
                         continue;
@@ -85,10 +100,23 @@ impl Outbox {
         self.desk.look(move |book| gather(book, &later, &public_url, valid)).await
     }
 
-    async fn send(&self, due: Due, tries: &mut Tries) {
+    /// Tries one after the other; an error when too many in a row have to wait.
+    async fn send_all(&self, due: Vec<Due>, tries: &mut Tries) -> Result<(), TooMany> {
+        let mut in_a_row = 0;
+        for one in due {
+            in_a_row = if self.send(one, tries).await { 0 } else { in_a_row + 1 };
+            if in_a_row >= WAITING_IN_A_ROW_MAX {
+                return Err(TooMany);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries one; whether it needs no other try.
+    async fn send(&self, due: Due, tries: &mut Tries) -> bool {
         let Due { account, user, number, account_name, email, link, valid_until } = due;
         // What a mail server says often repeats the address, which is nobody's business in a log.
-        let unnamed = |message: String| message.replace(email.as_str(), "the address");
+        let unnamed = |message: String| unnamed(&message, email.as_str());
         let invitation = Invitation { to: email.clone(), account_name, link, valid_until };
         let key = (account.clone(), user.clone(), number);
         let outcome = match self.post.send(&invitation).await {
@@ -104,7 +132,7 @@ impl Outbox {
                     let (seconds, message) = (wait.as_secs(), unnamed(message));
                     tracing::warn!(%account, %user, tried, "an invitation waits {seconds} s: {message}");
                     tries.insert(key, (tried, Instant::now() + wait));
-                    return;
+                    return false;
                 }
                 let message = unnamed(message);
                 tracing::warn!(%account, %user, tried, "an invitation was never sent and is void now: {message}");
@@ -125,7 +153,21 @@ impl Outbox {
         if let Err(error) = noted.await {
             tracing::warn!("whether an invitation was sent could not be noted, it may go out twice: {error}");
         }
+        true
     }
+}
+
+/// A text without an address, in whatever case it stands there.
+fn unnamed(message: &str, address: &str) -> String {
+    let mut text = String::with_capacity(message.len());
+    let mut from = 0;
+    // Of the same length as what it was made of, byte by byte.
+    for (at, found) in message.to_ascii_lowercase().match_indices(&address.to_ascii_lowercase()) {
+        text.push_str(&message[from..at]);
+        text.push_str("the address");
+        from = at + found.len();
+    }
+    text + &message[from..]
 }
 
 /// When to look again, after all that was due at `looked_at` was tried. What could have been tried then and was not is not
@@ -189,6 +231,18 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_named_in_no_case() {
+        for (message, told) in [
+            ("550 <ada@corp.example>: no", "550 <the address>: no"),
+            ("ADA@corp.example, Ada@Corp.Example", "the address, the address"),
+            ("ä ada@corp.exampleß", "ä the addressß"),
+            ("", ""),
+        ] {
+            assert_eq!(unnamed(message, "Ada@corp.example"), told);
+        }
+    }
+
+    #[test]
     fn those_that_wait_let_others_pass() {
         let (mut book, at, secret) = (Book::default(), Timestamp::UNIX_EPOCH, crate::store::LinkSecret::new([7; 32]));
         book.ensure_link_secret(secret);
@@ -203,5 +257,37 @@ mod tests {
         assert_eq!(gathered(&HashSet::new()).len(), TAKEN_MAX);
         let left = gathered(&(0..TAKEN_MAX).map(key).collect());
         assert_eq!(left.iter().map(|due| due.user.clone()).collect::<Vec<_>>(), [key(TAKEN_MAX).1]);
+    }
+
+    #[tokio::test]
+    async fn a_mail_server_that_is_away_is_not_asked_for_everybody() {
+        // Nobody listens there any more.
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let smtp =
+            crate::server::mail::SmtpSettings { url: format!("smtp://{gone}"), credentials: None, ca_file: None };
+        let (folder, timeout) = (tempfile::tempdir().unwrap(), Duration::from_secs(10));
+        let from = "seats@corp.example".to_owned();
+        let settings =
+            crate::server::mail::MailSettings { from, smtp: Some(smtp), spool: folder.path().join("mail"), timeout };
+        let (desk, _thread) = Desk::open(crate::store::DiskBook::open(&folder.path().join("book")).unwrap()).unwrap();
+        let outbox = Outbox {
+            desk,
+            post: Post::open(&settings).unwrap(),
+            public_url: "https://seats.example".to_owned(),
+            valid: Duration::from_secs(60),
+            wake: Arc::default(),
+        };
+        let due = |number: usize| Due {
+            account: key(number).0,
+            user: key(number).1,
+            number: 1,
+            account_name: "Corp".to_owned(),
+            email: Email::parse(&format!("p{number}@corp.example")).unwrap(),
+            link: SecretString::from("https://seats.example/invitations/x"),
+            valid_until: Timestamp::MAX,
+        };
+        let mut tries = Tries::new();
+        assert!(outbox.send_all((0..100).map(due).collect(), &mut tries).await.is_err());
+        assert_eq!(tries.len(), WAITING_IN_A_ROW_MAX);
     }
 }

@@ -152,10 +152,11 @@ impl Server {
         let (keys, loaded) = Keys::open(&settings.keys_file)?;
         let keys = Arc::new(keys);
         let tls = settings.tls.map(|(certificate, key)| TlsSource::open(certificate, key)).transpose()?;
-        let post = Post::open(&settings.mail)?;
         let path = settings.store_path.clone();
         let book = tokio::task::spawn_blocking(move || DiskBook::open(&path)).await;
         let book = book.map_err(|error| machine(format!("the account store could not be opened: {error}")))??;
+        // Only who has the book may tidy up in the spool.
+        let post = Post::open(&settings.mail)?;
         let (desk, thread) = Desk::open(book).map_err(|error| machine(format!("cannot start a thread: {error}")))?;
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|error| machine(format!("the system gave no random bytes: {error}")))?;
@@ -184,6 +185,7 @@ impl Server {
             dns: Proof::new(&settings.resolvers, settings.dns_timeout),
             admission: Admission::new(keys.clone(), settings.admission),
             body_bytes_max: settings.body_bytes_max,
+            room: http::room(settings.body_bytes_max),
             wake: wake.clone(),
         };
         let valid = settings.invitations_valid;

@@ -228,7 +228,7 @@ fn secret_is_right(text: &str, value: &Spanned<DeValue<'_>>, found: &mut Found<'
         found.add(
             value.span(),
             format!(
-                "`secret` must be {SECRET_CHARS_MIN} to {SECRET_CHARS_MAX} ASCII characters without blanks; `seatstore key issue` makes one"
+                "`secret` must be {SECRET_CHARS_MIN} to {SECRET_CHARS_MAX} ASCII characters without blanks; `seatstore key new` makes one"
             ),
         );
     }
@@ -353,7 +353,7 @@ access = "read"
 "#
         ), @r#"
         3: `id` must be 1 to 128 letters, digits and underscores, since it goes into a header
-        4: `secret` must be 40 to 128 ASCII characters without blanks; `seatstore key issue` makes one
+        4: `secret` must be 40 to 128 ASCII characters without blanks; `seatstore key new` makes one
         5: `access` must be "read" or "change"
         6: `accounts` must be a list of 1 to 1000 account ids in quotes; leave the line out for a key to all accounts
         7: `note` must be one line of at most 200 characters
