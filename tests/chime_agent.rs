@@ -5,192 +5,23 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod chain;
 mod proxy;
 mod python;
 mod seatstore;
 
-use proxy::{Fault, Proxy, Request};
-use seatstore::{Server, letters};
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::fs;
-use std::process::{Command, Stdio};
-use std::time::Duration;
-use tempfile::TempDir;
+use chain::{Chain, PASSES_MAX, Wanted, call, email};
+use proxy::{Fault, Request};
+use seatstore::letters;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::process::Command;
 
 /// Most people of one request (`wire::CREATE_ITEMS_MAX` and its like), written out: the tests hold the code against them.
 const CREATES: usize = 50;
 const SUSPENSIONS: usize = 50;
 const UPDATES: usize = 20;
 const INVITATIONS: usize = 50;
-/// Passes after which what has not converged never will: one that is broken, one that looks what became of it, one that
-/// finds nothing to do.
-const PASSES_MAX: usize = 3;
-/// For one attempt of the agent.
-const TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What one person is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
-    Nothing,
-    Plus,
-    Pro,
-}
-
-/// How a pass ended.
-#[derive(Debug)]
-struct Pass {
-    code: i32,
-    report: Value,
-    told: String,
-}
-
-/// An agent, a proxy and a server with one account.
-struct Chain {
-    proxy: Proxy,
-    server: Server,
-    account: String,
-    folder: TempDir,
-    people: Vec<Wanted>,
-}
-
-impl Chain {
-    fn new(kind: &str, people: usize) -> Self {
-        let mut server = Server::new();
-        let account = server.account("Corp", kind, if kind == "Team" { &[] } else { &["corp.test"] });
-        if kind == "EnterpriseLWA" {
-            for index in 0..people {
-                server.register(&account, &email(index));
-            }
-        }
-        server.resume();
-        let proxy = Proxy::start(server.address());
-        let folder = tempfile::Builder::new().prefix("seatsync-chain-").tempdir().unwrap();
-        let accounts = server.accounts_section(&proxy.url(), &account);
-        let toml = format!(
-            "[directory]\nkind = \"ldif\"\npath = \"people.ldif\"\n\
-             [[tier]]\nname = \"pro\"\ngroups = [\"Pro\"]\n[[tier]]\nname = \"plus\"\ngroups = [\"Plus\"]\n\
-             [limits]\nlosses = \"off\"\ngroup_shrink = \"off\"\n\
-             {accounts}timeout = \"{}s\"\n[state]\npath = \"state\"\n[status]\ncontrol = \"control.sock\"\n",
-            TIMEOUT.as_secs()
-        );
-        fs::write(folder.path().join("seatsync.toml"), toml).unwrap();
-        Self { proxy, server, account, folder, people: vec![Wanted::Nothing; people] }
-    }
-
-    /// What the people of a range are to hold from now on.
-    fn want(&mut self, range: std::ops::Range<usize>, wanted: Wanted) {
-        self.people[range].fill(wanted);
-    }
-
-    fn write_directory(&self) {
-        let mut ldif = String::new();
-        for index in 0..self.people.len() {
-            write!(
-                ldif,
-                "dn: CN=p{index},DC=x\nobjectClass: user\ncn: p{index}\nsAMAccountName: p{index}\nmail: {}\n\
-                 userAccountControl: 512\nentryUUID: 00000000-0000-4000-8000-{index:012x}\n\n",
-                email(index)
-            )
-            .unwrap();
-        }
-        for (number, (name, tier)) in [("Pro", Wanted::Pro), ("Plus", Wanted::Plus)].into_iter().enumerate() {
-            write!(
-                ldif,
-                "dn: CN={name},DC=x\nobjectClass: group\ncn: {name}\nentryUUID: 00000000-0000-4000-9000-{number:012x}\n"
-            )
-            .unwrap();
-            for index in (0..self.people.len()).filter(|index| self.people[*index] == tier) {
-                writeln!(ldif, "member: CN=p{index},DC=x").unwrap();
-            }
-            ldif.push('\n');
-        }
-        fs::write(self.folder.path().join("people.ldif"), ldif).unwrap();
-    }
-
-    fn sync(&self) -> Pass {
-        let output = Command::new(env!("CARGO_BIN_EXE_seatsync"))
-            .arg("-c")
-            .arg(self.folder.path().join("seatsync.toml"))
-            .args(["sync", "--json"])
-            .env_remove("SEATSYNC_CONFIG")
-            .env_remove("CREDENTIALS_DIRECTORY")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        let report = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        Pass { code: output.status.code().unwrap(), report, told }
-    }
-
-    /// Passes, until one ends well; the next must find nothing to do and change nothing.
-    #[track_caller]
-    fn converge(&self) {
-        self.write_directory();
-        let mut passes = Vec::new();
-        while passes.last().is_none_or(|pass: &Pass| pass.code != 0) {
-            assert!(passes.len() < PASSES_MAX, "{PASSES_MAX} passes were not enough: {passes:#?}");
-            passes.push(self.sync());
-        }
-        let counts = self.proxy.counts();
-        let pass = self.sync();
-        assert!(pass.code == 0 && pass.report["in_sync"] == true, "after {passes:#?} there is still {pass:#?}");
-        let changes = ["BatchCreateUser", "BatchUpdateUser", "BatchSuspendUser", "BatchUnsuspendUser", "InviteUsers"];
-        for change in changes {
-            let before = counts.get(change).copied().unwrap_or_default();
-            assert_eq!(self.proxy.asked(change), before.asked, "a pass with nothing to do asks for no {change}");
-        }
-    }
-
-    /// The server's own word: (licence, registration status) by address. No address may come twice.
-    #[track_caller]
-    fn users(&self) -> BTreeMap<String, (String, String)> {
-        let answer = self.call("list_users", json!({"AccountId": self.account}));
-        let users = answer["Users"].as_array().unwrap();
-        let text = |user: &Value, member: &str| user[member].as_str().unwrap_or_default().to_owned();
-        let by_email: BTreeMap<_, _> = users
-            .iter()
-            .map(|user| (text(user, "PrimaryEmail"), (text(user, "LicenseType"), text(user, "UserRegistrationStatus"))))
-            .collect();
-        assert_eq!(by_email.len(), users.len(), "one user an address");
-        by_email
-    }
-
-    #[track_caller]
-    fn call(&self, name: &str, arguments: Value) -> Value {
-        call(&self.server.setup(), name, arguments)
-    }
-
-    /// What enterprise accounts must hold: who is wanted holds the tier, who is not but was is suspended.
-    #[track_caller]
-    fn assert_held(&self, ever: &BTreeSet<usize>) {
-        let users = self.users();
-        for (index, wanted) in self.people.iter().enumerate() {
-            let found = users.get(&email(index)).map(|(licence, status)| (licence.as_str(), status.as_str()));
-            match wanted {
-                Wanted::Plus => assert_eq!(found, Some(("Plus", "Registered")), "{index}"),
-                Wanted::Pro => assert_eq!(found, Some(("Pro", "Registered")), "{index}"),
-                Wanted::Nothing if ever.contains(&index) => {
-                    assert_eq!(found.map(|(_, status)| status), Some("Suspended"), "{index}");
-                }
-                Wanted::Nothing => assert_eq!(found, None, "{index}"),
-            }
-        }
-        assert!(users.len() <= self.people.len());
-    }
-}
-
-fn email(index: usize) -> String {
-    format!("p{index}@corp.test")
-}
-
-fn call(setup: &Value, name: &str, arguments: Value) -> Value {
-    let mut setup = setup.clone();
-    setup["arguments"] = arguments;
-    let printed = python::run("call.py", &[name], &setup.to_string());
-    if printed.is_empty() { Value::Null } else { serde_json::from_str(&printed).unwrap() }
-}
 
 /// The first requests of every operation suffer these, in that order.
 fn each_suffers(faults: &'static [Fault]) -> impl FnMut(&Request) -> Fault + Send {
