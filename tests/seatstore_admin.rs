@@ -168,15 +168,32 @@ fn a_key_goes_as_far_as_it_was_made_for() {
     server.run(&["account", "create", "Corp", "--id", "corp"]);
     server.run(&["account", "create", "Other", "--id", "other"]);
     server.run(&["account", "show", "corp", "--key", &scoped.id]);
+    server.run(&["user", "--account", "corp", "invite", "ada@corp.test", "--key", &scoped.id]);
+    for looking in [
+        &["account", "list"][..],
+        &["account", "show", "corp"],
+        &["domain", "--account", "corp", "list"],
+        &["user", "--account", "corp", "list"],
+        &["user", "--account", "corp", "show", "ada@corp.test"],
+        &["audit", "--account", "corp"],
+        &["sign-in", "ada@corp.test"],
+    ] {
+        server.run(&[looking, &["--key", &read.id]].concat());
+    }
     for arguments in [
         &["account", "show", "other", "--key", &scoped.id][..],
         &["account", "create", "More", "--key", &scoped.id],
         &["account", "rename", "corp", "X", "--key", &read.id],
+        // Who has the link of an invitation can accept it.
+        &["user", "--account", "corp", "link", "ada@corp.test", "--key", &read.id],
+        &["audit", "--key", &scoped.id],
     ] {
         let (stdout, stderr) = ends(&server, 1, arguments);
         assert_eq!(stdout, "");
         assert!(stderr.contains("(AccessDenied)"), "{arguments:?}: {stderr}");
     }
+    assert!(server.log().contains("not admitted: key may only read"), "{}", server.log());
+    assert!(server.log().contains("not admitted: key is for other accounts"), "{}", server.log());
     let (_, stderr) = ends(&server, 1, &["account", "list", "--key", "SEAT0000000000000000"]);
     assert!(stderr.contains("there is no key SEAT0000000000000000"), "{stderr}");
     let (_, stderr) = ends(&server, 1, &["account", "create", "Dir", "--kind", "EnterpriseDirectory"]);

@@ -281,6 +281,25 @@ fn of_several_accounts_one_has_to_be_named() {
 }
 
 #[test]
+fn a_key_goes_into_a_folder_once_and_is_not_shown() {
+    let office = Office::with_account();
+    let folder = office.path("agent");
+    let out = folder.to_str().unwrap();
+    let shown = office.ends(0, &["key", "new", "--out", out]);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap().trim_end().to_owned();
+    let (id, secret) = (read("access-key-id"), read("secret-access-key"));
+    assert!(shown.contains(&id) && !shown.contains(&secret), "{shown}");
+    assert!(secret.len() >= 40);
+    for name in ["access-key-id", "secret-access-key"] {
+        let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(folder.join(name)).unwrap());
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    let before = office.json(0, &["key", "list"]);
+    office.ends(1, &["key", "new", "--out", out]);
+    assert_eq!((read("secret-access-key"), office.json(0, &["key", "list"])), (secret, before), "nothing was issued");
+}
+
+#[test]
 fn no_name_rewrites_what_the_terminal_shows() {
     let office = Office::with_account();
     office.ends(0, &["user", "device", "Room \u{202e}7", "room@corp.example"]);

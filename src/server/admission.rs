@@ -1,14 +1,17 @@
 //! Who may ask: a request is admitted, or denied in words.
 //!
 //! ```text
-//! signed? -> when? -> known key and right signature? -> too often? -> may it change? -> for the first time? -> Admitted
+//! signed? -> when? -> known key and right signature? -> too often? -> for the first time? -> Admitted
 //! ```
 //!
 //! The order is one of cost and of silence: what can be refused without any key is refused first; an unknown key and a wrong
 //! secret are refused by the same steps and in the same words; only who has proven a key takes from its bucket.
 //!
-//! Everything but GET and HEAD changes something, and is carried out once (see [`replay`](super::replay)). Reading twice does
-//! no harm, and SDKs send identical requests within one second.
+//! Everything but GET and HEAD may change something, and is carried out once (see [`replay`](super::replay)). Reading twice
+//! does no harm, and SDKs send identical requests within one second.
+//!
+//! Which accounts a request is about, and whether it changes anything, is not in its method: who carries it out asks
+//! [`Admitted::require_account`] and [`Admitted::require_change`] first.
 //!
 //! Deliberately absent: logging (the routes log a [`Denied`] with its [`Cause`]), what an account is, any `async`.
 
@@ -198,9 +201,13 @@ impl Admitted {
         self.key.reaches(account)
     }
 
-    /// Denies a key that may only read. Requests other than GET and HEAD have passed this already.
+    /// Denies a key that may only read.
     pub fn require_change(&self) -> Result<(), Denied> {
-        require_change(&self.key)
+        if self.key.may_change() {
+            return Ok(());
+        }
+        let message = format!("the key {} may only read; ask with a key whose access is \"change\"", self.key.id());
+        Err(Denied::new(Exception::AccessDenied, Cause::ReadOnly, message))
     }
 
     /// Denies a key for other accounts, whether there is such an account or not.
@@ -234,14 +241,6 @@ impl Admitted {
     }
 }
 
-fn require_change(key: &Key) -> Result<(), Denied> {
-    if key.may_change() {
-        return Ok(());
-    }
-    let message = format!("the key {} may only read; ask with a key whose access is \"change\"", key.id());
-    Err(Denied::new(Exception::AccessDenied, Cause::ReadOnly, message))
-}
-
 impl Admission {
     /// A door with full buckets and no memory.
     pub fn new(keys: Arc<Keys>, settings: AdmissionSettings) -> Self {
@@ -266,7 +265,6 @@ impl Admission {
             Denied::new(Exception::ThrottledClient, Cause::TooOften, message).after(seconds)
         })?;
         let guard = if changes(&parts.method) {
-            require_change(&key)?;
             Some(self.replays.begin(authorization.digest(), signed.as_second(), now.as_second())?)
         } else {
             None
@@ -290,7 +288,7 @@ impl Admission {
     }
 }
 
-/// Whether a request with this method changes something.
+/// Whether a request with this method may change something.
 pub fn changes(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }

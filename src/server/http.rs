@@ -1,6 +1,6 @@
 //! A request to the admin API on its way: body, admission, operation, answer.
 
-use super::admission::{Admission, Admitted, Denied};
+use super::admission::{Admission, Admitted, Denied, changes};
 use super::api::route::{Asked, Operation, Unrouted, route};
 use super::api::{Api, Asker, Fault, Reply, unknown_operation};
 use super::command::{self, Command, CommandError};
@@ -57,28 +57,39 @@ pub(super) async fn answer(State(front): State<Arc<Front>>, request: Request) ->
 
 impl Front {
     async fn carry_out(&self, parts: &Parts, body: &Bytes, id: &str) -> Result<Reply, Fault> {
-        let admitted = self.admission.admit(parts, body, Timestamp::now()).map_err(|denied| {
+        let told = |denied: Denied| {
             tracing::info!(request = %id, "not admitted: {}", denied.cause);
             fault(denied)
-        })?;
-        let result = self.admitted(&admitted, parts, body).await;
+        };
+        let admitted = self.admission.admit(parts, body, Timestamp::now()).map_err(told)?;
+        let result = self.admitted(&admitted, parts, body, &told).await;
         admitted.settle(result.as_ref().map_or_else(|fault| fault.exception.status(), |reply| reply.status));
         result
     }
 
-    async fn admitted(&self, admitted: &Admitted, parts: &Parts, body: &[u8]) -> Result<Reply, Fault> {
+    /// `told` is told of what the key may not do.
+    async fn admitted(
+        &self,
+        admitted: &Admitted,
+        parts: &Parts,
+        body: &[u8],
+        told: &(impl Fn(Denied) -> Fault + Sync),
+    ) -> Result<Reply, Fault> {
         let query = parts.uri.query().unwrap_or_default();
         let asked = route(&parts.method, parts.uri.path(), query).map_err(|unrouted| match unrouted {
             Unrouted::Unknown => unknown_operation(),
             Unrouted::Malformed(why) => Fault::new(Exception::BadRequest, why),
         })?;
         if let Some(account) = &asked.account {
-            admitted.require_account(account).map_err(fault)?;
+            admitted.require_account(account).map_err(told)?;
         }
         let caller = Caller::new(admitted.key_id());
         match asked.operation {
-            Operation::Command => self.command(admitted, &caller, body).await,
+            Operation::Command => self.command(admitted, &caller, body, told).await,
             _ => {
+                if changes(&parts.method) {
+                    admitted.require_change().map_err(told)?;
+                }
                 let scope = admitted.key().accounts().cloned().map(Arc::new);
                 let reply = self.api.perform(&Asker { caller, scope }, &asked, body).await;
                 self.tell_outbox(&asked);
@@ -87,12 +98,21 @@ impl Front {
         }
     }
 
-    async fn command(&self, admitted: &Admitted, caller: &Caller, body: &[u8]) -> Result<Reply, Fault> {
+    async fn command(
+        &self,
+        admitted: &Admitted,
+        caller: &Caller,
+        body: &[u8],
+        told: &(impl Fn(Denied) -> Fault + Sync),
+    ) -> Result<Reply, Fault> {
         let command: Command = serde_json::from_slice(body)
             .map_err(|error| Fault::new(Exception::BadRequest, format!("the body is no command: {error}")))?;
+        if !command.is_read_only() {
+            admitted.require_change().map_err(told)?;
+        }
         match command.account() {
-            Some(account) => admitted.require_account(account.as_str()).map_err(fault)?,
-            None => admitted.require_all_accounts().map_err(fault)?,
+            Some(account) => admitted.require_account(account.as_str()).map_err(told)?,
+            None => admitted.require_all_accounts().map_err(told)?,
         }
         let texts_of = async |domain: String| self.dns.texts(&domain).await.map_err(|error| error.to_string());
         let answer = command::answer(&self.desk, caller, command, texts_of).await;

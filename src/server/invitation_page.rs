@@ -3,8 +3,8 @@
 //! Opening it accepts nothing: mail filters and previews open every link. Only the button on it does, with a POST to the
 //! same address. No page repeats anything of the link or of the account, so that there is nothing to escape.
 //!
-//! Deliberately absent: scripts, cookies, anything from another server, a limit on guesses (the rate limit is the
-//! listener's, and a code has more bits than can be tried).
+//! Deliberately absent: scripts, cookies, anything from another server, a limit on guesses (a code has more bits than
+//! can be tried).
 
 use super::sign_in::Pending;
 use axum::Router;
@@ -22,6 +22,8 @@ pub const ACCEPT_SECONDS_MAX: u64 = 10;
 /// Longest part of a link, in bytes.
 pub const PART_BYTES_MAX: usize = 256;
 
+/// What the path of every link begins with.
+const LINKS: &str = "/invitations/";
 const PATH: &str = "/invitations/{account}/{user}/{code}";
 /// What needs no encoding in a path (RFC 3986 2.3).
 const IN_A_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -50,6 +52,11 @@ pub type Accept = Arc<dyn Fn(String, String, String) -> Pending<Accepted> + Send
 pub fn link(base: &str, account: &str, user: &str, code: &str) -> String {
     let part = |text| utf8_percent_encode(text, IN_A_PART);
     format!("{}/invitations/{}/{}/{}", base.trim_end_matches('/'), part(account), part(user), part(code))
+}
+
+/// The path of a request as a log may have it: who has the code of an invitation can accept it.
+pub(super) fn without_code(path: &str) -> &str {
+    if path.starts_with(LINKS) { LINKS } else { path }
 }
 
 /// The routes.

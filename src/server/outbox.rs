@@ -9,7 +9,7 @@ use super::mail::{Invitation, MailError, Post, outbox::next_try};
 use crate::model::{Email, Timestamp, UserId};
 use crate::store::{AccountId, Book, Mail, Refusal};
 use secrecy::SecretString;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -46,37 +46,41 @@ struct Due {
     valid_until: Timestamp,
 }
 
+/// One invitation: asked again, a person has another.
+type Key = (AccountId, UserId, u32);
+
 /// Tries so far, and when to try again.
-type Tries = HashMap<(AccountId, UserId, u32), (u32, Instant)>;
+type Tries = HashMap<Key, (u32, Instant)>;
 
 impl Outbox {
     /// Sends until it is dropped.
     pub(super) async fn run(self) {
         let mut tries = Tries::new();
         loop {
-            let due = match self.due(&tries).await {
-                Ok(due) => due,
+            let looked_at = Instant::now();
+            let next = match self.due(&tries).await {
+                Ok(due) => {
+                    let are_more = due.len() >= TAKEN_MAX;
+                    for one in due {
+                        self.send(one, &mut tries).await;
+                    }
+                    if are_more {
+                        continue;
+                    }
+                    next_look(&mut tries, looked_at)
+                }
                 Err(error) => {
                     tracing::warn!("invitations wait: {error}");
-                    Vec::new()
+                    looked_at + LOOK_EVERY
                 }
             };
-            let full = due.len() >= TAKEN_MAX;
-            for one in due {
-                self.send(one, &mut tries).await;
-            }
-            tries.retain(|_, (_, at)| at.elapsed() < self.valid);
-            if !full {
-                let next = tries.values().map(|(_, at)| *at).min().unwrap_or_else(|| Instant::now() + LOOK_EVERY);
-                let next = next.clamp(Instant::now() + Duration::from_secs(1), Instant::now() + LOOK_EVERY);
-                _ = tokio::time::timeout_at(next, self.wake.notified()).await;
-            }
+            _ = tokio::time::timeout_at(next, self.wake.notified()).await;
         }
     }
 
     async fn due(&self, tries: &Tries) -> Result<Vec<Due>, DeskError> {
         let now = Instant::now();
-        let later: Vec<_> = tries.iter().filter(|(_, (_, at))| *at > now).map(|(key, _)| key.clone()).collect();
+        let later: HashSet<Key> = tries.iter().filter(|(_, (_, at))| *at > now).map(|(key, _)| key.clone()).collect();
         let (public_url, valid) = (self.public_url.clone(), self.valid);
         self.desk.look(move |book| gather(book, &later, &public_url, valid)).await
     }
@@ -124,17 +128,23 @@ impl Outbox {
     }
 }
 
+/// When to look again, after all that was due at `looked_at` was tried. What could have been tried then and was not is not
+/// due any more (accepted, withdrawn, asked again), and is forgotten: it would keep us awake.
+fn next_look(tries: &mut Tries, looked_at: Instant) -> Instant {
+    tries.retain(|_, (_, at)| *at > looked_at);
+    let latest = looked_at + LOOK_EVERY;
+    let next = tries.values().map(|(_, at)| *at).min().unwrap_or(latest);
+    next.clamp(Instant::now().min(latest), latest)
+}
+
 /// Those that are due, but for the ones that wait for their next try.
-fn gather(book: &Book, later: &[(AccountId, UserId, u32)], public_url: &str, valid: Duration) -> Vec<Due> {
+fn gather(book: &Book, later: &HashSet<Key>, public_url: &str, valid: Duration) -> Vec<Due> {
     let Some(secret) = book.link_secret() else { return Vec::new() };
     let mut found = Vec::new();
     for account in book.accounts().filter(|account| !account.profile().is_closed()) {
         let id = &account.profile().id;
         for user in account.users().filter(|user| user.mail() == Mail::Due) {
-            let waits = later
-                .iter()
-                .any(|(account, other, number)| account == id && *other == user.id && *number == user.invitations_sent);
-            if waits {
+            if later.contains(&(id.clone(), user.id.clone(), user.invitations_sent)) {
                 continue;
             }
             if found.len() >= TAKEN_MAX {
@@ -154,4 +164,44 @@ fn gather(book: &Book, later: &[(AccountId, UserId, u32)], public_url: &str, val
         }
     }
     found
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn key(number: usize) -> Key {
+        (AccountId::parse("corp").unwrap(), UserId::new(&format!("u{number}")), 1)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_due_any_more_keeps_nobody_awake() {
+        let mut tries = Tries::from([(key(1), (3, Instant::now() + Duration::from_secs(20)))]);
+        let looked_at = Instant::now();
+        assert_eq!(next_look(&mut tries, looked_at), looked_at + Duration::from_secs(20));
+        assert_eq!(tries.len(), 1, "its time has not come");
+        // Withdrawn meanwhile: when its time comes, nobody tries it.
+        tokio::time::advance(Duration::from_secs(20)).await;
+        let looked_at = Instant::now();
+        assert_eq!(next_look(&mut tries, looked_at), looked_at + LOOK_EVERY);
+        assert_eq!(tries.len(), 0);
+    }
+
+    #[test]
+    fn those_that_wait_let_others_pass() {
+        let (mut book, at, secret) = (Book::default(), Timestamp::UNIX_EPOCH, crate::store::LinkSecret::new([7; 32]));
+        book.ensure_link_secret(secret);
+        let (id, _, _) = key(0);
+        let account = book.create_account(&id, "Corp", at).unwrap();
+        for number in 0..TAKEN_MAX + 1 {
+            let email = Email::parse(&format!("p{number}@corp.example")).unwrap();
+            let id = account.invite(&email, None, key(number).1, at).unwrap().id.clone();
+            account.set_mail(&id, Mail::Due).unwrap();
+        }
+        let gathered = |later: &HashSet<Key>| gather(&book, later, "https://seats.example", Duration::from_secs(60));
+        assert_eq!(gathered(&HashSet::new()).len(), TAKEN_MAX);
+        let left = gathered(&(0..TAKEN_MAX).map(key).collect());
+        assert_eq!(left.iter().map(|due| due.user.clone()).collect::<Vec<_>>(), [key(TAKEN_MAX).1]);
+    }
 }

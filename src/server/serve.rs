@@ -115,6 +115,11 @@ pub struct Reloader {
 }
 
 impl Reloader {
+    /// The last moment at which the certificate that is served is valid; `None` without one.
+    pub fn certificate_until(&self) -> Option<Timestamp> {
+        self.tls.as_ref().map(TlsSource::not_after)
+    }
+
     /// Reads both. What is bad stays as it was, and the other one is read all the same.
     ///
     /// # Errors

@@ -8,7 +8,12 @@
 //! Both answer 401 to who may not ask, and 503 when the book cannot be asked: nobody is allowed by a failure. nginx makes an
 //! error of its own of every status but 2xx, 401 and 403, and lets nobody in.
 //!
-//! For nginx, where `$remote_user` is the address that the authentication in front has made sure of:
+//! What a proxy passes on is believed: it has to put the header there itself, in place of one that came from outside, and
+//! must not let the world ask here. To programs on this machine that holds for all paths: a proxy here that passes `/` on
+//! asks for everybody.
+//!
+//! For nginx, where `$remote_user` is the address that the authentication in front has made sure of, with
+//! `email_header = "X-Auth-Email"`:
 //!
 //! ```nginx
 //! location / {
@@ -19,7 +24,7 @@
 //! }
 //! location = /seat {
 //!     internal;
-//!     proxy_pass              http://127.0.0.1:8640/sign-in/forward-auth;
+//!     proxy_pass              http://127.0.0.1:8790/sign-in/forward-auth;
 //!     proxy_pass_request_body off;
 //!     proxy_set_header        Content-Length "";
 //!     proxy_set_header        X-Auth-Email $remote_user;

@@ -4,15 +4,20 @@
 //! supported one; a suspended user is never active; a team account suspends nobody and only it invites; a refused command
 //! changes nothing. Domains, and what they make of an account, are in `domains`.
 //!
+//! | file | what is in it |
+//! |---|---|
+//! | `settings` | its name, licences and the like; its end |
+//! | `keeping` | what has changed, for whoever keeps it; and how that is undone |
+//!
 //! Commands are absolute where the wish is ("be suspended", not "toggle"), so that twice is once.
 
-use super::book::{Changed, Record};
-use super::profile::{
-    AccountKind, Claim, DELEGATE_GROUP_BYTES_MAX, DELEGATE_GROUPS_MAX, DOMAINS_MAX, LICENCE_BYTES_MAX, LICENCES_MAX,
-    NAME_CHARS_MAX, Profile, USER_ID_BYTES_MAX,
-};
+mod keeping;
+mod settings;
+
+use super::profile::{AccountKind, Profile, USER_ID_BYTES_MAX};
 use super::user::{Invitation, Mail, Refusal, RefusalCode, Registration, User, UserDetails};
 use crate::model::{Email, ObjectGuid, Observed, Seat, Tier, Timestamp, UserId};
+use keeping::Touched;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
@@ -30,19 +35,6 @@ pub struct Account {
     by_external: HashMap<ObjectGuid, UserId>,
     /// What differs from what was last drained, as it was then.
     touched: Touched,
-}
-
-/// What a keeper has seen last, of everything that has changed since.
-#[derive(Clone, Debug, Default)]
-struct Touched {
-    /// The profile; `Some(None)` when it is new.
-    profile: Option<Option<Box<Profile>>>,
-    /// Domains, and whether each was claimed and verified.
-    domains: BTreeMap<String, bool>,
-    /// Domains on their way.
-    claims: BTreeMap<String, Option<Claim>>,
-    /// Users; `None` for one that is new.
-    users: BTreeMap<UserId, Option<User>>,
 }
 
 impl Account {
@@ -86,111 +78,6 @@ impl Account {
     /// The user who was given to that directory identity.
     pub fn by_external(&self, guid: &ObjectGuid) -> Option<&User> {
         self.by_external.get(guid).and_then(|id| self.users.get(id))
-    }
-
-    /// Adds a licence to those supported.
-    ///
-    /// # Errors
-    /// `BadRequest` for a nameless one, one above [`LICENCE_BYTES_MAX`], or when there are [`LICENCES_MAX`].
-    pub fn support(&mut self, licence: &Tier) -> Result<(), Refusal> {
-        if self.profile.supported.contains(licence) {
-            return Ok(());
-        }
-        let named = !licence.name().trim().is_empty() && licence.name().len() <= LICENCE_BYTES_MAX;
-        if !named || self.profile.supported.len() >= LICENCES_MAX {
-            let message = format!(
-                "licence {licence:?} is not added: it needs a name of at most {LICENCE_BYTES_MAX} bytes, and an account \
-                 has at most {LICENCES_MAX}"
-            );
-            return Err(Refusal::new(RefusalCode::BadRequest, message));
-        }
-        self.edit_profile(|profile| profile.supported.push(licence.clone()));
-        Ok(())
-    }
-
-    /// Sets the licence of those who come from now on.
-    ///
-    /// # Errors
-    /// `BadRequest` for one that is not supported.
-    pub fn set_default_licence(&mut self, licence: &Tier) -> Result<(), Refusal> {
-        self.check_supported(licence)?;
-        self.edit_profile(|profile| profile.default_licence = Some(licence.clone()));
-        Ok(())
-    }
-
-    /// Sets the claimed domains. Nobody loses anything by it: who is outside may only not come in any more.
-    ///
-    /// # Errors
-    /// `BadRequest` for something that is no domain, or for more than [`DOMAINS_MAX`].
-    pub fn claim_domains(&mut self, domains: &[String]) -> Result<(), Refusal> {
-        let mut claimed: Vec<String> = domains.iter().map(|domain| domain.trim().to_lowercase()).collect();
-        claimed.sort();
-        claimed.dedup();
-        let malformed = claimed.iter().find(|domain| Email::parse(&format!("someone@{domain}")).is_none());
-        if let Some(domain) = malformed {
-            return Err(Refusal::new(RefusalCode::BadRequest, format!("{domain:?} is not a domain")));
-        }
-        if claimed.len() > DOMAINS_MAX {
-            let message = format!("{} domains are more than {DOMAINS_MAX}", claimed.len());
-            return Err(Refusal::new(RefusalCode::BadRequest, message));
-        }
-        // Claimed in this way, a domain is not on its way any more.
-        for domain in &claimed {
-            self.set_claim(domain, None);
-        }
-        self.replace_domains(claimed);
-        Ok(())
-    }
-
-    /// Gives the account another name.
-    ///
-    /// # Errors
-    /// `BadRequest` for an empty name, or one above [`NAME_CHARS_MAX`].
-    pub fn set_name(&mut self, name: &str) -> Result<(), Refusal> {
-        if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX || name.contains(char::is_control) {
-            let message = format!("an account name has 1 to {NAME_CHARS_MAX} characters that can be seen");
-            return Err(Refusal::new(RefusalCode::BadRequest, message));
-        }
-        self.edit_profile(|profile| profile.name = name.to_owned());
-        Ok(())
-    }
-
-    /// Sets what is kept and handed out without a meaning here; what is `None` stays as it is.
-    pub fn set_settings(&mut self, disable_remote_control: Option<bool>, enable_dial_out: Option<bool>) {
-        self.edit_profile(|profile| {
-            let details = &mut profile.details;
-            details.disable_remote_control = disable_remote_control.or(details.disable_remote_control);
-            details.enable_dial_out = enable_dial_out.or(details.enable_dial_out);
-        });
-    }
-
-    /// Adds groups whose members sign in for others.
-    ///
-    /// # Errors
-    /// `BadRequest` for a malformed name, `ResourceLimitExceeded` for too many.
-    pub fn add_delegate_groups(&mut self, names: &[String]) -> Result<(), Refusal> {
-        let usable = |name: &String| !name.trim().is_empty() && name.len() <= DELEGATE_GROUP_BYTES_MAX;
-        if let Some(name) = names.iter().find(|name| !usable(name)) {
-            let message = format!("{name:?} cannot name a group: it has 1 to {DELEGATE_GROUP_BYTES_MAX} bytes");
-            return Err(Refusal::new(RefusalCode::BadRequest, message));
-        }
-        let mut groups = self.profile.details.delegate_groups.clone();
-        for name in names {
-            if !groups.contains(name) {
-                groups.push(name.clone());
-            }
-        }
-        if groups.len() > DELEGATE_GROUPS_MAX {
-            let message = format!("an account has at most {DELEGATE_GROUPS_MAX} such groups");
-            return Err(Refusal::new(RefusalCode::ResourceLimitExceeded, message));
-        }
-        self.edit_profile(|profile| profile.details.delegate_groups = groups);
-        Ok(())
-    }
-
-    /// Takes groups away again; one that is not there is none.
-    pub fn remove_delegate_groups(&mut self, names: &[String]) {
-        self.edit_profile(|profile| profile.details.delegate_groups.retain(|group| !names.contains(group)));
     }
 
     /// A person signs up (`EnterpriseLWA`, `EnterpriseOIDC`), and holds the default licence. Who is registered already
@@ -539,135 +426,6 @@ impl Account {
         refusals.into_iter().map(|refusal| refusal.map_or(Ok(()), Err)).collect()
     }
 
-    /// Takes in a claimed domain as kept.
-    pub(super) fn restore_domain(&mut self, domain: String) {
-        if let Err(place) = self.profile.domains.binary_search(&domain) {
-            self.profile.domains.insert(place, domain);
-        }
-    }
-
-    /// Takes in a domain on its way as kept.
-    pub(super) fn restore_claim(&mut self, claim: Claim) {
-        self.profile.claims.insert(claim.domain.clone(), claim);
-    }
-
-    /// Takes in a user as kept; `Err` in words when that user breaks a rule.
-    pub(super) fn restore(&mut self, user: User) -> Result<(), String> {
-        if let Some(flaw) = self.flaw(&user) {
-            return Err(format!("user {}: {flaw}", user.id));
-        }
-        self.index(user);
-        Ok(())
-    }
-
-    /// What differs from what was last drained, each once, as it was and as it is now.
-    pub(super) fn drain(&mut self) -> Vec<Changed> {
-        let Touched { profile, domains, claims, users } = std::mem::take(&mut self.touched);
-        let id = &self.profile.id;
-        let same = |before: &Option<Box<Profile>>| before.as_ref().is_some_and(|it| it.is_same_record(&self.profile));
-        let profile = profile.filter(|before| !same(before)).map(|before| Changed {
-            before: before.map(|before| Record::Account(*before)),
-            now: Record::Account(self.profile.clone()),
-        });
-        let domains = domains.into_iter().filter_map(|(domain, was)| {
-            let is = self.profile.has_domain(&domain);
-            let record =
-                |there: bool| (if there { Record::Claimed } else { Record::Released })(id.clone(), domain.clone());
-            (is != was).then(|| Changed { before: Some(record(was)), now: record(is) })
-        });
-        let claims = claims.into_iter().filter_map(|(domain, was)| {
-            let is = self.profile.claims.get(&domain).cloned();
-            let record = |claim: Option<Claim>| Record::Claim(id.clone(), domain.clone(), claim);
-            (is != was).then(|| Changed { before: Some(record(was)), now: record(is) })
-        });
-        let users = users.into_iter().filter_map(|(user, was)| {
-            let now = match self.users.get(&user) {
-                Some(now) if was.as_ref().is_some_and(|was| was.is_same_record(now)) => return None,
-                Some(now) => Record::User(id.clone(), now.clone()),
-                None if was.is_none() => return None,
-                None => Record::Gone(id.clone(), user),
-            };
-            Some(Changed { before: was.map(|was| Record::User(id.clone(), was)), now })
-        });
-        profile.into_iter().chain(domains).chain(claims).chain(users).collect()
-    }
-
-    /// Whether there is anything to drain.
-    pub(super) fn is_touched(&self) -> bool {
-        let Touched { profile, domains, claims, users } = &self.touched;
-        profile.is_some() || !domains.is_empty() || !claims.is_empty() || !users.is_empty()
-    }
-
-    /// Undoes what was drained of this account.
-    pub(super) fn put_back(&mut self, changed: Vec<Changed>) {
-        // First all that is there goes: an address may have gone from one user to another.
-        for each in &changed {
-            if let Record::User(_, user) = &each.now {
-                self.forget(&user.id);
-            }
-        }
-        for Changed { before, now } in changed.into_iter().rev() {
-            match (before, now) {
-                (Some(Record::User(_, user)), _) => self.index(user),
-                (Some(Record::Account(profile)), _) => {
-                    let domains = std::mem::take(&mut self.profile.domains);
-                    let claims = std::mem::take(&mut self.profile.claims);
-                    self.profile = Profile { domains, claims, ..profile };
-                }
-                (_, Record::Claimed(_, domain)) => self.profile.domains.retain(|each| *each != domain),
-                (_, Record::Released(_, domain)) => self.restore_domain(domain),
-                (Some(Record::Claim(_, domain, claim)), _) => self.set_claim(&domain, claim),
-                _ => {}
-            }
-        }
-        self.touched = Touched::default();
-    }
-
-    /// Forgets at most so many users, claims and domains; whether none is left.
-    pub(super) fn forget_some(&mut self, most: usize) -> bool {
-        let users: Vec<UserId> = self.users.keys().take(most).cloned().collect();
-        users.iter().for_each(|id| self.forget(id));
-        let most = most - users.len();
-        let claims: Vec<String> = self.profile.claims.keys().take(most).cloned().collect();
-        claims.iter().for_each(|domain| self.set_claim(domain, None));
-        let most = most - claims.len();
-        self.replace_domains(self.profile.domains.iter().skip(most).cloned().collect());
-        self.users.is_empty() && self.profile.claims.is_empty() && self.profile.domains.is_empty()
-    }
-
-    /// Marks the profile as one that a keeper has not seen.
-    pub(super) fn touch_profile(&mut self) {
-        self.touched.profile = Some(None);
-    }
-
-    /// Changes the profile in anything but its domains.
-    pub(super) fn edit_profile(&mut self, edit: impl FnOnce(&mut Profile)) {
-        let before = &self.profile;
-        self.touched.profile.get_or_insert_with(|| Some(Box::new(before.clone())));
-        edit(&mut self.profile);
-    }
-
-    /// Changes what is noted of a domain on its way.
-    pub(super) fn set_claim(&mut self, domain: &str, claim: Option<Claim>) {
-        let before = match claim {
-            Some(claim) => self.profile.claims.insert(domain.to_owned(), claim),
-            None => self.profile.claims.remove(domain),
-        };
-        self.touched.claims.entry(domain.to_owned()).or_insert(before);
-    }
-
-    /// Makes these, sorted and each once, the claimed domains.
-    pub(super) fn replace_domains(&mut self, claimed: Vec<String>) {
-        let before = std::mem::replace(&mut self.profile.domains, claimed);
-        let after = &self.profile.domains;
-        for domain in before.iter().filter(|domain| !after.contains(domain)) {
-            self.touched.domains.entry(domain.clone()).or_insert(true);
-        }
-        for domain in after.iter().filter(|domain| !before.contains(domain)) {
-            self.touched.domains.entry(domain.clone()).or_insert(false);
-        }
-    }
-
     /// Whether the account let go of the user's domain: the user cannot sign in, and cannot be activated.
     pub fn is_released(&self, user: &User) -> bool {
         user.registration == Registration::Registered && self.profile.has_released(user.email.domain())
@@ -686,33 +444,6 @@ impl Account {
             seat => seat,
         };
         Observed { id: user.id.clone(), email: user.email.clone(), seat, external: user.external }
-    }
-
-    /// How many users there are, and how many the index by address and the one by identity know.
-    #[cfg(test)]
-    pub(super) fn counts(&self) -> (usize, usize, usize) {
-        (self.users.len(), self.by_email.len(), self.by_external.len())
-    }
-
-    /// Which rule a user that is to be added would break, in words.
-    fn flaw(&self, user: &User) -> Option<String> {
-        let Profile { kind, supported, .. } = &self.profile;
-        let unsupported = user.licence.as_ref().filter(|licence| !supported.contains(licence));
-        if let Some(licence) = unsupported {
-            Some(format!("licence {licence} is not a supported one"))
-        } else if self.users.contains_key(&user.id) {
-            Some("the id stands twice".to_owned())
-        } else if let Some(other) = self.by_email.get(&user.email) {
-            Some(format!("{} is also the address of user {other}", user.email))
-        } else if let Some(other) = user.external.and_then(|guid| self.by_external.get(&guid)) {
-            Some(format!("user {other} belongs to the same directory identity"))
-        } else if *kind == AccountKind::Team && user.registration == Registration::Suspended {
-            Some("suspended in a team account".to_owned())
-        } else if (user.registration == Registration::Unregistered) != (user.invitation == Invitation::Pending) {
-            Some(format!("{:?} and the invitation {:?}", user.registration, user.invitation))
-        } else {
-            None
-        }
     }
 
     fn known(&self, id: &UserId) -> Result<&User, Refusal> {
@@ -777,33 +508,6 @@ impl Account {
             return Err(Refusal::new(RefusalCode::PreconditionFailed, message));
         }
         self.change(id, |user| user.registration = registration)
-    }
-
-    /// Deletes the account, which is kept for a while and takes no command any more.
-    ///
-    /// # Errors
-    /// `Unprocessable` while it has users (`Team`) or claimed domains.
-    pub(super) fn close(&mut self, at: Timestamp) -> Result<(), Refusal> {
-        let Profile { id, kind, domains, .. } = &self.profile;
-        // Domains of any kind: kept by a deleted account, they could be nobody's for as long as it is kept.
-        let hindrance = if !domains.is_empty() {
-            format!("it has claimed domains: release {} first", domains.join(", "))
-        } else if *kind == AccountKind::Team && !self.users.is_empty() {
-            format!("it has {} users: suspend them first", self.users.len())
-        } else {
-            String::new()
-        };
-        if !hindrance.is_empty() {
-            let message = format!("account {id} cannot be deleted: {hindrance}");
-            return Err(Refusal::new(RefusalCode::Unprocessable, message));
-        }
-        self.edit_profile(|profile| profile.details.closed_at = Some(at));
-        Ok(())
-    }
-
-    /// Takes the deletion back.
-    pub(super) fn reopen(&mut self) {
-        self.edit_profile(|profile| profile.details.closed_at = None);
     }
 
     fn check_enterprise(&self, otherwise: &str) -> Result<(), Refusal> {

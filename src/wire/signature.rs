@@ -328,10 +328,10 @@ fn canonical_path(path: &str) -> Result<String, SignatureError> {
 
 /// The query as signed: each name and value encoded in the one way, sorted.
 ///
-/// A plus sign is a blank, as it is for who reads the query after us.
+/// A plus sign is a plus, as it is for who reads the query after us: were it signed as a blank, whoever copies a request
+/// could turn one into the other.
 fn canonical_query(query: &str) -> String {
     let once = |text: &str| {
-        let text = text.replace('+', " ");
         let bytes: Vec<u8> = percent_decode(text.as_bytes()).collect();
         percent_encode(&bytes, RESERVED).to_string()
     };

@@ -199,7 +199,6 @@ mod tests {
             (Some("Unregistered"), Some("Pro"), Some("Pending"), Seat::Invited),
             (Some("Unregistered"), None, Some("Failed"), Seat::Invited),
             (Some("Unregistered"), Some("Pro"), None, Seat::Vacant),
-            (Some("Unregistered"), None, Some("Failed"), Seat::Vacant),
             (Some("Elsewhere"), Some("Pro"), Some("Pending"), Seat::Vacant),
         ] {
             let user = User {

@@ -107,6 +107,9 @@ pub(super) enum KeyCommand {
         /// Whose it is
         #[arg(long, value_name = "TEXT", default_value = "")]
         note: String,
+        /// Write it into this folder (`access-key-id` and `secret-access-key`, closed to others), and show no secret
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
     },
     /// All keys, without their secrets
     List,

@@ -10,8 +10,8 @@ use crate::store::{StoreError, sled_disk};
 use std::path::Path;
 
 /// A certificate that is valid for less is told as a problem, in days.
-const CERTIFICATE_DAYS_MIN: i64 = 14;
-const HOURS_A_DAY: i64 = 24;
+pub(super) const CERTIFICATE_DAYS_MIN: i64 = 14;
+pub(super) const HOURS_A_DAY: i64 = 24;
 
 /// `seatstore check`.
 pub(super) fn check(path: &Path, config: &SeatstoreConfig) -> Result<Exit, Stop> {

@@ -9,6 +9,10 @@ use crate::server::keys::{self, Access, IssuedKey, Key, KeyRing, KeysError, NewK
 use crate::store::AccountId;
 use secrecy::ExposeSecret;
 use serde_json::json;
+use std::fs::{DirBuilder, File};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 /// What is to be done before an edit of the file counts.
 const RELOAD: &str = "a running server takes it in when it reloads (SIGHUP)";
@@ -18,14 +22,22 @@ pub(super) fn keys(config: &SeatstoreConfig, command: KeyCommand, json: bool) ->
     let path = &config.api.keys_file;
     let failed = |error: KeysError| Stop::Other(error.to_string());
     match command {
-        KeyCommand::New { account, read_only, note } => {
+        KeyCommand::New { account, read_only, note, out } => {
             super::make_folder_of(path)?;
+            let files = out.as_deref().map(KeyFiles::create).transpose()?;
             let accounts = (!account.is_empty()).then(|| account.iter().map(AccountId::to_string).collect());
             let access = if read_only { Access::Read } else { Access::Change };
             let new = NewKey { access, accounts, note };
             let IssuedKey { id, secret } = keys::issue(path, &new, Timestamp::now()).map_err(failed)?;
             let secret = secret.expose_secret();
-            if json {
+            if let Some(files) = files {
+                let folder = files.fill(&id, secret)?;
+                if json {
+                    super::show::document(&json!({"answer": "key", "id": id, "out": folder}))?;
+                } else {
+                    say(&format!("{id} is in {} and {}; {RELOAD}\n", folder.display(), path.display()))?;
+                }
+            } else if json {
                 super::show::document(&json!({"answer": "key", "id": id, "secret": secret}))?;
             } else {
                 say(&format!(
@@ -56,6 +68,41 @@ pub(super) fn keys(config: &SeatstoreConfig, command: KeyCommand, json: bool) ->
         }
     }
     Ok(Exit::Done)
+}
+
+/// The two files of an issued key, made before the key is: a key whose secret nobody has is of no use.
+struct KeyFiles {
+    folder: PathBuf,
+    id: File,
+    secret: File,
+}
+
+impl KeyFiles {
+    /// Makes both, empty. One that is there is never written over: somebody may use it.
+    fn create(folder: &Path) -> Result<Self, Stop> {
+        let failed = |path: &Path, error: std::io::Error| {
+            Stop::Other(format!("the key cannot be written to {}: {error}; no key was issued", path.display()))
+        };
+        let create = |name: &str| {
+            let path = folder.join(name);
+            File::options().write(true).create_new(true).mode(0o600).open(&path).map_err(|error| failed(&path, error))
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(folder, error))?;
+        Ok(Self { folder: folder.to_owned(), id: create("access-key-id")?, secret: create("secret-access-key")? })
+    }
+
+    /// Writes the key; gives the folder.
+    fn fill(mut self, id: &str, secret: &str) -> Result<PathBuf, Stop> {
+        let written = writeln!(self.id, "{id}").and_then(|()| writeln!(self.secret, "{secret}"));
+        let written = written.and_then(|()| self.id.sync_all()).and_then(|()| self.secret.sync_all());
+        written.map_err(|error| {
+            let folder = self.folder.display();
+            Stop::Other(format!(
+                "the key {id} was issued and could not be written to {folder}: {error}; revoke it: seatstore key revoke {id}"
+            ))
+        })?;
+        Ok(self.folder)
+    }
 }
 
 fn shown(key: &Key) -> serde_json::Value {

@@ -2,6 +2,7 @@
 //!
 //! SIGHUP reads the access keys and the certificate again; SIGTERM and SIGINT let what is running end, and leave.
 
+use super::check::{CERTIFICATE_DAYS_MIN, HOURS_A_DAY};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::show;
 use crate::config::seatstore::{MailConfig, SeatstoreConfig};
@@ -21,6 +22,9 @@ const DNS_OF_REQUEST: u32 = 2;
 
 /// Runs the server until it is told to stop.
 pub(super) async fn serve(config: SeatstoreConfig) -> Result<Exit, Stop> {
+    // Before anything else: a SIGHUP that comes while the book is read must not end us.
+    let (mut hangup, mut terminate, mut interrupt) =
+        (listen_to(SignalKind::hangup())?, listen_to(SignalKind::terminate())?, listen_to(SignalKind::interrupt())?);
     super::make_folder_of(&config.store_path)?;
     super::make_folder_of(&config.mail.spool)?;
     let server = Server::open(settings(config)?).await.map_err(|error| Stop::Other(error.to_string()))?;
@@ -31,8 +35,7 @@ pub(super) async fn serve(config: SeatstoreConfig) -> Result<Exit, Stop> {
     }
     tracing::info!(keys = loaded.keys, "serving");
     let reloader = server.reloader();
-    let (mut hangup, mut terminate, mut interrupt) =
-        (listen_to(SignalKind::hangup())?, listen_to(SignalKind::terminate())?, listen_to(SignalKind::interrupt())?);
+    tell_of_certificate(&reloader);
     let stop = async move {
         loop {
             tokio::select! {
@@ -57,12 +60,25 @@ fn listen_to(kind: SignalKind) -> Result<Signal, Stop> {
 
 fn reload(reloader: &Reloader) {
     match reloader.reload() {
-        Ok(loaded) => tracing::info!(keys = loaded.keys, "keys and certificate read again"),
+        Ok(loaded) => {
+            tracing::info!(keys = loaded.keys, "keys and certificate read again");
+            tell_of_certificate(reloader);
+        }
         Err(errors) => {
             for error in errors {
                 tracing::error!("not read again, the former stays: {error}");
             }
         }
+    }
+}
+
+/// Warns of a certificate that clients refuse, or soon will.
+fn tell_of_certificate(reloader: &Reloader) {
+    let Some(until) = reloader.certificate_until() else { return };
+    let days = until.duration_since(Timestamp::now()).as_hours() / HOURS_A_DAY;
+    let what = if until <= Timestamp::now() { "expired" } else { "expires" };
+    if days < CERTIFICATE_DAYS_MIN {
+        tracing::warn!("the certificate {what} at {}: put a renewed one there and reload (SIGHUP)", show::time(until));
     }
 }
 

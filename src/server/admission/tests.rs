@@ -192,8 +192,10 @@ fn what_was_signed_before_the_start_is_signed_again() {
 fn a_key_is_for_what_it_is_for() {
     let door = Door::new(|_| {});
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
-        let parts = signed(&door.auditor, method, "/accounts/corp", "", now());
-        assert_eq!(door.denied(&parts, ""), (Exception::AccessDenied, Cause::ReadOnly));
+        // Whether it changes anything is known to who carries it out.
+        let asked = door.admit(&signed(&door.auditor, method, "/accounts/corp", "", now()), "").unwrap();
+        let denied = asked.require_change().unwrap_err();
+        assert_eq!((denied.exception, denied.cause), (Exception::AccessDenied, Cause::ReadOnly));
     }
     let look = door.admit(&signed(&door.auditor, "GET", "/accounts", "", now()), "").unwrap();
     assert!(!look.may_change());
@@ -245,8 +247,9 @@ fn a_key_is_rotated_without_a_gap() {
 #[test]
 fn a_denied_shows_no_secret() {
     let door = Door::new(|_| {});
-    let denied = door.admit(&signed(&door.auditor, "POST", SUSPEND, BODY, now()), BODY).unwrap_err();
-    let shown = format!("{denied:?} {:?}", door.admission);
+    let asked = door.admit(&signed(&door.auditor, "POST", SUSPEND, BODY, now()), BODY).unwrap();
+    let denied = asked.require_change().unwrap_err();
+    let shown = format!("{asked:?} {denied:?} {:?}", door.admission);
     for key in [&door.agent, &door.auditor, &door.corp] {
         assert!(!shown.contains(key.secret.expose_secret()));
     }

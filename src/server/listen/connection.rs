@@ -2,6 +2,7 @@
 
 use super::clock::{Clock, FRESH_TIME_CROWDED, Phase, Timed, Watched};
 use super::{Deadline, Limits, Mood, Peer};
+use crate::server::invitation_page::without_code;
 use crate::wire::{ErrorBody, Exception};
 use axum::body::Body;
 use axum::response::Response;
@@ -164,7 +165,7 @@ impl Service<Request<Incoming>> for Reception {
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(Deadline(deadline));
             // Without the query, in which an address may stand.
-            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+            let (method, path) = (request.method().clone(), without_code(request.uri().path()).to_owned());
             let answer = match tokio::time::timeout_at(deadline, app.call(request)).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(never)) => match never {},

@@ -215,3 +215,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_steers_a_terminal_is_no_name() {
+    let mut book = Book::default();
+    let account = book.create_account(&account_id("corp"), "Corp", day(0)).unwrap();
+    for name in ["\u{1b}[31mPro", "Pro\n", "Pro\u{7f}"] {
+        assert_eq!(
+            account.support(&crate::model::Tier::new(name)).unwrap_err().code,
+            RefusalCode::BadRequest,
+            "{name:?}"
+        );
+        let refused = account.add_delegate_groups(&[name.to_owned()]).unwrap_err();
+        assert_eq!(refused.code, RefusalCode::BadRequest, "{name:?}");
+        assert_eq!(account.set_name(name).unwrap_err().code, RefusalCode::BadRequest, "{name:?}");
+    }
+}

@@ -1,0 +1,179 @@
+//! What has changed in an account since somebody last asked, and how it is undone; taking in what was kept.
+
+use super::Account;
+use crate::model::UserId;
+use crate::store::book::{Changed, Record};
+use crate::store::profile::{AccountKind, Claim, Profile};
+use crate::store::user::{Invitation, Registration, User};
+use std::collections::BTreeMap;
+
+/// What a keeper has seen last, of everything that has changed since.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Touched {
+    /// The profile; `Some(None)` when it is new.
+    pub(super) profile: Option<Option<Box<Profile>>>,
+    /// Domains, and whether each was claimed and verified.
+    pub(super) domains: BTreeMap<String, bool>,
+    /// Domains on their way.
+    pub(super) claims: BTreeMap<String, Option<Claim>>,
+    /// Users; `None` for one that is new.
+    pub(super) users: BTreeMap<UserId, Option<User>>,
+}
+
+impl Account {
+    /// Takes in a claimed domain as kept.
+    pub(in crate::store) fn restore_domain(&mut self, domain: String) {
+        if let Err(place) = self.profile.domains.binary_search(&domain) {
+            self.profile.domains.insert(place, domain);
+        }
+    }
+
+    /// Takes in a domain on its way as kept.
+    pub(in crate::store) fn restore_claim(&mut self, claim: Claim) {
+        self.profile.claims.insert(claim.domain.clone(), claim);
+    }
+
+    /// Takes in a user as kept; `Err` in words when that user breaks a rule.
+    pub(in crate::store) fn restore(&mut self, user: User) -> Result<(), String> {
+        if let Some(flaw) = self.flaw(&user) {
+            return Err(format!("user {}: {flaw}", user.id));
+        }
+        self.index(user);
+        Ok(())
+    }
+
+    /// What differs from what was last drained, each once, as it was and as it is now.
+    pub(in crate::store) fn drain(&mut self) -> Vec<Changed> {
+        let Touched { profile, domains, claims, users } = std::mem::take(&mut self.touched);
+        let id = &self.profile.id;
+        let same = |before: &Option<Box<Profile>>| before.as_ref().is_some_and(|it| it.is_same_record(&self.profile));
+        let profile = profile.filter(|before| !same(before)).map(|before| Changed {
+            before: before.map(|before| Record::Account(*before)),
+            now: Record::Account(self.profile.clone()),
+        });
+        let domains = domains.into_iter().filter_map(|(domain, was)| {
+            let is = self.profile.has_domain(&domain);
+            let record =
+                |there: bool| (if there { Record::Claimed } else { Record::Released })(id.clone(), domain.clone());
+            (is != was).then(|| Changed { before: Some(record(was)), now: record(is) })
+        });
+        let claims = claims.into_iter().filter_map(|(domain, was)| {
+            let is = self.profile.claims.get(&domain).cloned();
+            let record = |claim: Option<Claim>| Record::Claim(id.clone(), domain.clone(), claim);
+            (is != was).then(|| Changed { before: Some(record(was)), now: record(is) })
+        });
+        let users = users.into_iter().filter_map(|(user, was)| {
+            let now = match self.users.get(&user) {
+                Some(now) if was.as_ref().is_some_and(|was| was.is_same_record(now)) => return None,
+                Some(now) => Record::User(id.clone(), now.clone()),
+                None if was.is_none() => return None,
+                None => Record::Gone(id.clone(), user),
+            };
+            Some(Changed { before: was.map(|was| Record::User(id.clone(), was)), now })
+        });
+        profile.into_iter().chain(domains).chain(claims).chain(users).collect()
+    }
+
+    /// Whether there is anything to drain.
+    pub(in crate::store) fn is_touched(&self) -> bool {
+        let Touched { profile, domains, claims, users } = &self.touched;
+        profile.is_some() || !domains.is_empty() || !claims.is_empty() || !users.is_empty()
+    }
+
+    /// Undoes what was drained of this account.
+    pub(in crate::store) fn put_back(&mut self, changed: Vec<Changed>) {
+        // First all that is there goes: an address may have gone from one user to another.
+        for each in &changed {
+            if let Record::User(_, user) = &each.now {
+                self.forget(&user.id);
+            }
+        }
+        for Changed { before, now } in changed.into_iter().rev() {
+            match (before, now) {
+                (Some(Record::User(_, user)), _) => self.index(user),
+                (Some(Record::Account(profile)), _) => {
+                    let domains = std::mem::take(&mut self.profile.domains);
+                    let claims = std::mem::take(&mut self.profile.claims);
+                    self.profile = Profile { domains, claims, ..profile };
+                }
+                (_, Record::Claimed(_, domain)) => self.profile.domains.retain(|each| *each != domain),
+                (_, Record::Released(_, domain)) => self.restore_domain(domain),
+                (Some(Record::Claim(_, domain, claim)), _) => self.set_claim(&domain, claim),
+                _ => {}
+            }
+        }
+        self.touched = Touched::default();
+    }
+
+    /// Forgets at most so many users, claims and domains; whether none is left.
+    pub(in crate::store) fn forget_some(&mut self, most: usize) -> bool {
+        let users: Vec<UserId> = self.users.keys().take(most).cloned().collect();
+        users.iter().for_each(|id| self.forget(id));
+        let most = most - users.len();
+        let claims: Vec<String> = self.profile.claims.keys().take(most).cloned().collect();
+        claims.iter().for_each(|domain| self.set_claim(domain, None));
+        let most = most - claims.len();
+        self.replace_domains(self.profile.domains.iter().skip(most).cloned().collect());
+        self.users.is_empty() && self.profile.claims.is_empty() && self.profile.domains.is_empty()
+    }
+
+    /// Marks the profile as one that a keeper has not seen.
+    pub(in crate::store) fn touch_profile(&mut self) {
+        self.touched.profile = Some(None);
+    }
+
+    /// Changes the profile in anything but its domains.
+    pub(in crate::store) fn edit_profile(&mut self, edit: impl FnOnce(&mut Profile)) {
+        let before = &self.profile;
+        self.touched.profile.get_or_insert_with(|| Some(Box::new(before.clone())));
+        edit(&mut self.profile);
+    }
+
+    /// Changes what is noted of a domain on its way.
+    pub(in crate::store) fn set_claim(&mut self, domain: &str, claim: Option<Claim>) {
+        let before = match claim {
+            Some(claim) => self.profile.claims.insert(domain.to_owned(), claim),
+            None => self.profile.claims.remove(domain),
+        };
+        self.touched.claims.entry(domain.to_owned()).or_insert(before);
+    }
+
+    /// Makes these, sorted and each once, the claimed domains.
+    pub(in crate::store) fn replace_domains(&mut self, claimed: Vec<String>) {
+        let before = std::mem::replace(&mut self.profile.domains, claimed);
+        let after = &self.profile.domains;
+        for domain in before.iter().filter(|domain| !after.contains(domain)) {
+            self.touched.domains.entry(domain.clone()).or_insert(true);
+        }
+        for domain in after.iter().filter(|domain| !before.contains(domain)) {
+            self.touched.domains.entry(domain.clone()).or_insert(false);
+        }
+    }
+
+    /// How many users there are, and how many the index by address and the one by identity know.
+    #[cfg(test)]
+    pub(in crate::store) fn counts(&self) -> (usize, usize, usize) {
+        (self.users.len(), self.by_email.len(), self.by_external.len())
+    }
+
+    /// Which rule a user that is to be added would break, in words.
+    fn flaw(&self, user: &User) -> Option<String> {
+        let Profile { kind, supported, .. } = &self.profile;
+        let unsupported = user.licence.as_ref().filter(|licence| !supported.contains(licence));
+        if let Some(licence) = unsupported {
+            Some(format!("licence {licence} is not a supported one"))
+        } else if self.users.contains_key(&user.id) {
+            Some("the id stands twice".to_owned())
+        } else if let Some(other) = self.by_email.get(&user.email) {
+            Some(format!("{} is also the address of user {other}", user.email))
+        } else if let Some(other) = user.external.and_then(|guid| self.by_external.get(&guid)) {
+            Some(format!("user {other} belongs to the same directory identity"))
+        } else if *kind == AccountKind::Team && user.registration == Registration::Suspended {
+            Some("suspended in a team account".to_owned())
+        } else if (user.registration == Registration::Unregistered) != (user.invitation == Invitation::Pending) {
+            Some(format!("{:?} and the invitation {:?}", user.registration, user.invitation))
+        } else {
+            None
+        }
+    }
+}
