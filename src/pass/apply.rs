@@ -14,6 +14,10 @@ use std::collections::HashMap;
 /// After this many batches in a row without one answer the rest is not sent: the account store is down.
 const SILENT_BATCHES_MAX: usize = 2;
 
+/// So many changes fill requests of 20 people and requests of 50 to the brim: where a batch ends amid changes that are asked
+/// for alike, it ends after a multiple of these.
+const FULL_REQUESTS: usize = 100;
+
 /// Intents that are on the disk.
 #[derive(Debug)]
 pub(super) struct Journaled {
@@ -37,7 +41,7 @@ pub(super) async fn journal<S: StateStore>(state: &mut S, surveyed: &Preview) ->
         intent
     };
     let mut intents: Vec<Intent> = surveyed.cleared.go().iter().map(intent).collect();
-    intents.sort_by_key(|intent| (order(intent.action), intent.guid));
+    intents.sort_by_key(|intent| (turn(intent.action), intent.guid));
     if !intents.is_empty() {
         state.begin(&intents).await?;
     }
@@ -50,13 +54,27 @@ fn released(surveyed: &Preview) -> HashMap<(ObjectGuid, Action), &Approval> {
     valid.flat_map(|approval| approval.changes.iter().map(move |each| ((each.guid, each.action), approval))).collect()
 }
 
-/// What frees a licence or an address goes before what takes one.
-fn order(action: Action) -> u8 {
+/// What frees a licence or an address goes before what takes one; and what is asked for alike goes together.
+fn turn(action: Action) -> u8 {
     match action {
         Action::Suspend | Action::Remove => 0,
         Action::Rename | Action::Move => 1,
-        Action::Create | Action::Grant | Action::Resume | Action::Invite => 2,
+        Action::Grant => 2,
+        Action::Resume => 3,
+        Action::Create => 4,
+        Action::Invite => 5,
     }
+}
+
+/// The next batch: the longest that is allowed, but no longer than leaves the requests of whatever goes on in the batch
+/// after it full.
+fn next_batch(intents: &[Intent], most: usize) -> (&[Intent], &[Intent]) {
+    let most = most.min(intents.len());
+    let (batch, rest) = intents.split_at(most);
+    let goes_on = rest.first().map(|next| turn(next.action));
+    let cut_run = batch.iter().rev().take_while(|intent| Some(turn(intent.action)) == goes_on).count();
+    let shorter = most - cut_run % FULL_REQUESTS;
+    if shorter == 0 { (batch, rest) } else { intents.split_at(shorter) }
 }
 
 /// Sends what is journaled, batch by batch, and keeps each answer before the next batch leaves.
@@ -69,7 +87,10 @@ pub(super) async fn carry_out<D, A: AccountStore, S: StateStore>(
     let mut facts = Facts::with_capacity(intents.len());
     let batch_max = world.accounts.batch_max().clamp(1, SETTLE_MAX);
     let mut silent = 0;
-    for batch in intents.chunks(batch_max) {
+    let mut rest = intents.as_slice();
+    while !rest.is_empty() {
+        let (batch, behind) = next_batch(rest, batch_max);
+        rest = behind;
         watch(Step::Applying { done: outcomes.len(), of: intents.len() });
         if silent >= SILENT_BATCHES_MAX {
             let unsent = "not sent: the account store stopped answering".to_owned();
@@ -127,5 +148,67 @@ fn verdict(intent: &Intent, answer: &Outcome) -> Result<(), String> {
         }
         Outcome::Rejected(why) => Err(why.clone()),
         Outcome::Ambiguous(why) => Err(format!("not known whether it was done ({why}); the next pass looks")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Email, PassId, Tier};
+    use proptest::prelude::*;
+
+    /// The most people of a request: of licences, and of everything else.
+    const UPDATES: usize = 20;
+    const OTHERS: usize = 50;
+
+    fn intents(runs: &[(Action, usize)]) -> Vec<Intent> {
+        let at = Timestamp::UNIX_EPOCH;
+        let intent = |action| {
+            Some(Intent {
+                action,
+                guid: ObjectGuid::from_bytes([0; 16]),
+                email: Email::parse("a@corp.example")?,
+                account: None,
+                from: Seat::Vacant,
+                to: Seat::Active(Tier::new("pro")),
+                because: String::new(),
+                pass: PassId::new(at, 0),
+                at,
+            })
+        };
+        runs.iter().flat_map(|(action, count)| std::iter::repeat_n(*action, *count)).filter_map(intent).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn batches_leave_nothing_out_and_cut_no_request_short(
+            counts in proptest::collection::vec(0_usize..1_300, 4),
+            most in prop_oneof![Just(SETTLE_MAX), 1_usize..700],
+        ) {
+            let actions = [Action::Suspend, Action::Move, Action::Resume, Action::Create];
+            let runs: Vec<(Action, usize)> = actions.into_iter().zip(counts).collect();
+            let intents = intents(&runs);
+            let mut requests = [0; 4];
+            let (mut rest, mut seen) = (intents.as_slice(), 0);
+            while !rest.is_empty() {
+                let (batch, behind) = next_batch(rest, most);
+                prop_assert!((1..=most).contains(&batch.len()));
+                for (place, action) in actions.into_iter().enumerate() {
+                    let count = batch.iter().filter(|intent| intent.action == action).count();
+                    requests[place] += count.div_ceil(if action == Action::Move { UPDATES } else { OTHERS });
+                }
+                seen += batch.len();
+                rest = behind;
+            }
+            prop_assert_eq!(seen, intents.len());
+            if most >= FULL_REQUESTS {
+                let fewest = runs.iter().map(|(action, count)| {
+                    count.div_ceil(if *action == Action::Move { UPDATES } else { OTHERS })
+                });
+                prop_assert_eq!(requests.to_vec(), fewest.collect::<Vec<_>>());
+            }
+        }
     }
 }

@@ -27,24 +27,26 @@ pub(super) async fn look_again<A: AccountStore>(
     at: Timestamp,
 ) -> Recovered {
     let mut recovered = Recovered::default();
-    for intents in open.chunks(accounts.batch_max().max(1)) {
-        let sought: Vec<Sought> = intents
-            .iter()
-            .map(|intent| Sought { guid: intent.guid, account: intent.account.clone(), email: intent.email.clone() })
-            .collect();
-        match accounts.find(&sought).await {
-            Ok(found) => recovered.settled.extend(
-                intents.iter().zip(found).map(|(intent, found)| settle_by_observation(intent, found, pass, at)),
-            ),
-            Err(error) => {
-                for intent in intents {
-                    recovered.unresolved.insert(intent.guid);
-                    recovered.warnings.push(Warning::new(
-                        WarningKind::Unresolved,
-                        intent.email.as_str(),
-                        format!("whether \"{}\" of pass {} was done is not known, and the account store did not answer ({error}); this person waits for the next pass", intent.action, intent.pass),
-                    ));
-                }
+    if open.is_empty() {
+        return recovered;
+    }
+    let sought: Vec<Sought> = open
+        .iter()
+        .map(|intent| Sought { guid: intent.guid, account: intent.account.clone(), email: intent.email.clone() })
+        .collect();
+    // All in one question: a store that reads its whole list for an answer shall not read it once for each batch.
+    match accounts.find(&sought).await {
+        Ok(found) => recovered
+            .settled
+            .extend(open.iter().zip(found).map(|(intent, found)| settle_by_observation(intent, found, pass, at))),
+        Err(error) => {
+            for intent in open {
+                recovered.unresolved.insert(intent.guid);
+                recovered.warnings.push(Warning::new(
+                    WarningKind::Unresolved,
+                    intent.email.as_str(),
+                    format!("whether \"{}\" of pass {} was done is not known, and the account store did not answer ({error}); this person waits for the next pass", intent.action, intent.pass),
+                ));
             }
         }
     }

@@ -200,6 +200,10 @@ impl<'a> Errand<'a> {
                 self.note(&want, None);
                 match (want, self.profile.kind) {
                     (Want::Suspend(_), StoreKind::Team) => self.settle(Outcome::Done(None)),
+                    // One look for both steps, so that nobody's second step misses the request of the others.
+                    (Want::Update { id, licence: Some(_), .. }, _) if self.is_to_resume(&id) => {
+                        self.go(Want::Unsuspend(id));
+                    }
                     (Want::Update { id, .. } | Want::Suspend(id) | Want::Unsuspend(id) | Want::LookUp(id), _) => {
                         self.go(Want::LookUp(id));
                     }
@@ -215,7 +219,7 @@ impl<'a> Errand<'a> {
             Answer::Barred(message) if self.taken.iter().any(|(_, refusal)| refusal.is_none()) => {
                 self.settle(Outcome::Ambiguous(message));
             }
-            Answer::Barred(message) => self.settle(Outcome::Rejected(message)),
+            Answer::Barred(message) => self.settle(Outcome::Rejected(self.advised(message))),
             Answer::Unknown(message) => self.unknown(want, message),
         }
     }
@@ -396,6 +400,14 @@ impl<'a> Errand<'a> {
     /// Whether it gives the right to sign in, or asks somebody to take it.
     fn is_gain(&self) -> bool {
         self.intent.action != Action::Rename && matches!(self.intent.to, Seat::Active(_) | Seat::Invited)
+    }
+
+    /// Whether the right to sign in is to be given back, and was not yet.
+    fn is_to_resume(&self, id: &UserId) -> bool {
+        let unsuspends = |(taken, _): &(Want, Option<String>)| matches!(taken, Want::Unsuspend(whose) if whose == id);
+        matches!((&self.intent.from, &self.intent.to), (Seat::Suspended(_), Seat::Active(_)))
+            && self.profile.kind != StoreKind::Team
+            && !self.taken.iter().any(unsuspends)
     }
 
     fn licence_wanted(&self) -> Option<&'a str> {

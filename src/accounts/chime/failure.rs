@@ -101,8 +101,13 @@ pub(super) fn refusal(refused: &Refused<'_>) -> Failure {
                 ),
                 Some(_) | None => String::new(),
             };
+            // The original says Forbidden for either.
+            let account_or_key = match exception {
+                Some(Exception::Forbidden) => "the account does not allow it, or the key does not: ",
+                Some(_) | None => "",
+            };
             format!(
-                "check that access key {key_id} exists there and belongs to this secret, that its scope has account \
+                "{account_or_key}check that access key {key_id} exists there and belongs to this secret, that its scope has account \
                  {account}, and that it is not read-only{clock}"
             )
         }
@@ -152,7 +157,7 @@ mod tests {
         assert_eq!(
             text,
             "ListUsers was refused by https://seats.corp.example with 403 ForbiddenException (the key may only read): \
-             check that access key AKID exists there and belongs to this secret, that its scope has account corp, and \
+             the account does not allow it, or the key does not: check that access key AKID exists there and belongs to this secret, that its scope has account corp, and \
              that it is not read-only"
         );
         let text = refused(401, None, r#"{"Code":"Unauthorized"}"#, Some(900));
