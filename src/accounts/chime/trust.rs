@@ -96,18 +96,31 @@ pub(super) fn objection(error: &(dyn Error + 'static)) -> Option<String> {
     })
 }
 
-/// The error of TLS within another one; an I/O error hides its own from `source`.
+/// The error of TLS within another one. An I/O error hides its own from `source`, and may hold another I/O error.
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return Some(tls);
         }
-        let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(tls) = within.and_then(|within| within.downcast_ref::<rustls::Error>()) {
-            return Some(tls);
-        }
-        next = error.source();
+        next = match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|within| within as &(dyn Error + 'static)),
+            None => error.source(),
+        };
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn what_tls_said_is_found_however_deep_it_is_wrapped() {
+        let tls = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, tls));
+        assert!(objection(&wrapped).is_some_and(|words| words.contains("does not speak TLS")), "{wrapped}");
+        assert_eq!(objection(&io::Error::other("no route to host")), None);
+    }
 }
