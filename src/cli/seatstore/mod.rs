@@ -24,7 +24,6 @@ use super::exit::{Exit, Stop};
 use super::log;
 use crate::config::seatstore::{self, SeatstoreConfig};
 use arguments::{Arguments, Command};
-use clap::Parser;
 use reach::Reach;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -40,29 +39,7 @@ const STARTER_DEFAULT: &str = "seatstore.toml";
 
 /// Runs the command line given to this process.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Also help and version, which clap calls errors with exit status 0.
-            let status = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            return if error.print().is_ok() { status.into() } else { Exit::Failed.into() };
-        }
-    };
-    log::remember("SEATSTORE_LOG", arguments.verbose);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("seatstore: the operating system gave no threads or timers: {error}");
-            return Exit::Failed.into();
-        }
-    };
-    match runtime.block_on(dispatch(arguments)) {
-        Ok(exit) => exit.into(),
-        Err(stop) => {
-            super::show::complain("seatstore", &stop);
-            stop.exit().into()
-        }
-    }
+    super::run("seatstore", "SEATSTORE_LOG", |arguments: &Arguments| arguments.verbose, dispatch)
 }
 
 async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
