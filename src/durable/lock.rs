@@ -72,10 +72,7 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let holder = self.read().map_or("another process".to_owned(), |(pid, _)| format!("process {pid}"));
                 Err(DurableError::InUse {
-                    message: format!(
-                        "{} is in use by {holder}: ask that one (a running daemon answers `seatsync status`), or wait for it to end",
-                        folder.display()
-                    ),
+                    message: format!("{} is in use by {holder}: ask that one, or wait for it to end", folder.display()),
                 })
             }
             Err(TryLockError::Error(cause)) => Err(DurableError::disk("lock", &self.path, &cause)),
