@@ -1,6 +1,16 @@
 //! The commands: arguments, dispatch, exit status. The only room that prints.
 //!
 //! Results go to stdout, messages to stderr. With `--json` stdout is empty or one valid document.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `arguments` | the command line of `seatsync` as typed |
+//! | `sync`, `apply`, `approve`, `explain`, `status`, `history`, `check`, `accounts`, `init` | one command each; `plan` is in `sync` |
+//! | `world` | from the configuration to the directory, the account store and the state |
+//! | `show`, `json`, `progress` | what is printed: text, documents, how far a pass is |
+//! | `exit`, `log` | how a command ends, and what is logged meanwhile |
+//! | `folder` | whether the folder of a database can be written, for `check` |
+//! | `seatstore` | the other program |
 
 mod accounts;
 mod apply;

@@ -9,6 +9,7 @@ use crate::cli::show::printable;
 use crate::config::seatstore::{ListenConfig, SeatstoreConfig};
 use crate::server::command::{Answer, Command};
 use crate::server::keys::{Key, KeyRing};
+use crate::trust;
 use crate::wire::SERVICE;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -212,7 +213,7 @@ fn is_url(url: &str) -> bool {
 
 /// What to do where no connection stands.
 fn advice(error: &(dyn Error + 'static)) -> &'static str {
-    match tls_error(error) {
+    match trust::said(error) {
         Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
             "it does not show the certificate in certificate_file: after a renewal have the server read it (SIGHUP)"
         }
@@ -220,21 +221,6 @@ fn advice(error: &(dyn Error + 'static)) -> &'static str {
         Some(rustls::Error::InvalidMessage(_)) => "it does not speak TLS: write http://, or another port",
         Some(_) | None => "is the server running there?",
     }
-}
-
-/// What TLS said; an I/O error hides its own from `source`, and may hold another I/O error.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(tls);
-        }
-        next = match error.downcast_ref::<std::io::Error>() {
-            Some(io) => io.get_ref().map(|within| within as &(dyn Error + 'static)),
-            None => error.source(),
-        };
-    }
-    None
 }
 
 /// What caused an error, the outermost first. Its own words only repeat the URL.
