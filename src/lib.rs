@@ -11,14 +11,15 @@
 //! | [`model`] | the nouns | nothing of ours |
 //! | [`decide`] | who should hold what, what to change, what to hold back: pure | model |
 //! | [`durable`] | sled with its guards | nothing of ours |
-//! | [`directory`] | LDAP and LDIF | model |
-//! | [`accounts`] | the account store, seen from the agent | model; `embedded` also store, `chime` also wire |
+//! | [`trust`] | whose certificates are trusted | nothing of ours |
+//! | [`directory`] | LDAP and LDIF | model; `ldap` also trust |
+//! | [`accounts`] | the account store, seen from the agent | model; `embedded` also store, `chime` also wire and trust |
 //! | [`state`] | what the agent remembers | model, durable |
 //! | [`store`] | the account store itself | model, durable |
 //! | [`wire`] | the Chime admin API in bytes: shapes, error codes, signatures; pure | nothing of ours |
 //! | [`server`] | the account store as a service: listener, signatures, routes, mail, DNS | model, store, wire |
 //! | [`pass`] | the line above | model, decide, and the traits of directory, accounts, state |
-//! | [`config`] | the TOML file, checked | model and the settings types of the effect rooms |
+//! | [`config`] | the TOML file, checked | model |
 //! | [`cli`] | the commands; the only place that prints | all |
 
 #![forbid(unsafe_code)]
@@ -34,6 +35,7 @@ pub mod pass;
 pub mod server;
 pub mod state;
 pub mod store;
+pub mod trust;
 pub mod wire;
 
 #[cfg(test)]

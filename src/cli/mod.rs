@@ -1,6 +1,16 @@
 //! The commands: arguments, dispatch, exit status. The only room that prints.
 //!
 //! Results go to stdout, messages to stderr. With `--json` stdout is empty or one valid document.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `arguments` | the command line of `seatsync` as typed |
+//! | `sync`, `apply`, `approve`, `explain`, `status`, `history`, `check`, `accounts`, `init` | one command each; `plan` is in `sync` |
+//! | `world` | from the configuration to the directory, the account store and the state |
+//! | `show`, `json`, `progress` | what is printed: text, documents, how far a pass is |
+//! | `exit`, `log` | how a command ends, and what is logged meanwhile |
+//! | `folder` | whether the folder of a database can be written, for `check` |
+//! | `seatstore` | the other program |
 
 mod accounts;
 mod apply;
@@ -32,7 +42,16 @@ const CONFIG_DEFAULT: &str = "/etc/seatsync/seatsync.toml";
 
 /// Runs the command line given to this process.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    run("seatsync", "SEATSYNC_LOG", |arguments: &Arguments| arguments.verbose, dispatch)
+}
+
+/// What both programs do: the command line is read, its command carried out, and what stopped it told.
+fn run<A, F>(program: &str, log: &'static str, verbose: fn(&A) -> u8, dispatch: fn(A) -> F) -> ExitCode
+where
+    A: Parser,
+    F: Future<Output = Result<Exit, Stop>>,
+{
+    let arguments = match A::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
             // Also help and version, which clap calls errors with exit status 0.
@@ -40,18 +59,18 @@ pub fn main() -> ExitCode {
             return if error.print().is_ok() { status.into() } else { Exit::Failed.into() };
         }
     };
-    log::remember("SEATSYNC_LOG", arguments.verbose);
+    log::remember(log, verbose(&arguments));
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("seatsync: the operating system gave no threads or timers: {error}");
+            eprintln!("{program}: the operating system gave no threads or timers: {error}");
             return Exit::Failed.into();
         }
     };
     match runtime.block_on(dispatch(arguments)) {
         Ok(exit) => exit.into(),
         Err(stop) => {
-            show::complain("seatsync", &stop);
+            show::complain(program, &stop);
             stop.exit().into()
         }
     }

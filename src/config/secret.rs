@@ -195,7 +195,7 @@ fn read(path: &Path) -> Result<SecretString, Complaint> {
     if text.is_empty() {
         // RFC 4513 5.1.2: a bind with a name and no password succeeds without proving anything.
         return Err(Complaint::new(format!("the secret in {shown} is empty"))
-            .help("write the secret into the file: an empty one proves nothing (RFC 4513 5.1.2)"));
+            .help("write the secret into the file: an empty one proves nothing"));
     }
     if text.contains(['\n', '\r']) {
         return Err(Complaint::new(format!("the secret in {shown} has more than one line"))

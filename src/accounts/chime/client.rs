@@ -298,7 +298,7 @@ impl Client {
         // The URL is ours, and may hold an address.
         let why = error.source().map_or_else(|| "the connection broke".to_owned(), chain);
         if error.is_connect() {
-            Trouble::Unreached { why }
+            Trouble::Unreached { why: format!("{why}; is the account store running, and is endpoint its address?") }
         } else if error.is_builder() {
             Trouble::Final(Failure::refused_here(call.operation, why))
         } else {

@@ -106,12 +106,16 @@ pub(super) fn refusal(refused: &Refused<'_>) -> Failure {
                 Some(Exception::Forbidden) => "the account does not allow it, or the key does not: ",
                 Some(_) | None => "",
             };
+            // Without a valid signature its rights were not even looked at.
+            let rights = match status {
+                401 => String::new(),
+                _ => format!(", that its scope has account {account}, and that it is not read-only"),
+            };
             format!(
-                "{account_or_key}check that access key {key_id} exists there and belongs to this secret, that its scope has account \
-                 {account}, and that it is not read-only{clock}"
+                "{account_or_key}check that access key {key_id} exists there and belongs to this secret{rights}{clock}"
             )
         }
-        404 => format!("check endpoint, and that account {account} exists there"),
+        404 => format!("check endpoint, and that account {account} exists there and was not deleted"),
         413 => "the server takes only smaller requests".to_owned(),
         _ => "sent again it would be refused again; the server's log has more".to_owned(),
     };
@@ -162,6 +166,7 @@ mod tests {
         );
         let text = refused(401, None, r#"{"Code":"Unauthorized"}"#, Some(900));
         assert!(text.contains("401 Unauthorized:") && text.contains("clock is 900 s behind the server's"), "{text}");
+        assert!(text.contains("belongs to this secret;") && !text.contains("scope"), "{text}");
         assert!(refused(404, None, "<html>", None).contains("404 an answer without a name: check endpoint"));
         assert!(refused(302, None, "", None).contains("set endpoint to the server itself"));
     }

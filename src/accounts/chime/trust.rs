@@ -1,16 +1,11 @@
-//! TLS: whose certificates are trusted, and what is wrong with one, in words.
+//! TLS with the account store, and what is wrong with its certificate, in words.
 //!
 //! Deliberately absent: any way not to verify.
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use crate::trust;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
-
-/// The largest `ca_file` that is read, in bytes.
-const CA_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// TLS with the certificates of that file, or of the system.
 ///
@@ -18,8 +13,10 @@ const CA_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The certificates to trust cannot be read, or there are none.
 pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let roots = match ca_file {
-        Some(path) => roots_of_file(path).map_err(|why| format!("ca_file {} cannot be used: {why}", path.display()))?,
-        None => roots_of_system()?,
+        Some(path) => {
+            trust::roots_of_file(path).map_err(|why| format!("ca_file {} cannot be used: {why}", path.display()))?
+        }
+        None => trust::roots_of_system()?,
     };
     with(roots)
 }
@@ -30,47 +27,12 @@ pub(super) fn none() -> Result<ClientConfig, String> {
 }
 
 fn with(roots: RootCertStore) -> Result<ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS cannot be set up: {error}"))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
-fn roots_of_file(path: &Path) -> Result<RootCertStore, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > CA_FILE_BYTES_MAX {
-        return Err(format!("it has {size} bytes, {CA_FILE_BYTES_MAX} are allowed"));
-    }
-    let text = std::fs::read(path).map_err(|error| error.to_string())?;
-    let mut roots = RootCertStore::empty();
-    for (certificate, number) in CertificateDer::pem_slice_iter(&text).zip(1..) {
-        let certificate = certificate.map_err(|error| format!("its PEM text is damaged: {error}"))?;
-        roots.add(certificate).map_err(|error| format!("its certificate {number} cannot be understood: {error}"))?;
-    }
-    if roots.is_empty() {
-        return Err("it holds no PEM certificate (-----BEGIN CERTIFICATE-----)".to_owned());
-    }
-    Ok(roots)
-}
-
-fn roots_of_system() -> Result<RootCertStore, String> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    // A damaged file among the system's hundred must not cost the others.
-    let (_, _) = roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let why = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
-        return Err(format!(
-            "the system has no root certificates to trust ({why}): install them, or set ca_file in [accounts]"
-        ));
-    }
-    Ok(roots)
+    Ok(trust::client()?.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// What TLS had against the server, where an error is about that: nothing gets better by trying again.
 pub(super) fn objection(error: &(dyn Error + 'static)) -> Option<String> {
-    Some(match cause(error)? {
+    Some(match trust::said(error)? {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             CertificateError::UnknownIssuer => "its certificate comes from an authority that is not trusted here: put \
                                                 that authority's certificate into a PEM file and name it in ca_file"
@@ -94,20 +56,4 @@ pub(super) fn objection(error: &(dyn Error + 'static)) -> Option<String> {
         rustls::Error::PeerIncompatible(what) => format!("it only offers TLS that is no longer safe ({what:?})"),
         _ => return None,
     })
-}
-
-/// The error of TLS within another one; an I/O error hides its own from `source`.
-fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(tls);
-        }
-        let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(tls) = within.and_then(|within| within.downcast_ref::<rustls::Error>()) {
-            return Some(tls);
-        }
-        next = error.source();
-    }
-    None
 }

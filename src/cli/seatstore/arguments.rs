@@ -2,7 +2,7 @@
 
 use crate::model::{Email, Tier};
 use crate::server::command::UserStatus;
-use crate::store::AccountId;
+use crate::store::{AccountId, AccountKind};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ Commands go to the running server, or directly to the files of a stopped one.
 
 Exit status:
    0  done
-   1  failed, nothing was changed unless it says so
+   1  failed or refused, nothing was changed unless it says so
    2  usage
    5  done for some, refused for others
   78  configuration"
@@ -32,14 +32,15 @@ pub(super) struct Arguments {
     /// The result as JSON
     #[arg(long, global = true)]
     pub json: bool,
-    #[command(flatten)]
-    pub server: ServerOptions,
     #[command(subcommand)]
     pub command: Command,
+    #[command(flatten)]
+    pub server: ServerOptions,
 }
 
 /// How a running server is reached.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "The server to ask, where one is running")]
 pub(super) struct ServerOptions {
     /// Ask the server there, and not the one of the configuration
     #[arg(long, global = true, env = "SEATSTORE_ENDPOINT", value_name = "URL")]
@@ -124,14 +125,14 @@ pub(super) enum KeyCommand {
 pub(super) enum AccountCommand {
     /// Make a team account
     Create {
-        /// For people
+        /// Its name, as people see it
         name: String,
-        /// For programs; default: one is made up
+        /// Its id, as programs and these commands name it; default: one is made up
         #[arg(long, value_name = "ACCOUNT", value_parser = account_id)]
         id: Option<AccountId>,
         /// Make it of this kind at once: Team, EnterpriseLWA, EnterpriseDirectory, EnterpriseOIDC. Only while no server
         /// runs, as is --domain
-        #[arg(long)]
+        #[arg(long, value_parser = kind)]
         kind: Option<String>,
         /// Vouch for this domain in place of its DNS; may be given several times
         #[arg(long, requires = "kind")]
@@ -174,6 +175,7 @@ pub(super) enum AccountCommand {
         #[arg(value_parser = account_id)]
         account: AccountId,
         /// EnterpriseLWA, EnterpriseDirectory, EnterpriseOIDC
+        #[arg(value_parser = kind)]
         kind: String,
     },
     /// Delete it; it is kept for 90 days
@@ -247,6 +249,7 @@ pub(super) enum UserCommand {
     },
     /// Ask people to join a team, by e-mail
     Invite {
+        /// Their addresses
         #[arg(required = true, value_name = "EMAIL", value_parser = email)]
         emails: Vec<Email>,
         /// Also those who were asked before and have not come; their old links are void
@@ -329,6 +332,12 @@ pub(super) enum UserCommand {
 
 fn account_id(text: &str) -> Result<AccountId, String> {
     AccountId::parse(text).ok_or_else(|| "an account id has 1 to 64 bytes without blanks at its ends".to_owned())
+}
+
+fn kind(text: &str) -> Result<String, String> {
+    let known = AccountKind::ALL.map(|kind| kind.to_string());
+    let found = known.iter().find(|kind| kind.eq_ignore_ascii_case(text.trim()));
+    found.cloned().ok_or_else(|| format!("one of: {}", known.join(", ")))
 }
 
 fn email(text: &str) -> Result<Email, String> {

@@ -7,11 +7,12 @@
 //! | `reach` | where a command goes: to the running server, or to the files of a stopped one |
 //! | `local`, `remote`, `pin` | the two ways, and whose certificate is trusted on one of them |
 //! | `show` | answers as tables and as JSON |
-//! | `keys`, `check`, `serve` | what concerns the machine and not the book |
+//! | `keys`, `check`, `init`, `serve` | what concerns the machine and not the book |
 
 mod arguments;
 mod check;
 mod give;
+mod init;
 mod keys;
 mod local;
 mod pin;
@@ -24,45 +25,16 @@ use super::exit::{Exit, Stop};
 use super::log;
 use crate::config::seatstore::{self, SeatstoreConfig};
 use arguments::{Arguments, Command};
-use clap::Parser;
 use reach::Reach;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What is read when nobody says otherwise.
 const CONFIG_DEFAULT: &str = "/etc/seatstore/seatstore.toml";
 
-/// The same file that the package installs.
-const STARTER: &str = include_str!("../../../config/seatstore.toml");
-/// Where it is written when nobody says where.
-const STARTER_DEFAULT: &str = "seatstore.toml";
-
 /// Runs the command line given to this process.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Also help and version, which clap calls errors with exit status 0.
-            let status = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            return if error.print().is_ok() { status.into() } else { Exit::Failed.into() };
-        }
-    };
-    log::remember("SEATSTORE_LOG", arguments.verbose);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("seatstore: the operating system gave no threads or timers: {error}");
-            return Exit::Failed.into();
-        }
-    };
-    match runtime.block_on(dispatch(arguments)) {
-        Ok(exit) => exit.into(),
-        Err(stop) => {
-            super::show::complain("seatstore", &stop);
-            stop.exit().into()
-        }
-    }
+    super::run("seatstore", "SEATSTORE_LOG", |arguments: &Arguments| arguments.verbose, dispatch)
 }
 
 async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
@@ -70,9 +42,12 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
     let path = explicit.clone().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
     let reach = || Ok::<_, Stop>(Reach::new(configuration(&path)?, server));
     match command {
+        Command::Serve if json => {
+            Err(Stop::Usage("a server has no result to show as JSON: leave --json out".to_owned()))
+        }
         Command::Serve => serve::serve(configuration(&path)?).await,
-        Command::Check => check::check(&path, &configuration(&path)?),
-        Command::Init { path } => init(path.or(explicit).as_deref()),
+        Command::Check => check::check(&path, &configuration(&path)?, json).await,
+        Command::Init { path } => init::init(path.or(explicit).as_deref(), json),
         Command::Key(command) => keys::keys(&configuration(&path)?, command, json),
         Command::Account(command) => give::account(reach()?, command, json).await,
         Command::Domain(options) => give::domain(reach()?, options, json).await,
@@ -87,18 +62,6 @@ fn configuration(path: &Path) -> Result<SeatstoreConfig, Stop> {
     let config = seatstore::load(path)?;
     log::start(&config.log);
     Ok(config)
-}
-
-/// `seatstore init`. Never overwrites.
-fn init(path: Option<&Path>) -> Result<Exit, Stop> {
-    let path = path.unwrap_or(Path::new(STARTER_DEFAULT));
-    let failed = |error: std::io::Error| {
-        Stop::Other(format!("the starter configuration could not be written to {}: {error}", path.display()))
-    };
-    let mut file = std::fs::File::create_new(path).map_err(failed)?;
-    file.write_all(STARTER.as_bytes()).map_err(failed)?;
-    super::show::say(&format!("wrote {}; edit it, then: seatstore check -c {0}\n", path.display()))?;
-    Ok(Exit::Done)
 }
 
 /// Makes the folder of a file, for its owner only, if it is not there.

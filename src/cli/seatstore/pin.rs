@@ -3,72 +3,38 @@
 //! The server's own certificate names the host that clients use, and is signed by whom they trust; a command on the same
 //! machine asks `127.0.0.1` and may know neither. It can read the file, though: then no other certificate will do.
 
+use crate::trust;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The largest file of certificates that is read, in bytes.
-const FILE_BYTES_MAX: u64 = 16 << 20;
-
 /// TLS with the server that shows the first certificate of that file.
 pub(super) fn exactly(file: &Path) -> Result<ClientConfig, String> {
-    let certificate = certificates(file)?.into_iter().next().ok_or_else(|| none_in(file))?;
-    let provider = provider();
-    let verifier = Exactly { certificate, provider: Arc::clone(&provider) };
-    let config = builder(provider)?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
-    Ok(config.with_no_client_auth())
+    let certificates = trust::certificates(file).map_err(|why| unusable(file, &why))?;
+    let certificate = certificates.into_iter().next().ok_or_else(|| unusable(file, "it holds no certificate"))?;
+    let client = trust::client()?;
+    let verifier = Exactly { certificate, provider: Arc::clone(client.crypto_provider()) };
+    Ok(client.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
 /// TLS with servers whose certificates those of that file have signed.
 pub(super) fn signed_by(file: &Path) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(file)? {
-        roots.add(certificate).map_err(|error| format!("{} cannot be used: {error}", file.display()))?;
-    }
-    if roots.is_empty() {
-        return Err(none_in(file));
-    }
-    Ok(builder(provider())?.with_root_certificates(roots).with_no_client_auth())
+    let roots = trust::roots_of_file(file).map_err(|why| unusable(file, &why))?;
+    Ok(trust::client()?.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// TLS with servers that the system trusts.
 pub(super) fn known_to_the_system() -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    // A damaged one among the system's hundred must not cost the others.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    Ok(builder(provider())?.with_root_certificates(roots).with_no_client_auth())
+    // Without any, a server without TLS can still be asked.
+    let roots = trust::roots_of_system().unwrap_or_else(|_| RootCertStore::empty());
+    Ok(trust::client()?.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-fn builder(
-    provider: Arc<CryptoProvider>,
-) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, String> {
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS cannot be set up: {error}"))
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let failed = |why: String| format!("the certificates in {} cannot be read: {why}", file.display());
-    let size = std::fs::metadata(file).map_err(|error| failed(error.to_string()))?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(failed(format!("it has {size} bytes, {FILE_BYTES_MAX} are allowed")));
-    }
-    let text = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
-    CertificateDer::pem_slice_iter(&text)
-        .collect::<Result<_, _>>()
-        .map_err(|error| failed(format!("its PEM text is damaged: {error}")))
-}
-
-fn none_in(file: &Path) -> String {
-    format!("{} holds no PEM certificate (-----BEGIN CERTIFICATE-----)", file.display())
+fn unusable(file: &Path, why: &str) -> String {
+    format!("{} cannot be used: {why}", file.display())
 }
 
 /// Takes one certificate and no other. That the server has its key is verified as ever.

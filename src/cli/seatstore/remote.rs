@@ -9,11 +9,13 @@ use crate::cli::show::printable;
 use crate::config::seatstore::{ListenConfig, SeatstoreConfig};
 use crate::server::command::{Answer, Command};
 use crate::server::keys::{Key, KeyRing};
+use crate::trust;
 use crate::wire::SERVICE;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use rustls::CertificateError;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use std::error::Error;
@@ -57,6 +59,9 @@ impl Remote {
         // On this machine it shows the certificate of the configuration.
         let own = options.endpoint.as_deref().is_none_or(is_of_this_machine);
         let url = options.endpoint.clone().unwrap_or_else(|| own_url(&config.listen));
+        if !is_url(&url) {
+            return Err(Stop::Usage(format!("{url:?} is no URL of a server: write --endpoint https://HOST:PORT")));
+        }
         let tls = match (&options.ca_file, &config.listen.tls) {
             (Some(file), _) => pin::signed_by(file),
             (None, Some(files)) if own => pin::exactly(&files.certificate),
@@ -81,7 +86,7 @@ impl Remote {
         let sent = self.client.post(&self.url).headers(headers).body(body).send().await;
         let mut response = sent.map_err(|error| {
             if error.is_connect() {
-                failed(format!("no connection to {}: {}", self.url, causes(&error)))
+                failed(format!("no connection to {}: {}; {}", self.url, causes(&error), advice(&error)))
             } else {
                 failed(self.lost(&error))
             }
@@ -105,7 +110,11 @@ impl Remote {
         };
         let (code, message) = (printable(&code), printable(&message));
         Err(failed(match status.as_u16() {
-            401 => format!("{message} ({code}); asked {} with the key {}", self.url, self.key.id()),
+            401 => format!(
+                "{message} ({code}); asked {} with the key {1}: if {1} is new, have the server read it (SIGHUP)",
+                self.url,
+                self.key.id()
+            ),
             _ => format!("{message} ({code})"),
         }))
     }
@@ -195,9 +204,28 @@ fn key(file: &Path, wanted: Option<&str>) -> Result<Key, Stop> {
     })
 }
 
-/// The error with what caused it, the outermost first.
+/// Whether something can be asked there at all.
+fn is_url(url: &str) -> bool {
+    let uri = http::Uri::try_from(url).ok();
+    let has_host = uri.as_ref().and_then(http::Uri::host).is_some_and(|host| !host.is_empty());
+    has_host && matches!(uri.as_ref().and_then(http::Uri::scheme_str), Some("http" | "https"))
+}
+
+/// What to do where no connection stands.
+fn advice(error: &(dyn Error + 'static)) -> &'static str {
+    match trust::said(error) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+            "it does not show the certificate in certificate_file: after a renewal have the server read it (SIGHUP)"
+        }
+        Some(rustls::Error::InvalidCertificate(_)) => "name a PEM file of who signed its certificate with --ca-file",
+        Some(rustls::Error::InvalidMessage(_)) => "it does not speak TLS: write http://, or another port",
+        Some(_) | None => "is the server running there?",
+    }
+}
+
+/// What caused an error, the outermost first. Its own words only repeat the URL.
 fn causes(error: &reqwest::Error) -> String {
-    let mut texts: Vec<String> = vec![error.to_string()];
+    let mut texts: Vec<String> = if error.source().is_none() { vec![error.to_string()] } else { Vec::new() };
     let mut cause = error.source();
     while let Some(error) = cause {
         texts.push(error.to_string());
@@ -210,6 +238,20 @@ fn causes(error: &reqwest::Error) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_url_of_http_can_be_asked() {
+        for (url, good) in [
+            ("https://seats.corp.example", true),
+            ("http://127.0.0.1:8790/", true),
+            ("nonsense", false),
+            ("127.0.0.1:8790", false),
+            ("ftp://seats.corp.example", false),
+            ("", false),
+        ] {
+            assert_eq!(is_url(url), good, "{url}");
+        }
+    }
 
     #[test]
     fn this_machine_is_known_by_its_loopback_address() {

@@ -39,8 +39,16 @@ pub(super) fn answer(answer: &Answer, json: bool) -> Result<Exit, Stop> {
     } else {
         say(&text(answer))?;
     }
-    let refused = matches!(answer, Answer::Batch { users: _, failed } if !failed.is_empty());
-    Ok(if refused { Exit::Partial } else { Exit::Done })
+    Ok(match answer {
+        Answer::Batch { users, failed } if !failed.is_empty() => {
+            if users.is_empty() {
+                Exit::Failed
+            } else {
+                Exit::Partial
+            }
+        }
+        _ => Exit::Done,
+    })
 }
 
 /// Prints the link of an invitation.

@@ -8,17 +8,14 @@ use super::gate::Wire;
 use super::settings::{LdapSettings, LdapUrl};
 use super::witness::Witness;
 use crate::model::Timestamp;
+use crate::trust;
 use rustls::client::WebPkiServerVerifier;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::TlsConnector;
-
-/// The largest `ca_file` that is read, in bytes.
-const CA_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// What an established TLS connection is: for `check`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,17 +54,15 @@ impl Trust {
 /// The certificates to trust cannot be read, or there are none.
 pub(super) fn config(settings: &LdapSettings) -> Result<Trust, Failure> {
     let roots = match &settings.ca_file {
-        Some(path) => roots_of_file(path)
+        Some(path) => trust::roots_of_file(path)
             .map_err(|why| Failure::refused(format!("ca_file {} cannot be used: {why}", path.display())))?,
-        None => roots_of_system()?,
+        None => trust::roots_of_system().map_err(Failure::refused)?,
     };
-    let failed = |error: &dyn std::fmt::Display| Failure::refused(format!("TLS cannot be set up: {error}"));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-    let witness = Arc::new(Witness::of(verifier.build().map_err(|error| failed(&error))?));
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error))?
+    let client = trust::client().map_err(Failure::refused)?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), client.crypto_provider().clone());
+    let verifier = verifier.build().map_err(|error| Failure::refused(format!("TLS cannot be set up: {error}")))?;
+    let witness = Arc::new(Witness::of(verifier));
+    let config = client
         // Not dangerous: every verdict is that of the usual verifier.
         .dangerous()
         .with_custom_certificate_verifier(witness.clone())
@@ -80,45 +75,7 @@ pub(super) fn config(settings: &LdapSettings) -> Result<Trust, Failure> {
 /// # Errors
 /// What is wrong with it and what to do.
 pub fn check_ca_file(path: &Path) -> Result<(), String> {
-    roots_of_file(path).map(|_| ())
-}
-
-fn roots_of_file(path: &Path) -> Result<RootCertStore, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > CA_FILE_BYTES_MAX {
-        return Err(format!("it has {size} bytes, {CA_FILE_BYTES_MAX} are allowed"));
-    }
-    let text = std::fs::read(path).map_err(|error| error.to_string())?;
-    if x509_parser::parse_x509_certificate(&text).is_ok() {
-        let (shown, pem) = (path.display(), path.with_extension("pem"));
-        return Err(format!(
-            "it is in binary form (DER), not PEM; turn it into PEM: openssl x509 -inform der -in {shown} -out {}",
-            pem.display()
-        ));
-    }
-    let mut roots = RootCertStore::empty();
-    for (certificate, number) in CertificateDer::pem_slice_iter(&text).zip(1..) {
-        let certificate = certificate.map_err(|error| format!("its PEM text is damaged: {error}"))?;
-        roots.add(certificate).map_err(|error| format!("its certificate {number} cannot be understood: {error}"))?;
-    }
-    if roots.is_empty() {
-        return Err("it holds no PEM certificate (-----BEGIN CERTIFICATE-----)".to_owned());
-    }
-    Ok(roots)
-}
-
-fn roots_of_system() -> Result<RootCertStore, Failure> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    // A damaged file among the system's hundred must not cost the others.
-    let (_, _) = roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let why = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
-        return Err(Failure::refused(format!(
-            "the system has no root certificates to trust ({why}): install them, or set ca_file"
-        )));
-    }
-    Ok(roots)
+    trust::roots_of_file(path).map(|_| ())
 }
 
 /// Makes TLS of a connection; the name in the URL must be in the certificate.

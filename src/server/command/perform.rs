@@ -325,7 +325,7 @@ fn each(
     let account = book.account_mut(account)?;
     Ok(batch(who, String::as_str, |who| {
         let before = found(account, who)?.clone();
-        let gone = view::user(account, &before);
+        let gone = UserView { status: UserStatus::Removed, licence: None, ..view::user(account, &before) };
         act(account, &before.id)?;
         Ok(account.user(&before.id).map_or(gone, |user| view::user(account, user)))
     }))

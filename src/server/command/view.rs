@@ -210,10 +210,12 @@ pub enum UserStatus {
     Released,
     /// Neither asked nor there.
     Unregistered,
+    /// Was taken out just now; no user has it.
+    Removed,
 }
 
 impl UserStatus {
-    /// All of them.
+    /// All that a user can have.
     pub const ALL: [Self; 5] = [Self::Active, Self::Invited, Self::Suspended, Self::Released, Self::Unregistered];
 
     /// Of a user of that account.
@@ -237,6 +239,7 @@ impl UserStatus {
             Self::Suspended => "suspended",
             Self::Released => "released",
             Self::Unregistered => "unregistered",
+            Self::Removed => "removed",
         }
     }
 }
