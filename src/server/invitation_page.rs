@@ -37,7 +37,7 @@ pub enum Accepted {
     Already,
     /// The link worked once, and is too old.
     Expired,
-    /// The account has taken the invitation back.
+    /// The account has taken the invitation back: people come to it in another way now.
     Withdrawn,
     /// There is no such invitation.
     Unknown,

@@ -13,8 +13,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Most signatures kept: with a skew of five minutes, 1,400 changes a second for as long as one likes. About 20 MB.
-pub const SIGNATURES_MAX: usize = 1 << 19;
+/// Most signatures kept: with a skew of five minutes, 2,900 changes a second for as long as one likes, even if they are all
+/// signed five minutes ahead. That is above the rate of one key, so that no key alone can fill it. Some 100 MB when full.
+pub const SIGNATURES_MAX: usize = 1 << 21;
 
 /// How much longer than accepted a signature is kept, in seconds: one request may have looked at the clock earlier than
 /// another that makes us forget, and clocks are set back a little.
@@ -210,7 +211,7 @@ mod tests {
         replays.begin(digest(100), 1_361, 1_361).unwrap().settle(500);
         assert_eq!(count(&replays), 50);
         // The memory behind a digest at the usual load, counted generously: entries of a set, half of them empty.
-        assert!(SIGNATURES_MAX * (size_of::<Digest>() + 1) * 3 < 32 * 1024 * 1024);
+        assert!(SIGNATURES_MAX * (size_of::<Digest>() + 1) * 3 < 128 * 1024 * 1024);
     }
 
     #[test]

@@ -13,7 +13,9 @@ use super::outbox::Outbox;
 use super::sign_in::{self, Reason, SignInSettings, Standing};
 use super::tls::{TlsError, TlsSource};
 use crate::model::{Email, Timestamp, UserId};
-use crate::store::{AccountId, Book, Denial, DiskBook, Invitation, LinkSecret, Refusal, SignIn, StoreError};
+use crate::store::{
+    AccountId, Book, Denial, DiskBook, Invitation, LinkSecret, Refusal, RefusalCode, SignIn, StoreError,
+};
 use axum::Router;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -338,6 +340,7 @@ fn accept_by_link(
     }
     match account.accept(user, at) {
         Ok(_) => Accepted::Now,
+        Err(Refusal { code: RefusalCode::Forbidden, .. }) => Accepted::Withdrawn,
         Err(_) => Accepted::Unknown,
     }
 }

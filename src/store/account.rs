@@ -225,12 +225,18 @@ impl Account {
         })
     }
 
-    /// A person accepts the invitation (`Team`), and holds the default licence. Accepting twice is accepting once.
+    /// A person accepts the invitation, and holds the default licence. Accepting twice is accepting once. What was sent
+    /// while the account was a team stays good, until a directory is connected: then people come from there alone.
     ///
     /// # Errors
-    /// `NotFound`; `PreconditionFailed` for a user who was not invited, or whose domain was released.
+    /// `NotFound`; `Forbidden` in an `EnterpriseDirectory` account; `PreconditionFailed` for a user who was not invited, or
+    /// whose domain was released.
     pub fn accept(&mut self, id: &UserId, at: Timestamp) -> Result<&User, Refusal> {
         let user = self.known(id)?;
+        if user.registration == Registration::Unregistered && self.profile.kind == AccountKind::EnterpriseDirectory {
+            let message = format!("{} comes by the directory now, not by an invitation", user.email);
+            return Err(Refusal::new(RefusalCode::Forbidden, message));
+        }
         match (user.registration, user.invitation) {
             (Registration::Registered, Invitation::Accepted) => self.known(id),
             (Registration::Unregistered, Invitation::Pending) => {
@@ -264,7 +270,8 @@ impl Account {
         Ok(())
     }
 
-    /// Makes a user who can sign in at once (`EnterpriseDirectory`). One that is there exactly so stays as is.
+    /// Makes a user who can sign in at once (`EnterpriseDirectory`). One that is there exactly so stays as is; one that was
+    /// invited while the account was a team, and has not come, comes now.
     ///
     /// # Errors
     /// `Forbidden` for other kinds and for an address outside the claimed domains, `BadRequest` for an unsupported
@@ -285,6 +292,16 @@ impl Account {
                 && user.registration == Registration::Registered
                 && user.licence.as_ref() == Some(licence);
             let there = user.id.clone();
+            if user.registration == Registration::Unregistered {
+                self.check_external(external, &there)?;
+                return self.change(&there, |user| {
+                    user.licence = Some(licence.clone());
+                    user.registration = Registration::Registered;
+                    user.invitation = Invitation::None;
+                    user.external = external;
+                    user.registered_at = Some(at);
+                });
+            }
             return if same {
                 self.known(&there)
             } else {
@@ -441,6 +458,8 @@ impl Account {
     pub fn observed(&self, user: &User) -> Observed {
         let seat = match user.seat() {
             Seat::Active(tier) if self.is_released(user) => Seat::Suspended(tier),
+            // Whoever was invited before a directory was connected comes from there or not at all.
+            Seat::Invited if self.profile.kind == AccountKind::EnterpriseDirectory => Seat::Vacant,
             seat => seat,
         };
         Observed { id: user.id.clone(), email: user.email.clone(), seat, external: user.external }

@@ -131,7 +131,12 @@ impl Profile {
             (Some("Registered"), Some(tier), _) => Seat::Active(tier),
             (Some("Suspended"), Some(tier), _) => Seat::Suspended(tier),
             // An invitation whose e-mail came back is one all the same: to send it again and again brings nobody here.
-            (Some("Unregistered") | None, _, Some("Pending" | "Failed")) => Seat::Invited,
+            // In an account that follows a directory it means nothing any more.
+            (Some("Unregistered") | None, _, Some("Pending" | "Failed"))
+                if self.kind != StoreKind::EnterpriseDirectory =>
+            {
+                Seat::Invited
+            }
             _ => Seat::Vacant,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Ask, Fault, Reply, address, json, new_id, no_content, token_out, view};
 use crate::model::{Email, UserId};
-use crate::store::{Account, AccountKind, Refusal, RefusalCode, User};
+use crate::store::{Account, AccountKind, Refusal, RefusalCode, Registration, User};
 use crate::wire;
 
 /// Digits of a personal PIN.
@@ -176,7 +176,8 @@ pub(super) fn create(
     at: crate::model::Timestamp,
 ) -> Result<wire::User, Refusal> {
     let email = address(request.email.as_deref().unwrap_or_default())?;
-    if let Some(user) = account.by_email(&email) {
+    // Who was invited while the account was a team, and has not come, is not there yet.
+    if let Some(user) = account.by_email(&email).filter(|user| user.registration != Registration::Unregistered) {
         let message = format!("{email} is already the address of user {}", user.id);
         return Err(Refusal::new(RefusalCode::Conflict, message));
     }

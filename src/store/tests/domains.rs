@@ -1,6 +1,7 @@
 //! What a domain makes of an account and of its users, case by case.
 
 use super::*;
+use crate::model::Seat;
 
 const DOMAIN: &str = "a.example";
 
@@ -190,4 +191,23 @@ fn domains_set_at_once_are_on_their_way_no_more() {
     assert!(account.profile().claims.is_empty());
     assert_eq!(book.verify_domain(&id, "b.example").unwrap_err().code, RefusalCode::NotFound);
     assert_eq!(book.account(&id).unwrap().profile().domains, [DOMAIN, "b.example"]);
+}
+
+/// What a team has asked for is the directory's matter once one is connected: a link brings nobody in any more, and who
+/// comes by the directory is not hindered by it.
+#[test]
+fn an_invitation_means_nothing_once_a_directory_is_connected() {
+    let mut book = Book::default();
+    let id = grown(&mut book);
+    let account = book.account_mut(&id).unwrap();
+    let (inside, outside) = (user_id("invited@a.example"), user_id("invited@else.example"));
+    account.connect_directory().unwrap();
+    for id in [&inside, &outside] {
+        assert_eq!(account.accept(id, day(5)).unwrap_err().code, RefusalCode::Forbidden);
+        let user = account.user(id).unwrap().clone();
+        assert_eq!(account.observed(&user).seat, Seat::Vacant);
+    }
+    let licence = account.profile().default_licence.clone().unwrap();
+    let user = account.create(&email("invited@a.example"), &licence, None, user_id("unused"), day(5)).unwrap().clone();
+    assert_eq!((&user.id, user.seat()), (&inside, Seat::Active(licence)));
 }
