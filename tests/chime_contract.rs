@@ -219,4 +219,56 @@ mod aws_cli {
         let bob = scene.aws_json(&["get-user", "--account-id", directory, "--user-id", &bob]);
         assert_eq!(bob["User"]["UserRegistrationStatus"], "Registered", "{bob}");
     }
+
+    #[test]
+    fn it_knows_the_other_operations_too() {
+        let scene = Scene::new("");
+        let empty = scene.aws_json(&["create-account", "--name", "Empty"]);
+        let empty = empty["Account"]["AccountId"].as_str().unwrap();
+        let in_empty =
+            |operation, rest: &[&str]| scene.aws_json(&[&[operation, "--account-id", empty][..], rest].concat());
+        let found = scene.aws_json(&["list-accounts", "--name", "Emp", "--query", "Accounts[].AccountId"]);
+        assert_eq!(found, serde_json::json!([empty]));
+        in_empty("update-account-settings", &["--account-settings", "DisableRemoteControl=true,EnableDialOut=false"]);
+        let settings = in_empty("get-account-settings", &[]);
+        assert_eq!(
+            settings["AccountSettings"],
+            serde_json::json!({"DisableRemoteControl": true, "EnableDialOut": false})
+        );
+        let groups = |expected: &[&str]| {
+            let shown = in_empty("get-account", &["--query", "Account.SigninDelegateGroups[].GroupName"]);
+            let shown = shown.as_array().cloned().unwrap_or_default();
+            assert_eq!(shown, expected);
+        };
+        let associate = "associate-signin-delegate-groups-with-account";
+        in_empty(associate, &["--signin-delegate-groups", "GroupName=desk", "GroupName=hall"]);
+        groups(&["desk", "hall"]);
+        in_empty("disassociate-signin-delegate-groups-from-account", &["--group-names", "desk"]);
+        groups(&["hall"]);
+        scene.aws_json(&["delete-account", "--account-id", empty]);
+        scene.aws_refused("NotFoundException", &["get-account-settings", "--account-id", empty]);
+
+        let directory = scene.accounts["directory"].as_str();
+        let made = scene.aws_json(&["create-user", "--account-id", directory, "--email", "carol@corp.test"]);
+        let carol = made["User"]["UserId"].as_str().unwrap();
+        let with_carol = |operation, rest: &[&str]| {
+            scene.aws_json(&[&[operation, "--account-id", directory, "--user-id", carol][..], rest].concat())
+        };
+        assert_eq!(with_carol("update-user", &["--license-type", "Pro"])["User"]["LicenseType"], "Pro");
+        let telephony = "Telephony={InboundCalling=true,OutboundCalling=false,SMS=true}";
+        with_carol("update-user-settings", &["--user-settings", telephony]);
+        assert_eq!(
+            with_carol("get-user-settings", &[])["UserSettings"]["Telephony"],
+            serde_json::json!({"InboundCalling": true, "OutboundCalling": false, "SMS": true})
+        );
+        let pin = with_carol("reset-personal-pin", &[])["User"]["PersonalPIN"].as_str().unwrap().to_owned();
+        assert!(pin.len() == 10 && pin.bytes().all(|byte| byte.is_ascii_digit()), "{pin}");
+        let nobody = ["--account-id", directory, "--user-id", "nobody"];
+        for operation in ["get-user-settings", "reset-personal-pin", "logout-user"] {
+            scene.aws_refused("NotFoundException", &[&[operation][..], &nobody].concat());
+        }
+        let gold = ["--license-type", "ProTrial"];
+        let refused = [&["update-user", "--account-id", directory, "--user-id", carol][..], &gold].concat();
+        scene.aws_refused("BadRequestException", &refused);
+    }
 }

@@ -344,3 +344,79 @@ fn accept_by_link(
         Err(_) => Accepted::Unknown,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::Tier;
+
+    const VALID: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+    fn day(number: i64) -> Timestamp {
+        Timestamp::from_second(number * 24 * 60 * 60).unwrap()
+    }
+
+    /// A team with one person who was asked on day 1; the user, and what stands in the link.
+    fn invited() -> (Book, UserId, String) {
+        let mut book = Book::default();
+        let (id, user) = (AccountId::parse("corp").unwrap(), UserId::new("u1"));
+        book.ensure_link_secret(LinkSecret::new([7; 32]));
+        let account = book.create_account(&id, "Corp", day(0)).unwrap();
+        account.invite(&Email::parse("a@corp.example").unwrap(), None, user.clone(), day(1)).unwrap();
+        let token = token_of(&book, &user);
+        (book, user, token)
+    }
+
+    fn token_of(book: &Book, user: &UserId) -> String {
+        let id = AccountId::parse("corp").unwrap();
+        let user = book.account(&id).unwrap().user(user).unwrap();
+        book.link_secret().unwrap().token(&id, user)
+    }
+
+    fn follow(book: &mut Book, user: &UserId, token: &str, at: Timestamp) -> Accepted {
+        accept_by_link(book, "corp", user, token, VALID, at)
+    }
+
+    #[test]
+    fn a_link_is_good_until_its_day_and_lets_in_once() {
+        let (mut book, user, token) = invited();
+        assert_eq!(follow(&mut book, &user, &token, day(32)), Accepted::Expired);
+        assert_eq!(follow(&mut book, &user, &token, day(31)), Accepted::Now);
+        assert_eq!(follow(&mut book, &user, &token, day(31)), Accepted::Already);
+        assert_eq!(
+            follow(&mut book, &user, &token, day(400)),
+            Accepted::Already,
+            "there is nothing to expire any more"
+        );
+    }
+
+    #[test]
+    fn a_link_is_that_of_the_last_invitation_and_of_nobody_else() {
+        let (mut book, user, token) = invited();
+        for wrong in ["", "00", &token[1..], &token.to_uppercase()] {
+            assert_eq!(follow(&mut book, &user, wrong, day(2)), Accepted::Unknown, "{wrong:?}");
+        }
+        assert_eq!(follow(&mut book, &UserId::new("u2"), &token, day(2)), Accepted::Unknown);
+        assert_eq!(accept_by_link(&mut book, "other", &user, &token, VALID, day(2)), Accepted::Unknown);
+        let id = AccountId::parse("corp").unwrap();
+        book.account_mut(&id).unwrap().invite_again(&user, day(2)).unwrap();
+        assert_eq!(follow(&mut book, &user, &token, day(2)), Accepted::Unknown, "asked again: the old one is void");
+        let token = token_of(&book, &user);
+        assert_eq!(follow(&mut book, &user, &token, day(32)), Accepted::Now, "and the new one counts from then");
+    }
+
+    #[test]
+    fn a_link_ends_with_the_team() {
+        let (mut book, user, token) = invited();
+        let id = AccountId::parse("corp").unwrap();
+        book.claim_domain(&id, "corp.example", "t".to_owned(), day(2)).unwrap();
+        book.verify_domain(&id, "corp.example").unwrap();
+        book.account_mut(&id).unwrap().connect_directory().unwrap();
+        assert_eq!(follow(&mut book, &user, &token, day(3)), Accepted::Withdrawn);
+        let standing = book.sign_in(&Email::parse("a@corp.example").unwrap());
+        assert!(matches!(standing, SignIn::Denied(_)), "{standing:?}");
+        let account = book.account_mut(&id).unwrap();
+        assert!(account.assign(&user, &Tier::new("Pro")).is_err());
+    }
+}
