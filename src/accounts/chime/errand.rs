@@ -279,6 +279,15 @@ impl<'a> Errand<'a> {
                 self.note_refused(&words);
                 self.go(Want::LookFor(email));
             }
+            // Invited before a directory was connected, and has not come: made by the directory now.
+            (Want::Update { .. }, ErrorCode::PreconditionFailed)
+                if self.is_gain()
+                    && self.profile.kind == StoreKind::EnterpriseDirectory
+                    && self.profile.has(Extension::BatchCreateUser) =>
+            {
+                self.note_refused(&words);
+                self.join();
+            }
             // Not in a state to have a licence: whoever is invited and has not come stays invited.
             (Want::Update { id, .. }, ErrorCode::PreconditionFailed) if self.intent.action != Action::Rename => {
                 self.note_refused(&words);
