@@ -19,6 +19,7 @@
 //! | [`wire`] | the Chime admin API in bytes: shapes, error codes, signatures; pure | nothing of ours |
 //! | [`server`] | the account store as a service: listener, signatures, routes, mail, DNS | model, store, wire |
 //! | [`pass`] | the line above | model, decide, and the traits of directory, accounts, state |
+//! | [`status`] | what can be said of an agent, as a value, a document, a page, metrics | model |
 //! | [`config`] | the TOML file, checked | model |
 //! | [`cli`] | the commands; the only place that prints | all |
 
@@ -34,6 +35,7 @@ pub mod model;
 pub mod pass;
 pub mod server;
 pub mod state;
+pub mod status;
 pub mod store;
 pub mod trust;
 pub mod wire;

@@ -38,10 +38,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "state::SETTLE_MAX",
         ],
     ),
+    ("status", &["model"]),
     ("config", &["model"]),
     (
         "cli",
-        &["model", "decide", "directory", "accounts", "state", "pass", "config", "store", "server", "wire", "trust"],
+        &["model", "decide", "directory", "accounts", "state", "pass", "config", "store", "server", "wire", "trust", "status"],
     ),
     ("main.rs", &["cli"]),
     ("bin/seatstore.rs", &["cli"]),

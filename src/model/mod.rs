@@ -7,6 +7,7 @@
 pub mod change;
 pub mod dn;
 pub mod email;
+pub mod exchange;
 pub mod group;
 pub mod guid;
 pub mod memory;
@@ -21,6 +22,7 @@ pub mod tier;
 pub use change::{Action, Because, Cause, Change, GroupPath, Intent, Outcome};
 pub use dn::{Dn, DnKey};
 pub use email::{Email, Mailbox};
+pub use exchange::{Exchange, Meter, Peer, Went};
 pub use group::{Group, Member};
 pub use guid::ObjectGuid;
 pub use memory::{Approval, Fact, Memory, Origin, RememberedGroup, Settlement, Snapshot};
