@@ -6,7 +6,7 @@ use crate::accounts::{self, chime, embedded};
 use crate::config::{AccountsConfig, ChimeConfig, Config, DirectoryConfig, Environment, LdapConfig};
 use crate::directory::{self, ldap, ldif};
 use crate::model::Timestamp;
-use crate::pass::World;
+use crate::pass::{Halt, World};
 use crate::state::local::{self, LocalState, StateSettings};
 use std::path::Path;
 
@@ -42,6 +42,7 @@ pub(super) fn open(config: &Config, purpose: Purpose) -> Result<AgentWorld, Stop
         rules: config.rules.clone(),
         limits: config.limits.clone(),
         now: Timestamp::now,
+        halt: Halt::default(),
     })
 }
 

@@ -92,9 +92,14 @@ pub(super) async fn carry_out<D, A: AccountStore, S: StateStore>(
         let (batch, behind) = next_batch(rest, batch_max);
         rest = behind;
         watch(Step::Applying { done: outcomes.len(), of: intents.len() });
-        if silent >= SILENT_BATCHES_MAX {
-            let unsent = "not sent: the account store stopped answering".to_owned();
-            outcomes.extend(batch.iter().map(|intent| (intent.guid, Err(unsent.clone()))));
+        let unsent = match (world.halt.is_asked(), silent >= SILENT_BATCHES_MAX) {
+            (true, _) => Some("not sent: told to stop"),
+            (false, true) => Some("not sent: the account store stopped answering"),
+            (false, false) => None,
+        };
+        // The intents stay open: the next pass looks them up, finds nothing done, and plans them again.
+        if let Some(why) = unsent {
+            outcomes.extend(batch.iter().map(|intent| (intent.guid, Err(why.to_owned()))));
             continue;
         }
         let answers = world.accounts.apply(batch).await;

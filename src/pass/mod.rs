@@ -6,9 +6,11 @@
 //! Deliberately absent: a clock of its own (times come from [`World::now`]), any word about dry runs, any retry.
 
 mod apply;
+mod halt;
 mod recover;
 mod report;
 
+pub use halt::Halt;
 pub use report::{Report, ReportedChange, Status};
 
 use crate::accounts::{AccountStore, AccountsError, Sought};
@@ -35,6 +37,8 @@ pub struct World<D, A, S> {
     pub limits: Limits,
     /// The time, asked for once a pass.
     pub now: fn() -> Timestamp,
+    /// Whether to stop: a pass then ends as soon as nothing can be lost by it.
+    pub halt: Halt,
 }
 
 /// What a pass is asked to do beyond the usual.
@@ -106,6 +110,9 @@ pub enum PassError {
     /// Nobody fits the name given.
     #[error("nobody in the directory or the snapshot is {0:?}: give an e-mail, a sAMAccountName, a DN or a GUID")]
     Nobody(String),
+    /// Somebody asked to stop before anything was sent: no failure.
+    #[error("told to stop; nothing was changed")]
+    Halted,
     /// The plan is not the one expected.
     #[error("the world moved since that plan was made, nothing was changed: make a new plan and look at it")]
     Moved {
@@ -232,7 +239,8 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     watch(Step::Remembering);
     let mut memory = world.state.load().await?;
     watch(Step::Recovering { open: memory.open.len() });
-    let recovered = recover::look_again(&mut world.accounts, &memory.open, &id, at).await;
+    let looked = recover::look_again(&mut world.accounts, &memory.open, &id, at);
+    let recovered = world.halt.or_answer(looked).await?;
     let mut learned = Vec::new();
     learn(&mut memory, &mut learned, recovered.settled);
     let mut warnings = recovered.warnings;
@@ -242,16 +250,20 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
         warnings.push(Warning::new(WarningKind::StateRebuilt, "state", message));
     }
     let confirmed = memory.snapshot.held();
-    if confirmed > 0 && !request.audit && memory.origin == Origin::Known && world.accounts.is_empty().await? {
+    if confirmed > 0
+        && !request.audit
+        && memory.origin == Origin::Known
+        && world.halt.or_answer(world.accounts.is_empty()).await??
+    {
         return Err(PassError::StoreEmptied { confirmed });
     }
 
     watch(Step::Reading);
-    let roster = absorb(world.directory.read().await?);
+    let roster = absorb(world.halt.or_answer(world.directory.read()).await??);
 
     if request.audit || memory.origin != Origin::Known {
         watch(Step::Auditing);
-        let observed = world.accounts.list().await?;
+        let observed = world.halt.or_answer(world.accounts.list()).await??;
         let adopted = adopt(&observed, &roster, &memory.snapshot, at);
         take_in(&mut memory, &mut learned, &mut warnings, adopted);
     }
@@ -259,13 +271,14 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     take_in(&mut memory, &mut learned, &mut warnings, inherited);
 
     watch(Step::Deciding);
-    let kind = world.accounts.kind().await?;
+    let kind = world.halt.or_answer(world.accounts.kind()).await??;
     let renames = world.accounts.renames();
     let (mut desired, mut planned) = decide(&roster, &world.rules, &memory, kind, renames, at);
     // Who is waited for (invited, or not yet registered) may have arrived since: one look, so that nobody waits for
     // the next audit. After a listing that look has been had.
     if !request.audit && memory.origin == Origin::Known && !planned.waiting().is_empty() {
-        let arrived = look_for(&mut world.accounts, &planned, &memory).await?;
+        let look = look_for(&mut world.accounts, &planned, &memory);
+        let arrived = world.halt.or_answer(look).await??;
         if !arrived.is_empty() {
             learn(&mut memory, &mut learned, arrived);
             (desired, planned) = decide(&roster, &world.rules, &memory, kind, renames, at);
@@ -287,6 +300,10 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     let unresolved = recovered.unresolved.len();
     let scoped = request.only.is_some();
     let tiers = world.rules.order();
+    // Nothing is written yet: it is the last moment at which a pass leaves no trace.
+    if world.halt.is_asked() {
+        return Err(PassError::Halted);
+    }
     Ok(Preview {
         id,
         at,
@@ -386,9 +403,10 @@ pub fn resolve(who: &str, roster: &Roster, memory: &Memory) -> Option<HashSet<Ob
     (!found.is_empty()).then_some(found)
 }
 
-/// Keeps a line about a pass that came to no plan. A state that cannot take it has already been complained about.
+/// Keeps a line about a pass that came to no plan. A state that cannot take it has already been complained about, and a
+/// pass that was told to stop has not failed.
 async fn record_failure<D, A, S: StateStore>(world: &mut World<D, A, S>, id: PassId, at: Timestamp, error: &PassError) {
-    if matches!(error, PassError::State(_)) {
+    if matches!(error, PassError::State(_) | PassError::Halted) {
         return;
     }
     let took_ms = u64::try_from((world.now)().duration_since(at).as_millis()).unwrap_or(0);

@@ -1,9 +1,9 @@
 //! What must hold whatever fails.
 
-use super::world::{Body, Dice, Fuse, SimDirectory, SimState, SimStore, email, seats};
+use super::world::{Body, Dice, Fuse, SimDirectory, SimState, SimStore, Stopper, email, seats};
 use crate::model::{Email, GroupRef, Origin};
 use crate::model::{Limit, Limits, Observed, PassResult, Rules, Seat, StoreKind, Tier, TierRule, Timestamp, UserId};
-use crate::pass::{self, PassError, Request, World};
+use crate::pass::{self, Halt, PassError, Request, World};
 use proptest::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -48,7 +48,7 @@ fn wanted(bodies: &[Body], kind: StoreKind, before: &HashMap<String, Seat>) -> H
 /// Passes over a world that changes and fails, then one good day.
 fn simulate(seed: u64, kind: StoreKind) {
     let mut dice = Dice(seed);
-    let fuse = Fuse::default();
+    let (fuse, stopper) = (Fuse::default(), Stopper::default());
     let bodies = Rc::new(RefCell::new(vec![Body { exists: true, enabled: true, pro: false, plus: false }; PEOPLE]));
     let answers = Rc::new(Cell::new(true));
     let users = Rc::new(RefCell::new(std::collections::BTreeMap::new()));
@@ -62,7 +62,12 @@ fn simulate(seed: u64, kind: StoreKind) {
     let double_invitations = Rc::new(Cell::new(0));
     let trouble = Rc::new(Cell::new(0));
     let mut world = World {
-        directory: SimDirectory { bodies: bodies.clone(), answers: answers.clone(), fuse: fuse.clone() },
+        directory: SimDirectory {
+            bodies: bodies.clone(),
+            answers: answers.clone(),
+            fuse: fuse.clone(),
+            stopper: stopper.clone(),
+        },
         accounts: SimStore {
             kind,
             users: users.clone(),
@@ -71,11 +76,13 @@ fn simulate(seed: u64, kind: StoreKind) {
             trouble: trouble.clone(),
             refuses: None,
             fuse: fuse.clone(),
+            stopper: stopper.clone(),
         },
-        state: SimState::new(fuse.clone()),
+        state: SimState::new(fuse.clone(), stopper.clone()),
         rules: rules(),
         limits: Limits { losses: Limit::Off, group_shrink: Limit::Off, ..Limits::default() },
         now,
+        halt: Halt::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     // Who has been unseated in some version of the directory that a pass may have seen: only they may have lost a seat.
@@ -104,7 +111,9 @@ fn simulate(seed: u64, kind: StoreKind) {
                 user.seat = Seat::Active(Tier::new("plus"));
             }
         }
+        world.halt = stopper.set((dice.roll(3) == 0).then(|| dice.roll(20)));
         let before = users.borrow().clone();
+        let passes = world.state.memory.borrow().passes.len();
         let request = Request { audit: dice.roll(5) == 0, ..Request::default() };
         let result = runtime.block_on(pass::run(&mut world, &request, &|_| {}));
 
@@ -115,8 +124,17 @@ fn simulate(seed: u64, kind: StoreKind) {
         );
         assert_eq!(double_invitations.get(), 0, "seed {seed} step {step}: invited twice");
         // These say "nothing was changed" to the operator.
-        if matches!(result, Err(PassError::Directory(_) | PassError::Accounts(_) | PassError::State(_))) {
+        if matches!(
+            result,
+            Err(PassError::Directory(_) | PassError::Accounts(_) | PassError::State(_) | PassError::Halted)
+        ) {
             assert_eq!(*users.borrow(), before, "seed {seed} step {step}: an error that lies: {result:?}");
+        }
+        assert_eq!(stopper.cut_off(), 0, "seed {seed} step {step}: a batch or a write was cut off: {result:?}");
+        if matches!(result, Err(PassError::Halted)) {
+            assert!(world.halt.is_asked(), "seed {seed} step {step}: stopped, and nobody asked");
+            let memory = world.state.memory.borrow();
+            assert_eq!(memory.passes.len(), passes, "seed {seed} step {step}: stopping is no failed pass");
         }
         if !answers.get() {
             assert!(
@@ -137,6 +155,7 @@ fn simulate(seed: u64, kind: StoreKind) {
         }
     }
 
+    world.halt = stopper.set(None);
     // A good day. Groups that were emptied meanwhile are "suddenly empty": an operator looks and approves.
     fuse.light(None);
     trouble.set(0);
@@ -178,12 +197,17 @@ proptest! {
 /// The first pass holds every loss. One action that fails for ever must not keep it the first pass.
 #[test]
 fn what_always_fails_does_not_hold_everybody_elses_losses() {
-    let fuse = Fuse::default();
+    let (fuse, stopper) = (Fuse::default(), Stopper::default());
     let body = |pro| Body { exists: true, enabled: true, pro, plus: false };
     let bodies = Rc::new(RefCell::new(vec![body(true), body(true), body(true)]));
     let users = Rc::new(RefCell::new(std::collections::BTreeMap::new()));
     let mut world = World {
-        directory: SimDirectory { bodies: bodies.clone(), answers: Rc::new(Cell::new(true)), fuse: fuse.clone() },
+        directory: SimDirectory {
+            bodies: bodies.clone(),
+            answers: Rc::new(Cell::new(true)),
+            fuse: fuse.clone(),
+            stopper: stopper.clone(),
+        },
         accounts: SimStore {
             kind: StoreKind::EnterpriseDirectory,
             users: users.clone(),
@@ -192,11 +216,13 @@ fn what_always_fails_does_not_hold_everybody_elses_losses() {
             trouble: Rc::default(),
             refuses: Some(email(0)),
             fuse: fuse.clone(),
+            stopper: stopper.clone(),
         },
-        state: SimState::new(fuse),
+        state: SimState::new(fuse, stopper),
         rules: rules(),
         limits: Limits::default(),
         now,
+        halt: Halt::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut run = || runtime.block_on(pass::run(&mut world, &Request::default(), &|_| {})).unwrap();
@@ -206,4 +232,92 @@ fn what_always_fails_does_not_hold_everybody_elses_losses() {
     let second = run();
     assert_eq!((second.counts.failed, second.counts.held), (1, 0), "{:?}", second.changes);
     assert_eq!(seats(&users.borrow()).get(email(2).key()), Some(&Seat::Suspended(Tier::new("pro"))));
+}
+
+/// A world of `people` who all want a seat, with nothing that fails.
+fn calm(people: usize) -> (World<SimDirectory, SimStore, SimState>, Stopper) {
+    let (fuse, stopper) = (Fuse::default(), Stopper::default());
+    let bodies = vec![Body { exists: true, enabled: true, pro: true, plus: false }; people];
+    let world = World {
+        directory: SimDirectory {
+            bodies: Rc::new(RefCell::new(bodies)),
+            answers: Rc::new(Cell::new(true)),
+            fuse: fuse.clone(),
+            stopper: stopper.clone(),
+        },
+        accounts: SimStore {
+            kind: StoreKind::Team,
+            users: Rc::default(),
+            double_invitations: Rc::default(),
+            dice: Rc::new(RefCell::new(Dice(1))),
+            trouble: Rc::default(),
+            refuses: None,
+            fuse: fuse.clone(),
+            stopper: stopper.clone(),
+        },
+        state: SimState::new(fuse, stopper.clone()),
+        rules: rules(),
+        limits: Limits::default(),
+        now,
+        halt: Halt::default(),
+    };
+    (world, stopper)
+}
+
+/// Stopped at each moment there is: before the first request nothing is left behind, after it what was sent is known,
+/// what was not sent is open, and the next pass does the rest.
+#[test]
+fn a_pass_that_is_stopped_between_batches_says_what_it_did_not_send() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (mut halted, mut partial) = (0, 0);
+    for moment in 0.. {
+        let (mut world, stopper) = calm(PEOPLE);
+        world.halt = stopper.set(Some(moment));
+        let result = runtime.block_on(pass::run(&mut world, &Request::default(), &|_| {}));
+        let sent = world.accounts.users.borrow().len();
+        let (open, passes) = {
+            let memory = world.state.memory.borrow();
+            (memory.open.len(), memory.passes.len())
+        };
+        match result {
+            Err(PassError::Halted) => {
+                halted += 1;
+                assert_eq!((sent, open, passes), (0, 0, 0), "moment {moment}");
+            }
+            Ok(report) if report.result == PassResult::Partial => {
+                partial += 1;
+                assert_eq!((sent + open, report.counts.failed), (PEOPLE, open), "moment {moment}");
+                let told = pass::Status::Failed("not sent: told to stop".to_owned());
+                let unsent = report.changes.iter().filter(|change| change.status == told).count();
+                assert_eq!((unsent, report.in_sync), (open, false), "moment {moment}");
+                assert_eq!(world.state.memory.borrow().last_good, None, "moment {moment}");
+            }
+            Ok(report) => {
+                assert_eq!((report.result, sent, open), (PassResult::Applied, PEOPLE, 0), "moment {moment}");
+                if !world.halt.is_asked() {
+                    break;
+                }
+            }
+            Err(error) => panic!("moment {moment}: {error}"),
+        }
+        world.halt = stopper.set(None);
+        let next = runtime.block_on(pass::run(&mut world, &Request::default(), &|_| {})).unwrap();
+        assert!(next.in_sync, "moment {moment}: {next:?}");
+        assert_eq!((world.accounts.users.borrow().len(), world.accounts.double_invitations.get()), (PEOPLE, 0));
+    }
+    assert!(halted > 3 && partial > 3, "{halted} before the first request, {partial} between batches");
+}
+
+/// A preview has nothing to finish: it stops at every question.
+#[test]
+fn a_preview_stops_at_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (mut world, stopper) = calm(PEOPLE);
+    for moment in 0..3 {
+        world.halt = stopper.set(Some(moment));
+        let stopped = runtime.block_on(pass::preview(&mut world, &Request::default(), &|_| {}));
+        assert!(matches!(stopped, Err(PassError::Halted)), "moment {moment}");
+    }
+    world.halt = stopper.set(None);
+    assert!(runtime.block_on(pass::preview(&mut world, &Request::default(), &|_| {})).is_ok());
 }

@@ -6,6 +6,7 @@ use crate::model::{
     Action, Approval, Dn, Email, Fact, Group, HistoryEntry, Intent, Mailbox, Member, Memory, ObjectGuid, Observed,
     Origin, Outcome, Person, Reading, Seat, Settlement, StoreKind, Tier, UserId,
 };
+use crate::pass::Halt;
 use crate::state::{Closing, StateError, StateStore};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +47,48 @@ impl Fuse {
     }
 }
 
+/// Somebody who asks the pass to stop after so many moments; and what must not be cut off by it.
+#[derive(Clone, Default)]
+pub(super) struct Stopper(Rc<StopperState>);
+
+#[derive(Default)]
+struct StopperState {
+    halt: RefCell<Halt>,
+    moments: Cell<Option<u64>>,
+    /// Writes and batches under way: must be 0 whenever a pass has ended.
+    under_way: Cell<u32>,
+}
+
+impl Stopper {
+    /// For the next pass; gives what that pass is to heed.
+    pub(super) fn set(&self, moments: Option<u64>) -> Halt {
+        self.0.moments.set(moments);
+        self.0.halt.replace(Halt::default());
+        self.0.halt.borrow().clone()
+    }
+
+    pub(super) fn cut_off(&self) -> u32 {
+        self.0.under_way.get()
+    }
+
+    /// A moment at which somebody may ask, and at which a future can be dropped.
+    async fn moment(&self) {
+        match self.0.moments.get() {
+            None => {}
+            Some(0) => self.0.halt.borrow().ask(),
+            Some(left) => self.0.moments.set(Some(left - 1)),
+        }
+        tokio::task::yield_now().await;
+    }
+
+    /// A moment in the middle of something that may not be dropped.
+    async fn moment_in_work(&self) {
+        self.0.under_way.set(self.0.under_way.get() + 1);
+        self.moment().await;
+        self.0.under_way.set(self.0.under_way.get() - 1);
+    }
+}
+
 /// One simulated person.
 #[derive(Clone, Debug)]
 pub(super) struct Body {
@@ -68,10 +111,12 @@ pub(super) struct SimDirectory {
     pub bodies: Rc<RefCell<Vec<Body>>>,
     pub answers: Rc<Cell<bool>>,
     pub fuse: Fuse,
+    pub stopper: Stopper,
 }
 
 impl Directory for SimDirectory {
     async fn read(&mut self) -> Result<Reading, DirectoryError> {
+        self.stopper.moment().await;
         if !self.answers.get() || !self.fuse.burn() {
             return Err(DirectoryError::Incomplete { message: "rc 51 on page 3 of 5".into() });
         }
@@ -118,6 +163,7 @@ pub(super) struct SimStore {
     /// Whose every change is refused.
     pub refuses: Option<Email>,
     pub fuse: Fuse,
+    pub stopper: Stopper,
 }
 
 impl SimStore {
@@ -146,18 +192,45 @@ impl SimStore {
         self.users.borrow_mut().insert(id, user.clone());
         Some(user)
     }
+
+    fn apply_one(&self, intent: &Intent) -> Outcome {
+        let lost = || Outcome::Ambiguous("time-out".into());
+        if !self.fuse.burn() {
+            return lost();
+        }
+        if self.refuses.as_ref() == Some(&intent.email) {
+            return Outcome::Rejected("409".into());
+        }
+        let trouble = self.trouble.get();
+        match if trouble == 0 { 3 } else { self.dice.borrow_mut().roll(trouble) } {
+            0 => lost(),
+            1 => {
+                self.carry_out(intent);
+                lost()
+            }
+            2 => Outcome::Rejected("409".into()),
+            _ => {
+                let done = self.carry_out(intent);
+                // Dead after the change, before the answer was heard.
+                if self.fuse.burn() { Outcome::Done(done) } else { lost() }
+            }
+        }
+    }
 }
 
 impl AccountStore for SimStore {
     async fn kind(&mut self) -> Result<StoreKind, AccountsError> {
+        self.stopper.moment().await;
         self.refused().map_or(Ok(self.kind), Err)
     }
 
     async fn list(&mut self) -> Result<Vec<Observed>, AccountsError> {
+        self.stopper.moment().await;
         self.refused().map_or_else(|| Ok(self.users.borrow().values().cloned().collect()), Err)
     }
 
     async fn find(&mut self, sought: &[Sought]) -> Result<Vec<Option<Observed>>, AccountsError> {
+        self.stopper.moment().await;
         if let Some(error) = self.refused() {
             return Err(error);
         }
@@ -172,32 +245,12 @@ impl AccountStore for SimStore {
     }
 
     async fn apply(&mut self, intents: &[Intent]) -> Vec<Outcome> {
-        intents
-            .iter()
-            .map(|intent| {
-                let lost = || Outcome::Ambiguous("time-out".into());
-                if !self.fuse.burn() {
-                    return lost();
-                }
-                if self.refuses.as_ref() == Some(&intent.email) {
-                    return Outcome::Rejected("409".into());
-                }
-                let trouble = self.trouble.get();
-                match if trouble == 0 { 3 } else { self.dice.borrow_mut().roll(trouble) } {
-                    0 => lost(),
-                    1 => {
-                        self.carry_out(intent);
-                        lost()
-                    }
-                    2 => Outcome::Rejected("409".into()),
-                    _ => {
-                        let done = self.carry_out(intent);
-                        // Dead after the change, before the answer was heard.
-                        if self.fuse.burn() { Outcome::Done(done) } else { lost() }
-                    }
-                }
-            })
-            .collect()
+        let mut outcomes = Vec::new();
+        for intent in intents {
+            self.stopper.moment_in_work().await;
+            outcomes.push(self.apply_one(intent));
+        }
+        outcomes
     }
 
     fn batch_max(&self) -> usize {
@@ -214,32 +267,34 @@ pub(super) struct SimState {
     pub memory: Rc<RefCell<Memory>>,
     pub history: Rc<RefCell<Vec<HistoryEntry>>>,
     pub fuse: Fuse,
+    pub stopper: Stopper,
 }
 
 impl SimState {
-    pub(super) fn new(fuse: Fuse) -> Self {
-        Self { memory: Rc::new(RefCell::new(Memory::empty(Origin::Fresh))), history: Rc::default(), fuse }
+    pub(super) fn new(fuse: Fuse, stopper: Stopper) -> Self {
+        Self { memory: Rc::new(RefCell::new(Memory::empty(Origin::Fresh))), history: Rc::default(), fuse, stopper }
     }
 
-    fn effect(&self) -> Result<(), StateError> {
+    async fn effect(&self) -> Result<(), StateError> {
+        self.stopper.moment_in_work().await;
         if self.fuse.burn() { Ok(()) } else { Err(StateError::Disk { message: "killed".into() }) }
     }
 }
 
 impl StateStore for SimState {
     async fn load(&mut self) -> Result<Memory, StateError> {
-        self.effect()?;
+        self.effect().await?;
         Ok(self.memory.borrow().clone())
     }
 
     async fn begin(&mut self, intents: &[Intent]) -> Result<(), StateError> {
-        self.effect()?;
+        self.effect().await?;
         self.memory.borrow_mut().open.extend_from_slice(intents);
         Ok(())
     }
 
     async fn settle(&mut self, settled: &[Settlement]) -> Result<(), StateError> {
-        self.effect()?;
+        self.effect().await?;
         let mut memory = self.memory.borrow_mut();
         for Settlement { guid, fact, closes_intent, entry } in settled {
             memory.snapshot.learn(*guid, fact);
@@ -253,7 +308,7 @@ impl StateStore for SimState {
     }
 
     async fn finish(&mut self, closing: &Closing) -> Result<(), StateError> {
-        self.effect()?;
+        self.effect().await?;
         let Closing { record, good, whole, groups, absent, approvals, held } = closing.clone();
         let mut memory = self.memory.borrow_mut();
         memory.passes.push(record);
@@ -271,7 +326,7 @@ impl StateStore for SimState {
     }
 
     async fn approve(&mut self, approval: &Approval) -> Result<(), StateError> {
-        self.effect()?;
+        self.effect().await?;
         self.memory.borrow_mut().approvals.push(approval.clone());
         Ok(())
     }
