@@ -6,9 +6,10 @@ use super::guard::Cleared;
 use super::membership::reach;
 use super::roster::Roster;
 use crate::model::{Change, Email, Holding, Mailbox, Memory, ObjectGuid, Person, Rules, Seat, Tier, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// All there is to say about one person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// Who.
     pub guid: ObjectGuid,
@@ -31,7 +32,7 @@ pub struct Explanation {
 }
 
 /// The change that is next for a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextStep {
     /// The change.
     pub change: Change,

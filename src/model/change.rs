@@ -111,7 +111,7 @@ impl fmt::Display for Cause {
 }
 
 /// Why a change is wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Because {
     /// The group path that gives the tier.
     InGroup(GroupPath),
@@ -135,7 +135,7 @@ impl fmt::Display for Because {
 }
 
 /// One change for one person, with an absolute target: done twice is done once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// What is done.
     pub action: Action,

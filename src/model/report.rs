@@ -6,8 +6,11 @@ use std::fmt;
 
 /// Names a pass in history, logs and reports: time-ordered, unique, short enough to read aloud.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct PassId(String);
+
+/// The longest text taken for the name of a pass, in bytes: twice what a name has.
+const PASS_ID_BYTES_MAX: usize = 48;
 
 impl PassId {
     /// Of the moment the pass began and a number that no other pass of that second has.
@@ -18,6 +21,25 @@ impl PassId {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<PassId> for String {
+    fn from(id: PassId) -> Self {
+        id.0
+    }
+}
+
+/// What comes from the disk or another process is shown, logged and typed again: only what `new` writes is taken.
+impl TryFrom<String> for PassId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        match is_plain && (1..=PASS_ID_BYTES_MAX).contains(&text.len()) {
+            true => Ok(Self(text)),
+            false => Err(format!("{text:?} is not the name of a pass")),
+        }
     }
 }
 
@@ -34,7 +56,7 @@ impl fmt::Debug for PassId {
 }
 
 /// Something an operator should look at, named so that it can be counted and filtered.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Warning {
     /// What kind of thing.
     pub kind: WarningKind,
@@ -52,7 +74,8 @@ impl Warning {
 }
 
 /// The kinds; their text is part of the JSON contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WarningKind {
     /// A mapped or excluded group cannot be found.
     GroupMissing,

@@ -75,7 +75,7 @@ impl fmt::Debug for UserId {
 }
 
 /// One account as the account store describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
     /// The store's key.
     pub id: UserId,

@@ -10,6 +10,9 @@ mod halt;
 mod recover;
 mod report;
 
+#[cfg(test)]
+mod crossing_tests;
+
 pub use halt::Halt;
 pub use report::{Report, ReportedChange, Status};
 
@@ -21,6 +24,7 @@ use crate::model::{
     Settlement, StoreKind, Tiers, Timestamp, Warning, WarningKind,
 };
 use crate::state::{Closing, SETTLE_MAX, StateError, StateStore};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 /// Everything a pass works on.
@@ -42,7 +46,7 @@ pub struct World<D, A, S> {
 }
 
 /// What a pass is asked to do beyond the usual.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// List the account store as well and repair drift.
     pub audit: bool,
@@ -53,7 +57,8 @@ pub struct Request {
 }
 
 /// Where a pass is, for whoever waits for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Loading what is remembered.
     Remembering,

@@ -7,10 +7,12 @@ use crate::model::{
     Warning,
 };
 use crate::state::Closing;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 
 /// How one planned change ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Would be done.
     Planned,
@@ -23,7 +25,7 @@ pub enum Status {
 }
 
 /// A change and how it ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedChange {
     /// The change.
     pub change: Change,
@@ -32,7 +34,7 @@ pub struct ReportedChange {
 }
 
 /// What a pass did, or would do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Which pass.
     pub id: PassId,
