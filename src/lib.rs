@@ -20,7 +20,9 @@
 //! | [`server`] | the account store as a service: listener, signatures, routes, mail, DNS | model, store, wire |
 //! | [`pass`] | the line above | model, decide, and the traits of directory, accounts, state |
 //! | [`status`] | what can be said of an agent, as a value, a document, a page, metrics | model |
+//! | [`control`] | the socket between the commands and the daemon: asks and answers as values | model, decide, pass, status |
 //! | [`config`] | the TOML file, checked | model |
+//! | [`daemon`] | the loop: one pass at a time, for months | all but cli and server |
 //! | [`cli`] | the commands; the only place that prints | all |
 
 #![forbid(unsafe_code)]
@@ -28,6 +30,8 @@
 pub mod accounts;
 pub mod cli;
 pub mod config;
+pub mod control;
+pub mod daemon;
 pub mod decide;
 pub mod directory;
 pub mod durable;

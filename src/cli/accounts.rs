@@ -3,22 +3,29 @@
 use super::arguments::{AccountsCommand, AccountsOptions};
 use super::exit::{Exit, Stop};
 use super::world::{self, Purpose};
-use super::{json, show};
+use super::{ask, json, show};
 use crate::accounts::AccountStore;
+use crate::control::{Answer, Ask};
 use crate::model::Observed;
 use std::path::Path;
 
 /// `seatsync accounts list`.
 pub(super) async fn accounts(config: &Path, options: AccountsOptions) -> Result<Exit, Stop> {
     let AccountsCommand::List { json } = options.command;
-    let config = world::configuration(config)?;
-    let mut observed = world::accounts(&config, Purpose::Look)?.list().await?;
+    let (account, mut observed) = match ask::service(config, Ask::Accounts).await? {
+        Some(Answer::Accounts { account, observed }) => (account, observed),
+        Some(_) => return Err(ask::unexpected()),
+        None => {
+            let config = world::configuration(config)?;
+            let observed = world::accounts(&config, Purpose::Look)?.list().await?;
+            (config.accounts.account().to_owned(), observed)
+        }
+    };
     observed.sort_by(|a, b| a.email.cmp(&b.email).then_with(|| a.id.cmp(&b.id)));
-    let account = config.accounts.account();
     if json {
-        json::print(&json::accounts(account, &observed))?;
+        json::print(&json::accounts(&account, &observed))?;
     } else {
-        show::say(&text(account, &observed))?;
+        show::say(&text(&account, &observed))?;
     }
     Ok(Exit::Done)
 }

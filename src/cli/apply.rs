@@ -3,6 +3,7 @@
 use super::arguments::ApplyOptions;
 use super::exit::{Exit, Stop};
 use super::{json, sync};
+use crate::control::Ask;
 use crate::pass::Request;
 use std::io::Read;
 use std::path::Path;
@@ -24,8 +25,9 @@ pub(super) async fn apply(config: &Path, options: ApplyOptions) -> Result<Exit, 
     if !document.is_sound()? {
         return Err(unreadable("it is not as seatsync wrote it".to_owned()));
     }
+    let asked = Ask::Apply { fingerprint: document.fingerprint.clone() };
     let request = Request { audit: false, only: None, expect: Some(document.fingerprint) };
-    let report = sync::run(config, &request).await?;
+    let report = sync::run(config, asked, &request).await?;
     sync::print(&report, json)?;
     Ok(sync::ended(&report))
 }

@@ -3,51 +3,43 @@
 use super::arguments::ApproveOptions;
 use super::exit::{Exit, Stop};
 use super::progress::Progress;
-use super::show;
 use super::world::{self, Purpose};
-use crate::decide::HeldChange;
-use crate::pass::{self, Request};
-use crate::state::StateStore;
+use super::{ask, show};
+use crate::control::{Answer, Ask};
+use crate::pass::{self, ApproveError, Released, ReportedChange, Status};
 use std::fmt::Write as _;
 use std::path::Path;
 
 /// `seatsync approve`.
 pub(super) async fn approve(config: &Path, options: ApproveOptions) -> Result<Exit, Stop> {
-    let config = world::configuration(config)?;
-    let mut world = world::open(&config, Purpose::Change)?;
-    let progress = Progress::start();
-    let preview = pass::preview(&mut world, &Request::default(), &|step| progress.tell(step)).await?;
-    drop(progress);
-
-    let Some(approval) = preview.cleared.approval(&whoever(), preview.at, &config.limits) else {
-        return match options.hash {
-            None => show::say("nothing is held\n").map(|()| Exit::Done),
-            Some(hash) => Err(Stop::Other(format!("nothing is held now, so there is nothing {hash} could release"))),
-        };
+    let ApproveOptions { hash } = options;
+    let released = match ask::service(config, Ask::Approve { hash: hash.clone() }).await? {
+        Some(Answer::Released(released)) => released,
+        Some(_) => return Err(ask::unexpected()),
+        None => {
+            let config = world::configuration(config)?;
+            let mut world = world::open(&config, Purpose::Change)?;
+            let progress = Progress::start();
+            let watch = |step| progress.tell(step);
+            match pass::approve(&mut world, hash.as_deref(), &whoever(), &watch).await {
+                Ok(released) => released,
+                Err(ApproveError::Pass(error)) => return Err(error.into()),
+                Err(ApproveError::State(error)) => return Err(error.into()),
+                Err(
+                    error @ (ApproveError::Nothing(_) | ApproveError::Moved { .. } | ApproveError::Unseen { .. }),
+                ) => return Err(Stop::Other(error.to_string())),
+            }
+        }
     };
-    // Without a hash it can only mean what the last pass reported and `status` shows: nobody has seen anything else.
-    let seen = preview.memory.held.as_ref().map(|note| note.hash.clone());
-    match (options.hash, seen) {
-        (Some(hash), _) if hash.eq_ignore_ascii_case(&approval.hash) => {}
-        (Some(hash), _) => {
-            return Err(Stop::Other(format!(
-                "what is held now has the hash {}, not {hash}: the world moved since, or that plan was of one person \
-                 only (--user). Nothing was released; look at `seatsync plan` and approve its hash",
-                approval.hash
-            )));
-        }
-        (None, Some(seen)) if seen == approval.hash => {}
-        (None, _) => {
-            return Err(Stop::Other(format!(
-                "what is held now is not what the last pass reported. Nothing was released; look at `seatsync plan`, \
-                 then: seatsync approve {}",
-                approval.hash
-            )));
-        }
-    }
-    world.state.approve(&approval).await?;
+    let Some(Released { changes, expires }) = released else {
+        return show::say("nothing is held\n").map(|()| Exit::Done);
+    };
     let mut text = String::new();
-    for HeldChange { change, why } in preview.cleared.held() {
+    for ReportedChange { change, status } in &changes {
+        let why = match status {
+            Status::Held(why) => why.as_str(),
+            Status::Planned | Status::Done | Status::Failed(_) => "",
+        };
         _ = writeln!(
             text,
             "  released: {} {}  {} -> {}  ({}; was held: {})",
@@ -62,8 +54,8 @@ pub(super) async fn approve(config: &Path, options: ApproveOptions) -> Result<Ex
     _ = writeln!(
         text,
         "{} released once, until {}; the next pass applies them: seatsync sync",
-        preview.cleared.held().len(),
-        show::time(approval.expires)
+        changes.len(),
+        show::time(expires)
     );
     show::say(&text)?;
     Ok(Exit::Done)

@@ -32,6 +32,8 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// The service: passes on a schedule, on signals and on demand, until told to stop
+    Run,
     /// One pass now: read the directory, compare, change the account store
     Sync(SyncOptions),
     /// What a pass would do, and why; writes nothing
@@ -46,6 +48,8 @@ pub(super) enum Command {
     Status(StatusOptions),
     /// The audit log of actions
     History(HistoryOptions),
+    /// Let the running service read its configuration again; a bad one is refused and the former stays in force
+    Reload,
     /// Test everything an operator can get wrong
     Check(CheckOptions),
     /// The account store

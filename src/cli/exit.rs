@@ -2,6 +2,7 @@
 
 use crate::accounts::AccountsError;
 use crate::config::ConfigError;
+use crate::control::{Refusal, Verdict};
 use crate::pass::PassError;
 use crate::state::StateError;
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ pub(super) enum Stop {
     State(#[from] StateError),
     #[error("{0}")]
     Accounts(#[from] AccountsError),
+    #[error("{}", .0.message)]
+    Refused(Refusal),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -52,8 +55,10 @@ impl Stop {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Config(_) => Exit::Config,
+            Self::Refused(Refusal { verdict: Verdict::Config, message: _ }) => Exit::Config,
             Self::Usage(_) => Exit::Usage,
             Self::Pass(_) | Self::State(_) | Self::Accounts(_) | Self::Other(_) => Exit::Failed,
+            Self::Refused(Refusal { verdict: Verdict::Failed, message: _ }) => Exit::Failed,
         }
     }
 }

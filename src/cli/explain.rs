@@ -4,39 +4,26 @@ use super::arguments::ExplainOptions;
 use super::exit::{Exit, Stop};
 use super::progress::Progress;
 use super::world::{self, Purpose};
-use super::{json, show};
-use crate::decide::{Explanation, NextStep, explain as explain_person};
-use crate::model::ObjectGuid;
-use crate::pass::{self, PassError, Request};
+use super::{ask, json, show};
+use crate::control::{Answer, Ask};
+use crate::decide::{Explanation, NextStep};
+use crate::pass;
 use std::fmt::Write as _;
 use std::path::Path;
 
 /// `seatsync explain`.
 pub(super) async fn explain(config: &Path, options: ExplainOptions) -> Result<Exit, Stop> {
     let ExplainOptions { who, json } = options;
-    let config = world::configuration(config)?;
-    let mut world = world::open(&config, Purpose::Look)?;
-    let progress = Progress::start();
-    let preview = pass::preview(&mut world, &Request::default(), &|step| progress.tell(step)).await?;
-    drop(progress);
-
-    let found = pass::resolve(&who, &preview.roster, &preview.memory).ok_or(PassError::Nobody(who))?;
-    let mut guids: Vec<ObjectGuid> = found.into_iter().collect();
-    guids.sort();
-    let explanations: Vec<Explanation> = guids
-        .iter()
-        .map(|guid| {
-            explain_person(
-                guid,
-                &preview.roster,
-                &config.rules,
-                &preview.memory,
-                &preview.desired,
-                &preview.cleared,
-                preview.at,
-            )
-        })
-        .collect();
+    let explanations: Vec<Explanation> = match ask::service(config, Ask::Explain { who: who.clone() }).await? {
+        Some(Answer::Explained(explanations)) => explanations,
+        Some(_) => return Err(ask::unexpected()),
+        None => {
+            let config = world::configuration(config)?;
+            let mut world = world::open(&config, Purpose::Look)?;
+            let progress = Progress::start();
+            pass::explain(&mut world, &who, &|step| progress.tell(step)).await?
+        }
+    };
     match (json, explanations.as_slice()) {
         (false, all) => show::say(&all.iter().map(text).collect::<Vec<_>>().join("\n"))?,
         (true, [one]) => json::print(&json::explanation(one))?,

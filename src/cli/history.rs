@@ -3,60 +3,31 @@
 use super::arguments::HistoryOptions;
 use super::exit::{Exit, Stop};
 use super::world::{self, Purpose};
-use super::{json, show};
-use crate::config::Config;
-use crate::decide::absorb;
-use crate::directory::Directory;
-use crate::model::{Email, HistoryEntry, ObjectGuid};
-use crate::pass::{PassError, resolve};
-use crate::state::StateStore;
-use std::collections::HashSet;
+use super::{ask, json, show};
+use crate::control::{Answer, Ask};
+use crate::model::HistoryEntry;
+use crate::pass;
 use std::path::Path;
 
 /// `seatsync history`.
 pub(super) async fn history(config: &Path, options: HistoryOptions) -> Result<Exit, Stop> {
     let HistoryOptions { user, last, json } = options;
-    let config = world::configuration(config)?;
-    let mut state = world::state(&config, Purpose::Look)?;
-    let mut entries = Vec::new();
-    match &user {
-        None => entries = state.history(None, last).await?,
-        Some(who) => {
-            for guid in people(who, &config, &mut state).await? {
-                entries.extend(state.history(Some(guid), last).await?);
-            }
-            entries.sort_by_key(|entry| entry.at);
-            entries.drain(..entries.len().saturating_sub(last));
+    let entries = match ask::service(config, Ask::History { user: user.clone(), last }).await? {
+        Some(Answer::History(entries)) => entries,
+        Some(_) => return Err(ask::unexpected()),
+        None => {
+            let config = world::configuration(config)?;
+            let mut state = world::state(&config, Purpose::Look)?;
+            let mut directory = world::directory(&config)?;
+            pass::history(Some(&mut directory), &mut state, user.as_deref(), last).await?
         }
-    }
+    };
     if json {
         json::print(&json::history(&entries))?
     } else {
         show::say(&text(&entries))?
     }
     Ok(Exit::Done)
-}
-
-/// Whom a name means: by identity or a known address without asking the directory, else as the directory says.
-async fn people(who: &str, config: &Config, state: &mut impl StateStore) -> Result<HashSet<ObjectGuid>, Stop> {
-    if let Some(guid) = ObjectGuid::parse(who) {
-        return Ok([guid].into());
-    }
-    if let Some(email) = Email::parse(who) {
-        let known: HashSet<ObjectGuid> = state
-            .history(None, usize::MAX)
-            .await?
-            .into_iter()
-            .filter(|entry| entry.email == email)
-            .map(|entry| entry.guid)
-            .collect();
-        if !known.is_empty() {
-            return Ok(known);
-        }
-    }
-    let memory = state.load().await?;
-    let roster = absorb(world::directory(config)?.read().await.map_err(PassError::Directory)?);
-    resolve(who, &roster, &memory).ok_or_else(|| PassError::Nobody(who.to_owned()).into())
 }
 
 fn text(entries: &[HistoryEntry]) -> String {

@@ -1,9 +1,11 @@
-//! Log lines of one-shot commands, on stderr: text, or JSON if the configuration says so.
+//! Where log lines go: of commands to stderr, as text or JSON; of a service to the journal, with fields.
 
 use crate::config::{LogConfig, LogFormat};
 use std::sync::OnceLock;
 use tracing::Level;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 /// Libraries whose insides nobody asked for with `-v`.
 const INSIDES: &[&str] = &["rustls", "tokio", "tokio_rustls", "tokio_util", "hyper", "mio", "h2", "want"];
@@ -18,18 +20,14 @@ pub(super) fn remember(variable: &'static str, verbose: u8) {
     _ = ASKED.set((variable, verbose));
 }
 
+/// How the level of a service is changed while it runs.
+static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
 /// Starts logging as the configuration says, which the command line and that variable overrule.
 pub(super) fn start(config: &LogConfig) {
-    let (variable, verbose) = ASKED.get().copied().unwrap_or_default();
-    let usual = usual(config.level, verbose);
-    let asked = std::env::var(variable).ok().filter(|text| !text.trim().is_empty());
-    let asked = asked.map(|text| EnvFilter::try_new(&text).map_err(|error| (text, error))).transpose();
-    let (filter, problem) = match asked {
-        Ok(filter) => (filter, None),
-        Err(problem) => (None, Some(problem)),
-    };
+    let (filter, problem) = filter(config);
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(usual)))
+        .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .with_target(false);
@@ -39,7 +37,72 @@ pub(super) fn start(config: &LogConfig) {
     };
     // Only a second start in one process can fail; the first one then goes on.
     drop(started);
-    if let Some((text, error)) = problem {
+    complain(problem);
+}
+
+/// The same for a service: its level can be changed by [`adjust`], and `auto` means the journal where systemd reads what
+/// we write.
+pub(super) fn start_service(config: &LogConfig) {
+    let (filter, problem) = filter(config);
+    let (filter, handle) = reload::Layer::new(filter);
+    let text = || tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    let mut unheard = None;
+    let lines: Box<dyn Layer<_> + Send + Sync> = match config.format {
+        LogFormat::Json => Box::new(text().json()),
+        LogFormat::Text => Box::new(text()),
+        LogFormat::Auto if !is_read_by_journald() => Box::new(text()),
+        LogFormat::Auto => match tracing_journald::layer() {
+            Ok(journal) => Box::new(journal.with_field_prefix(None)),
+            Err(error) => {
+                unheard = Some(error);
+                Box::new(text())
+            }
+        },
+    };
+    if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
+        // Only a second start in one process can fail; the first one then goes on.
+        _ = LEVEL.set(handle);
+    }
+    complain(problem);
+    if let Some(error) = unheard {
+        tracing::warn!("the journal does not take lines with fields ({error}); plain text is written instead");
+    }
+}
+
+/// Changes the level of a service to that of a new configuration.
+pub(super) fn adjust(config: &LogConfig) {
+    let (filter, problem) = filter(config);
+    if let Some(handle) = LEVEL.get()
+        && let Err(error) = handle.reload(filter)
+    {
+        tracing::warn!("the level of the log stays as it was: {error}");
+    }
+    complain(problem);
+}
+
+/// Whether what this process writes to stderr is read by journald, which says so (systemd.exec(5), `JOURNAL_STREAM`).
+fn is_read_by_journald() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    std::fs::metadata("/proc/self/fd/2").is_ok_and(|stderr| stream == format!("{}:{}", stderr.dev(), stderr.ino()))
+}
+
+type FilterProblem = (&'static str, String, tracing_subscriber::filter::ParseError);
+
+/// What is let through, and why the variable is not used where it cannot be read.
+fn filter(config: &LogConfig) -> (EnvFilter, Option<FilterProblem>) {
+    let (variable, verbose) = ASKED.get().copied().unwrap_or_default();
+    let usual = EnvFilter::new(usual(config.level, verbose));
+    let asked = std::env::var(variable).ok().filter(|text| !text.trim().is_empty());
+    match asked.map(|text| EnvFilter::try_new(&text).map_err(|error| (text, error))) {
+        None => (usual, None),
+        Some(Ok(filter)) => (filter, None),
+        Some(Err((text, error))) => (usual, Some((variable, text, error))),
+    }
+}
+
+fn complain(problem: Option<FilterProblem>) {
+    if let Some((variable, text, error)) = problem {
         tracing::warn!("{variable}={text:?} is not used: {error}; write a level, or such as seatsync=debug");
     }
 }

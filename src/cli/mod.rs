@@ -5,7 +5,9 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `arguments` | the command line of `seatsync` as typed |
-//! | `sync`, `apply`, `approve`, `explain`, `status`, `history`, `check`, `accounts`, `init` | one command each; `plan` is in `sync` |
+//! | `run`, `workshop` | the service: everything put together; what a configuration is made into |
+//! | `ask` | whom a command asks: the running service, or this process |
+//! | `reload`, `sync`, `apply`, `approve`, `explain`, `status`, `history`, `check`, `accounts`, `init` | one command each; `plan` is in `sync` |
 //! | `world` | from the configuration to the directory, the account store and the state |
 //! | `show`, `json`, `progress` | what is printed: text, documents, how far a pass is |
 //! | `exit`, `log` | how a command ends, and what is logged meanwhile |
@@ -16,6 +18,7 @@ mod accounts;
 mod apply;
 mod approve;
 mod arguments;
+mod ask;
 mod check;
 mod exit;
 mod explain;
@@ -25,10 +28,13 @@ mod init;
 mod json;
 mod log;
 mod progress;
+mod reload;
+mod run;
 pub mod seatstore;
 mod show;
 mod status;
 mod sync;
+mod workshop;
 mod world;
 
 use arguments::{Arguments, Command};
@@ -80,6 +86,8 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
     let explicit = arguments.config;
     let config = explicit.as_deref().unwrap_or(Path::new(CONFIG_DEFAULT));
     match arguments.command {
+        Command::Run => run::run(config).await,
+        Command::Reload => reload::reload(config).await,
         Command::Sync(options) => sync::sync(config, options).await,
         Command::Plan(options) => sync::plan(config, options).await,
         Command::Apply(options) => apply::apply(config, options).await,

@@ -51,7 +51,7 @@ pub(super) fn complain(program: &str, stop: &Stop) {
     let text = match stop {
         Stop::Config(ConfigError::Invalid(problems)) => problems.render(colour(std::io::stderr().is_terminal())),
         Stop::Config(error @ ConfigError::Unreadable { .. }) => format!("{program}: {error}"),
-        Stop::Pass(_) | Stop::State(_) | Stop::Accounts(_) | Stop::Usage(_) | Stop::Other(_) => {
+        Stop::Pass(_) | Stop::State(_) | Stop::Accounts(_) | Stop::Refused(_) | Stop::Usage(_) | Stop::Other(_) => {
             format!("{program}: {stop}")
         }
     };

@@ -4,7 +4,8 @@ use super::arguments::{PlanOptions, SyncOptions};
 use super::exit::{Exit, Stop};
 use super::progress::Progress;
 use super::world::{self, Purpose};
-use super::{json, show};
+use super::{ask, json, show};
+use crate::control::{Answer, Ask};
 use crate::model::PassResult;
 use crate::pass::{self, Report, Request};
 use std::path::Path;
@@ -15,8 +16,8 @@ pub(super) async fn sync(config: &Path, options: SyncOptions) -> Result<Exit, St
     if dry_run {
         return plan(config, PlanOptions { out: None, audit, user, json }).await;
     }
-    let request = Request { audit, only: user, expect: None };
-    let report = run(config, &request).await?;
+    let asked = Ask::Sync { audit, user: user.clone() };
+    let report = run(config, asked, &Request { audit, only: user, expect: None }).await?;
     print(&report, json)?;
     Ok(ended(&report))
 }
@@ -24,13 +25,18 @@ pub(super) async fn sync(config: &Path, options: SyncOptions) -> Result<Exit, St
 /// `seatsync plan`.
 pub(super) async fn plan(config: &Path, options: PlanOptions) -> Result<Exit, Stop> {
     let PlanOptions { out, audit, user, json } = options;
-    let config = world::configuration(config)?;
-    let mut world = world::open(&config, Purpose::Look)?;
-    let progress = Progress::start();
-    let preview =
-        pass::preview(&mut world, &Request { audit, only: user, expect: None }, &|step| progress.tell(step)).await?;
-    drop(progress);
-    let report = Report::of_preview(&preview);
+    let report = match ask::service(config, Ask::Plan { audit, user: user.clone() }).await? {
+        Some(Answer::Report(report)) => report,
+        Some(_) => return Err(ask::unexpected()),
+        None => {
+            let config = world::configuration(config)?;
+            let mut world = world::open(&config, Purpose::Look)?;
+            let progress = Progress::start();
+            let request = Request { audit, only: user, expect: None };
+            let preview = pass::preview(&mut world, &request, &|step| progress.tell(step)).await?;
+            Report::of_preview(&preview)
+        }
+    };
     if let Some(file) = out {
         keep(&file, json::plan(&report).sealed()?)?;
     }
@@ -57,8 +63,13 @@ fn keep(file: &Path, plan: json::PlanDocument) -> Result<(), Stop> {
     std::fs::write(file, text).map_err(|error| failed(error.to_string()))
 }
 
-/// One pass with everything the configuration names.
-pub(super) async fn run(config: &Path, request: &Request) -> Result<Report, Stop> {
+/// One pass: by the running service, or in this process with everything the configuration names.
+pub(super) async fn run(config: &Path, asked: Ask, request: &Request) -> Result<Report, Stop> {
+    match ask::service(config, asked).await? {
+        Some(Answer::Report(report)) => return Ok(report),
+        Some(_) => return Err(ask::unexpected()),
+        None => {}
+    }
     let config = world::configuration(config)?;
     let purpose = if request.audit { Purpose::Audit } else { Purpose::Change };
     let mut world = world::open(&config, purpose)?;

@@ -36,8 +36,10 @@ const KEYS_RULES: &[&str] = &["domains", "nested", "protected", "exclude_groups"
 const KEYS_LIMITS: &[&str] = &["losses", "losses_floor", "group_shrink", "gains", "approval_expires"];
 const KEYS_SCHEDULE: &[&str] = &["sync", "audit", "timezone", "jitter"];
 const KEYS_STATE: &[&str] = &["path"];
-const KEYS_STATUS: &[&str] = &["listen", "control"];
+const KEYS_STATUS: &[&str] = &["listen", "control", "control_group"];
 pub(super) const KEYS_LOG: &[&str] = &["format", "level"];
+/// Of seatsync only: seatstore has no people in its log.
+const KEYS_LOG_AGENT: &[&str] = &["format", "level", "addresses"];
 
 /// The sections, as in a header, with their keys.
 const SECTIONS: &Sections = &[
@@ -49,7 +51,7 @@ const SECTIONS: &Sections = &[
     ("schedule", "[schedule]", &[KEYS_SCHEDULE]),
     ("state", "[state]", &[KEYS_STATE]),
     ("status", "[status]", &[KEYS_STATUS]),
-    ("log", "[log]", &[KEYS_LOG]),
+    ("log", "[log]", &[KEYS_LOG_AGENT]),
 ];
 
 /// Checks everything.
@@ -84,7 +86,7 @@ fn config(root: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<
         found.add(problem.help("give each a folder of its own: one database cannot hold both"));
     }
     let status = status(ground.section(root, "status", None, found), ground, found);
-    let log = log(ground.section(root, "log", None, found), ground, found);
+    let log = log(ground.section(root, "log", None, found), ground, KEYS_LOG_AGENT, found);
     Some(Config {
         directory: directory?,
         rules,
@@ -292,21 +294,25 @@ fn line(text: &str) -> Result<Schedule, Complaint> {
 }
 
 fn status(section: Option<Section<'_>>, ground: &Ground<'_>, found: &mut Found) -> StatusConfig {
-    let Some(section) = section else { return StatusConfig { listen: None, control: None } };
+    let Some(section) = section else { return StatusConfig { listen: None, control: None, control_group: None } };
     ground.only(&section, KEYS_STATUS, found);
     StatusConfig {
         listen: section.parsed("listen", "\"127.0.0.1:8787\"", value::socket, found),
         control: section
             .text("control", "\"/run/seatsync/control.sock\"", found)
             .map(|text| ground.path(text.get_ref())),
+        control_group: section.text("control_group", "\"seatsync\"", found).map(|text| text.get_ref().to_string()),
     }
 }
 
-/// `[log]`, the same in both kinds of file.
-pub(super) fn log(section: Option<Section<'_>>, ground: &Ground<'_>, found: &mut Found) -> LogConfig {
-    let mut config = LogConfig { format: LogFormat::Auto, level: tracing::Level::INFO };
+/// `[log]`, with the keys of that kind of file.
+pub(super) fn log(section: Option<Section<'_>>, ground: &Ground<'_>, known: &[&str], found: &mut Found) -> LogConfig {
+    let mut config = LogConfig { format: LogFormat::Auto, level: tracing::Level::INFO, addresses: false };
     let Some(section) = section else { return config };
-    ground.only(&section, KEYS_LOG, found);
+    ground.only(&section, known, found);
+    if known.contains(&"addresses") {
+        config.addresses = section.flag("addresses", found).unwrap_or_default();
+    }
     let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
     let read = |text: &str| value::one_of("a log format", text, &formats);
     config.format = section.parsed("format", "\"auto\"", read, found).unwrap_or(config.format);

@@ -38,6 +38,9 @@ use std::time::Duration;
 /// The largest configuration file accepted, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Where configurations of services are.
+const CONFIG_FOLDER: &str = "/etc/seatsync";
+
 /// Everything configured, as meant. Paths are absolute when the path of the file was.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -171,8 +174,10 @@ pub struct ScheduleConfig {
 pub struct StatusConfig {
     /// Where the page is served; `None` is off.
     pub listen: Option<SocketAddr>,
-    /// The socket for the commands; `None` is off.
+    /// The socket for the commands; `None` is where [`control_default`] says.
     pub control: Option<PathBuf>,
+    /// Whose members may use it, beside root and the user of the service.
+    pub control_group: Option<String>,
 }
 
 /// `[log]`.
@@ -182,6 +187,8 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// The least important level that is written.
     pub level: tracing::Level,
+    /// Whether e-mail addresses of people may stand in the log at `info`.
+    pub addresses: bool,
 }
 
 /// How log lines look.
@@ -249,6 +256,27 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 pub fn load_with(path: &Path, env: &Environment) -> Result<Config, ConfigError> {
     let (path, text) = text_of(path, |path| format!("write a new one: seatsync init {}", path.display()))?;
     parse(&path, &text, env).map_err(ConfigError::Invalid)
+}
+
+/// Where the control socket of a configuration is, without reading the secrets that it names, which only the service can:
+/// as `[status] control` says, else as [`control_default`]. `None` also for a file that cannot be read.
+pub fn control_of(path: &Path) -> Option<PathBuf> {
+    let (path, text) = text_of(path, |_| String::new()).ok()?;
+    let table: toml::Table = text.parse().ok()?;
+    let written = table.get("status").and_then(|status| status.get("control")).and_then(toml::Value::as_str);
+    match written {
+        Some(control) => Some(path.parent()?.join(control)),
+        None => control_default(&path),
+    }
+}
+
+/// Where the control socket is when the file does not say: in the folder that systemd makes for the unit of a
+/// configuration in `/etc/seatsync`. Other configurations have none.
+pub fn control_default(path: &Path) -> Option<PathBuf> {
+    let is_installed = path.parent() == Some(Path::new(CONFIG_FOLDER)) && path.extension().is_some_and(|e| e == "toml");
+    let name = path.file_stem()?.to_str().filter(|_| is_installed)?;
+    let folder = if name == "seatsync" { "seatsync".to_owned() } else { format!("seatsync-{name}") };
+    Some(Path::new("/run").join(folder).join("control.sock"))
 }
 
 /// The whole text of a file, with its absolute path. `how_to_get_one` is said where there is none.

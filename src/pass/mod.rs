@@ -6,6 +6,7 @@
 //! Deliberately absent: a clock of its own (times come from [`World::now`]), any word about dry runs, any retry.
 
 mod apply;
+mod ask;
 mod halt;
 mod recover;
 mod report;
@@ -13,6 +14,7 @@ mod report;
 #[cfg(test)]
 mod crossing_tests;
 
+pub use ask::{ApproveError, Released, approve, explain, history};
 pub use halt::Halt;
 pub use report::{Report, ReportedChange, Status};
 

@@ -100,6 +100,28 @@ impl Embedded {
         Ok(Self { account, kind, shelf: Arc::new(Mutex::new(shelf)) })
     }
 
+    /// Makes licences and domains of the open account agree with other settings of the same path and account. Blocks.
+    ///
+    /// # Errors
+    /// As [`Embedded::open`]; then the account is as it was.
+    pub fn refurnish(&self, settings: &EmbeddedSettings) -> Result<(), AccountsError> {
+        let EmbeddedSettings { path, account: _, kind, tiers, domains } = settings;
+        let refused = |refusal: Refusal| AccountsError::Refused {
+            message: format!(
+                "the account {} of {} does not take these settings: {}; correct them in the configuration",
+                self.account,
+                path.display(),
+                refusal.message
+            ),
+        };
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let furnish = |book: &mut Book| furnish(book, &self.account, *kind, tiers, domains);
+        match &mut *shelf {
+            Shelf::Disk(disk) => disk.change(furnish).map_err(unopened)?.map_err(refused),
+            Shelf::Copy(book) => furnish(book).map(drop).map_err(refused),
+        }
+    }
+
     /// Plays the person who signs up (`EnterpriseLWA`).
     ///
     /// # Errors

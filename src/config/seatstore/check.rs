@@ -122,7 +122,7 @@ fn config(root: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<
         duration(&section, "valid", "\"30d\"", VALID_RANGE, found)
     });
     let sign_in = sign_in(ground.section(root, "sign_in", None, found), ground, found);
-    let log = log(ground.section(root, "log", None, found), ground, found);
+    let log = log(ground.section(root, "log", None, found), ground, KEYS_LOG, found);
     Some(SeatstoreConfig {
         listen,
         store_path,

@@ -1,0 +1,220 @@
+//! `run`: the service, everything put together, until it is told to stop.
+
+use super::exit::{Exit, Stop};
+use super::workshop::{self, Workshop};
+use super::world::{self, AgentWorld, Purpose};
+use super::{ask, log};
+use crate::config::{Config, DirectoryConfig, control_default};
+use crate::control::{Answer, Control, ControlSettings, Desks, Order, Refusal};
+use crate::daemon::board::Board;
+use crate::daemon::mailbox::{Mailbox, ORDERS_MAX, Slots};
+use crate::daemon::pulse::Pulse;
+use crate::daemon::renew::Renewer;
+use crate::daemon::sources::Signals;
+use crate::daemon::{Steward, alarm, systemd};
+use crate::model::{Meter, Timestamp};
+use crate::pass;
+use crate::state::{HistoryReader, LocalState};
+use crate::status::{Daemon, Metrics, View};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// So many looks at the clock in one interval of the watchdog, while nothing is to do.
+const BEATS_PER_INTERVAL: u32 = 4;
+
+/// `seatsync run`.
+pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
+    // Before anything else: a signal that comes while the state is read must not end us.
+    let signals =
+        Signals::catch().map_err(|error| Stop::Other(format!("the system gives no signals: {error}")))?;
+    let config = world::read(path)?;
+    log::start_service(&config.log);
+    let (metrics, pulse) = (Metrics::new(), Pulse::default());
+    let meter = {
+        let (metrics, pulse) = (metrics.clone(), pulse.clone());
+        Meter::new(move |exchange| {
+            pulse.beat();
+            metrics.exchange(exchange);
+        })
+    };
+    let world = world::open(&config, Purpose::Change, &meter)?;
+    let history = world.state.reader();
+    let board = Board::new(daemon(path, &config), Timestamp::now);
+    let (mailbox, slots) = Mailbox::new(world.halt.clone());
+
+    let mut beside = JoinSet::new();
+    let halt = world.halt.clone();
+    beside.spawn(systemd::keep_line(board.watch()));
+    let interval = systemd::watchdog_interval();
+    if let Some(interval) = interval {
+        warn_of_long_waits(&config, interval);
+        beside.spawn(systemd::feed(pulse.clone(), interval));
+    }
+    serve_status(&config, &board, &metrics, &halt, &mut beside).await?;
+    let (hangups_in, hangups) = mpsc::channel(1);
+    let (reload, reloads) = mpsc::channel(ORDERS_MAX);
+    let Slots { pokes, renewals, orders } = slots;
+    serve_control(path, &config, &board, Lines { orders, reload, history }, &mut beside)?;
+    let owned = path.to_owned();
+    let renewer = Renewer { read: Arc::new(move || workshop::read(&owned)), renewals, board: board.clone() };
+    beside.spawn(renewer.serve(hangups, reloads));
+    beside.spawn(signals.pass_on(pokes, hangups_in, halt));
+
+    systemd::ready();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving {}", path.display());
+    let rest_max = interval.map_or(alarm::SLEEP_MAX, |interval| alarm::SLEEP_MAX.min(interval / BEATS_PER_INTERVAL));
+    let steward = Steward {
+        terms: workshop::terms(&config),
+        foundry: Workshop { config, meter },
+        world,
+        mailbox,
+        board,
+        pulse,
+        rest_max,
+        listener: Counts(metrics),
+        random: workshop::random,
+        said: pass::Said::default(),
+    };
+    steward.run().await;
+    // What is told beside the loop is told to its end only where somebody waits for it.
+    beside.shutdown().await;
+    tracing::info!("stopped");
+    Ok(Exit::Done)
+}
+
+/// What is known when the service begins.
+fn daemon(path: &Path, config: &Config) -> Daemon {
+    let now = Timestamp::now();
+    Daemon {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        config: ask::identity(path),
+        started: now,
+        loaded: now,
+        rejected: None,
+        running: None,
+        outage: None,
+        next_sync: None,
+        next_audit: None,
+        overdue_at: None,
+        directory_read: None,
+        warnings: BTreeMap::new(),
+        expiries: Vec::new(),
+    }
+}
+
+/// A server that lets us wait longer than systemd does looks like a hung pass.
+fn warn_of_long_waits(config: &Config, interval: std::time::Duration) {
+    let mut waits = Vec::new();
+    if let DirectoryConfig::Ldap(ldap) = &config.directory {
+        waits.push(("[directory] timeout", ldap.timeout));
+    }
+    if let crate::config::AccountsConfig::Chime(chime) = &config.accounts {
+        waits.push(("[accounts] timeout", chime.timeout));
+    }
+    for (name, wait) in waits.into_iter().filter(|(_, wait)| *wait >= interval / 2) {
+        tracing::warn!(
+            "{name} is {wait:?}, and systemd ends the service after {interval:?} without a sign of life: a server that \
+             hangs then costs a restart; make the time-out shorter, or WatchdogSec= longer"
+        );
+    }
+}
+
+/// The page, health, metrics.
+async fn serve_status(
+    config: &Config,
+    board: &Board,
+    metrics: &Metrics,
+    halt: &pass::Halt,
+    beside: &mut JoinSet<()>,
+) -> Result<(), Stop> {
+    let Some(address) = config.status.listen else { return Ok(()) };
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
+        Stop::Other(format!("[status] listen: {address} cannot be listened at: {error}; is another service there?"))
+    })?;
+    let view = View { live: board.watch(), metrics: metrics.clone(), now: Timestamp::now };
+    let halt = halt.clone();
+    beside.spawn(crate::status::serve(listener, view, async move { halt.asked().await }));
+    Ok(())
+}
+
+/// Where what is asked on the control socket goes.
+struct Lines {
+    orders: mpsc::Sender<Order>,
+    reload: mpsc::Sender<Order>,
+    history: HistoryReader,
+}
+
+/// The control socket, where there is to be one.
+fn serve_control(
+    path: &Path,
+    config: &Config,
+    board: &Board,
+    lines: Lines,
+    beside: &mut JoinSet<()>,
+) -> Result<(), Stop> {
+    let group = config.status.control_group.clone();
+    let identity = ask::identity(path);
+    let socket = match &config.status.control {
+        Some(named) => named.clone(),
+        // Where nobody named one, a folder that is not there means that this process was not started by its unit.
+        None => match control_default(&identity).filter(|socket| socket.parent().is_some_and(Path::is_dir)) {
+            Some(usual) => usual,
+            None => {
+                tracing::warn!("no control socket: name one in [status] control, so that commands reach this service");
+                return Ok(());
+            }
+        },
+    };
+    let control = Control::bind(ControlSettings { path: socket, group, config: identity })
+        .map_err(|error| Stop::Other(error.to_string()))?;
+    let (history_in, history) = mpsc::channel(ORDERS_MAX);
+    let Lines { orders, reload, history: reader } = lines;
+    beside.spawn(read_history(reader, history, orders.clone()));
+    beside.spawn(control.serve(Desks { live: board.watch(), line: orders, reload, history: history_in }));
+    Ok(())
+}
+
+/// The audit log, also while a pass runs; names that only the directory knows wait for the loop.
+async fn read_history(mut reader: HistoryReader, mut asked: mpsc::Receiver<Order>, line: mpsc::Sender<Order>) {
+    while let Some(order) = asked.recv().await {
+        let crate::control::Ask::History { user, last } = &order.ask else { continue };
+        let entries = match reader.known(user.as_deref(), *last).await {
+            Ok(Some(entries)) => Ok(Answer::History(entries)),
+            Ok(None) => {
+                // A full queue is told by the order itself: it is dropped with its answer.
+                _ = line.try_send(order);
+                continue;
+            }
+            Err(error) => Err(Refusal::failed(error)),
+        };
+        order.end(entries);
+    }
+}
+
+/// Counts what passes do.
+struct Counts(Metrics);
+
+impl crate::daemon::Listener for Counts {
+    fn phase(&self, name: &'static str, took: std::time::Duration) {
+        self.0.phase(name, took);
+    }
+
+    fn passed(&self, report: &pass::Report) {
+        self.0.pass(report.result);
+        for pass::ReportedChange { change, status } in &report.changes {
+            match status {
+                pass::Status::Done => self.0.change(change.action, true),
+                pass::Status::Failed(_) => self.0.change(change.action, false),
+                pass::Status::Planned | pass::Status::Held(_) => {}
+            }
+        }
+    }
+
+    fn failed(&self) {
+        self.0.pass(crate::model::PassResult::Failed);
+    }
+}

@@ -1,0 +1,117 @@
+//! What a configuration is made into while the service runs: the parts of the world that it changes, and no others.
+
+use super::world::{self, AgentWorld, Purpose};
+use super::{ask, log};
+use crate::accounts;
+use crate::config::{AccountsConfig, Config, ScheduleConfig};
+use crate::daemon::alarm::Alarm;
+use crate::daemon::{Foundry, Terms};
+use crate::directory;
+use crate::model::{Meter, Timestamp};
+use crate::state::LocalState;
+use std::path::Path;
+
+/// Puts new configurations into the world of a running service.
+pub(super) struct Workshop {
+    /// What is in force.
+    pub(super) config: Config,
+    /// Where exchanges with servers are told.
+    pub(super) meter: Meter,
+}
+
+impl Foundry<directory::Configured, accounts::Configured, LocalState> for Workshop {
+    type Plan = Box<Config>;
+
+    fn adopt(&mut self, world: &mut AgentWorld, plan: Box<Config>) -> Result<Terms, String> {
+        needs_restart(&self.config, &plan)?;
+        // Everything that may fail comes first: the world is changed as a whole or not at all.
+        let directory = world::directory(&plan, &self.meter).map_err(|stop| stop.to_string())?;
+        match (&world.accounts, &plan.accounts) {
+            // Its folder is open, and admits one: it is told what is new.
+            (accounts::Configured::Embedded(open), AccountsConfig::Embedded { .. }) => {
+                if let Some(settings) = world::embedded_settings(&plan) {
+                    open.refurnish(&settings).map_err(|error| error.to_string())?;
+                }
+            }
+            _ => {
+                let opened = world::accounts(&plan, Purpose::Change, &self.meter);
+                world.accounts = opened.map_err(|stop| stop.to_string())?;
+            }
+        }
+        world.directory = directory;
+        world.rules = plan.rules.clone();
+        world.limits = plan.limits.clone();
+        log::adjust(&plan.log);
+        tell_what_waits(&self.config, &plan);
+        self.config = *plan;
+        Ok(terms(&self.config))
+    }
+}
+
+/// When passes are due, as the configuration says.
+pub(super) fn terms(config: &Config) -> Terms {
+    let ScheduleConfig { sync, audit, timezone, jitter } = &config.schedule;
+    let alarm = |schedule: &crate::config::Schedule| {
+        Alarm::new(schedule.clone(), *timezone, *jitter, Timestamp::now(), random)
+    };
+    Terms {
+        sync: alarm(sync),
+        audit: alarm(audit),
+        account: config.accounts.account().to_owned(),
+        addresses: config.log.addresses,
+    }
+}
+
+/// A number from 0 to 1. One that cannot be had is as good as any other.
+pub(super) fn random() -> f64 {
+    let mut bytes = [0; 4];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}
+
+/// Another account store, or another memory, is no edit of the mapping: it is begun with open eyes.
+fn needs_restart(before: &Config, after: &Config) -> Result<(), String> {
+    let what = if before.state_path != after.state_path {
+        "[state] path"
+    } else if place(&before.accounts) != place(&after.accounts) {
+        "[accounts]: another account store"
+    } else {
+        return Ok(());
+    };
+    Err(format!(
+        "{what} cannot be changed while the service runs: look at what would happen with `seatsync plan` while it is \
+         stopped, then start it"
+    ))
+}
+
+/// Which account of which store it is: its keys and its time-outs may change.
+fn place(accounts: &AccountsConfig) -> (&'static str, Option<&Path>, &str, Option<crate::model::StoreKind>) {
+    match accounts {
+        AccountsConfig::Embedded { path, account, kind } => ("embedded", Some(path), account, Some(*kind)),
+        AccountsConfig::Chime(chime) => ("chime", None, &chime.account, None),
+    }
+}
+
+/// What is only looked at when the service starts.
+fn tell_what_waits(before: &Config, after: &Config) {
+    let (old, new) = (&before.status, &after.status);
+    if (old.listen, &old.control, &old.control_group) != (new.listen, &new.control, &new.control_group) {
+        tracing::warn!("[status] is as it was until the service is restarted");
+    }
+    if before.log.format != after.log.format {
+        tracing::warn!("[log] format is as it was until the service is restarted");
+    }
+}
+
+/// Reads a configuration for the service; all that is wrong with it as one text.
+pub(super) fn read(path: &Path) -> Result<Box<Config>, String> {
+    match world::read(path) {
+        Ok(config) => Ok(Box::new(config)),
+        Err(crate::config::ConfigError::Invalid(problems)) => Err(problems.render(false)),
+        Err(error @ crate::config::ConfigError::Unreadable { .. }) => {
+            Err(format!("{}: {error}", ask::identity(path).display()))
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What waits for the loop: pokes, which carry a reason and nothing else, orders of operators, a new configuration.
+//!
+//! A poke during a pass is remembered once, however often it comes. Orders wait in a queue with an end.
+
+use crate::control::{Ask, Order, Refusal};
+use crate::pass::Halt;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// Most orders that wait; further callers are told to come again.
+pub const ORDERS_MAX: usize = 32;
+
+/// Why there is to be a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poke {
+    /// Somebody wants one, or the directory has moved.
+    Sync,
+    /// Somebody wants one that also lists the account store.
+    Audit,
+}
+
+/// Where pokes are left. Clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Pokes(Arc<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    poke: Mutex<Option<Poke>>,
+    news: Notify,
+}
+
+impl Pokes {
+    /// Leaves one. An audit is also a sync, so the greater of two is what remains.
+    pub fn leave(&self, poke: Poke) {
+        let mut waiting = self.0.poke.lock().unwrap_or_else(PoisonError::into_inner);
+        *waiting = match (*waiting, poke) {
+            (Some(Poke::Audit), _) | (_, Poke::Audit) => Some(Poke::Audit),
+            (None | Some(Poke::Sync), Poke::Sync) => Some(Poke::Sync),
+        };
+        self.0.news.notify_one();
+    }
+
+    /// Takes what was left, without waiting.
+    pub fn take(&self) -> Option<Poke> {
+        self.0.poke.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn left(&self) -> Poke {
+        loop {
+            if let Some(poke) = self.take() {
+                return poke;
+            }
+            self.0.news.notified().await;
+        }
+    }
+}
+
+/// A configuration that was found good, and who wants to know whether it is in force.
+#[derive(Debug)]
+pub struct Renewal<P> {
+    /// What it means.
+    pub plan: P,
+    /// Told when it has been taken on, or why not.
+    pub adopted: oneshot::Sender<Result<(), String>>,
+}
+
+/// What the loop does next.
+#[derive(Debug)]
+pub enum Turn<P> {
+    /// Leave.
+    Stop,
+    /// Take a new configuration on.
+    Renew(Renewal<P>),
+    /// Do what somebody asked for.
+    Order(Order),
+    /// Make a pass.
+    Poke(Poke),
+    /// Look at the clock.
+    Tick,
+}
+
+/// The loop's end of all of it.
+#[derive(Debug)]
+pub struct Mailbox<P> {
+    halt: Halt,
+    pokes: Pokes,
+    renewals: mpsc::Receiver<Renewal<P>>,
+    orders: mpsc::Receiver<Order>,
+    taken: VecDeque<Order>,
+}
+
+/// The other end.
+#[derive(Debug)]
+pub struct Slots<P> {
+    /// Pokes.
+    pub pokes: Pokes,
+    /// New configurations.
+    pub renewals: mpsc::Sender<Renewal<P>>,
+    /// Orders.
+    pub orders: mpsc::Sender<Order>,
+}
+
+impl<P> Mailbox<P> {
+    /// An empty one. It ends when `halt` is asked.
+    pub fn new(halt: Halt) -> (Self, Slots<P>) {
+        let pokes = Pokes::default();
+        let (renewals_in, renewals) = mpsc::channel(1);
+        let (orders_in, orders) = mpsc::channel(ORDERS_MAX);
+        let mailbox = Self { halt, pokes: pokes.clone(), renewals, orders, taken: VecDeque::new() };
+        (mailbox, Slots { pokes, renewals: renewals_in, orders: orders_in })
+    }
+
+    /// What is next, or a look at the clock after `wait`.
+    pub async fn next(&mut self, wait: Duration) -> Turn<P> {
+        if let Some(order) = self.taken.pop_front().filter(|_| !self.halt.is_asked()) {
+            return Turn::Order(order);
+        }
+        tokio::select! {
+            biased;
+            () = self.halt.asked() => Turn::Stop,
+            Some(renewal) = self.renewals.recv() => Turn::Renew(renewal),
+            Some(order) = self.orders.recv() => Turn::Order(order),
+            poke = self.pokes.left() => Turn::Poke(poke),
+            () = tokio::time::sleep(wait) => Turn::Tick,
+        }
+    }
+
+    /// All orders that one whole pass serves, and whether one of them wants an audit; the others go on waiting in
+    /// their order. With them the poke that was left: the pass that begins now is the one it asked for.
+    pub fn board(&mut self) -> (Vec<Order>, Option<Poke>) {
+        while self.taken.len() < ORDERS_MAX
+            && let Ok(order) = self.orders.try_recv()
+        {
+            self.taken.push_back(order);
+        }
+        let (boarding, staying): (VecDeque<Order>, _) =
+            self.taken.drain(..).partition(|order| matches!(order.ask, Ask::Sync { user: None, .. }));
+        self.taken = staying;
+        let audit = boarding.iter().any(|order| matches!(order.ask, Ask::Sync { audit: true, .. }));
+        let poke = match (self.pokes.take(), audit) {
+            (_, true) => Some(Poke::Audit),
+            (poke, false) => poke,
+        };
+        (boarding.into(), poke)
+    }
+
+    /// Tells everybody who waits that nothing comes any more.
+    pub fn close(&mut self, why: &str) {
+        self.orders.close();
+        while let Ok(order) = self.orders.try_recv() {
+            self.taken.push_back(order);
+        }
+        for order in self.taken.drain(..) {
+            order.end(Err(Refusal::failed(why)));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::control::Tell;
+
+    fn order(ask: Ask) -> (Order, mpsc::Receiver<Tell>) {
+        let (tells, told) = mpsc::channel(4);
+        (Order { ask, by: "somebody".into(), tells }, told)
+    }
+
+    fn sync(audit: bool) -> Ask {
+        Ask::Sync { audit, user: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_pokes_are_one_and_an_audit_is_the_greater() {
+        let (mut mailbox, slots) = Mailbox::<()>::new(Halt::default());
+        for poke in [Poke::Sync, Poke::Audit, Poke::Sync] {
+            slots.pokes.leave(poke);
+        }
+        assert!(matches!(mailbox.next(Duration::from_secs(9)).await, Turn::Poke(Poke::Audit)));
+        assert!(matches!(mailbox.next(Duration::from_secs(9)).await, Turn::Tick));
+    }
+
+    #[tokio::test]
+    async fn one_pass_serves_all_that_wait_for_a_whole_one() {
+        let (mut mailbox, slots) = Mailbox::<()>::new(Halt::default());
+        let asks = [sync(false), Ask::Accounts, sync(true), Ask::Sync { audit: false, user: Some("kim".into()) }];
+        let _kept: Vec<_> = asks
+            .into_iter()
+            .map(|ask| {
+                let (order, told) = order(ask);
+                slots.orders.try_send(order).unwrap();
+                told
+            })
+            .collect();
+        slots.pokes.leave(Poke::Sync);
+        let (boarding, poke) = mailbox.board();
+        assert_eq!((boarding.len(), poke), (2, Some(Poke::Audit)));
+        let Turn::Order(next) = mailbox.next(Duration::ZERO).await else { panic!("an order waits") };
+        assert_eq!(next.ask, Ask::Accounts);
+        let Turn::Order(next) = mailbox.next(Duration::ZERO).await else { panic!("an order waits") };
+        assert!(matches!(next.ask, Ask::Sync { user: Some(_), .. }));
+        assert!(matches!(mailbox.next(Duration::ZERO).await, Turn::Tick), "the poke was served too");
+    }
+
+    #[tokio::test]
+    async fn who_waits_at_the_end_is_told() {
+        let halt = Halt::default();
+        let (mut mailbox, slots) = Mailbox::<()>::new(halt.clone());
+        let (waiting, mut told) = order(Ask::Accounts);
+        slots.orders.try_send(waiting).unwrap();
+        halt.ask();
+        assert!(matches!(mailbox.next(Duration::ZERO).await, Turn::Stop));
+        mailbox.close("the service stops");
+        assert!(matches!(told.recv().await, Some(Tell::Refused(refusal)) if refusal.message == "the service stops"));
+        let (late, _told) = order(Ask::Accounts);
+        assert!(slots.orders.try_send(late).is_err());
+    }
+}
