@@ -5,14 +5,14 @@ use super::exit::{Exit, Stop};
 use super::world::{self, Purpose};
 use super::{json, show};
 use crate::accounts::AccountStore;
-use crate::model::Observed;
+use crate::model::{Meter, Observed};
 use std::path::Path;
 
 /// `seatsync accounts list`.
 pub(super) async fn accounts(config: &Path, options: AccountsOptions) -> Result<Exit, Stop> {
     let AccountsCommand::List { json } = options.command;
     let config = world::configuration(config)?;
-    let mut observed = world::accounts(&config, Purpose::Look)?.list().await?;
+    let mut observed = world::accounts(&config, Purpose::Look, &Meter::default())?.list().await?;
     observed.sort_by(|a, b| a.email.cmp(&b.email).then_with(|| a.id.cmp(&b.id)));
     let account = config.accounts.account();
     if json {

@@ -6,6 +6,7 @@ use super::progress::Progress;
 use super::show;
 use super::world::{self, Purpose};
 use crate::decide::HeldChange;
+use crate::model::Meter;
 use crate::pass::{self, Request};
 use crate::state::StateStore;
 use std::fmt::Write as _;
@@ -14,7 +15,7 @@ use std::path::Path;
 /// `seatsync approve`.
 pub(super) async fn approve(config: &Path, options: ApproveOptions) -> Result<Exit, Stop> {
     let config = world::configuration(config)?;
-    let mut world = world::open(&config, Purpose::Change)?;
+    let mut world = world::open(&config, Purpose::Change, &Meter::default())?;
     let progress = Progress::start();
     let preview = pass::preview(&mut world, &Request::default(), &|step| progress.tell(step)).await?;
     drop(progress);

@@ -6,7 +6,7 @@ use super::progress::Progress;
 use super::world::{self, Purpose};
 use super::{json, show};
 use crate::decide::{Explanation, NextStep, explain as explain_person};
-use crate::model::ObjectGuid;
+use crate::model::{Meter, ObjectGuid};
 use crate::pass::{self, PassError, Request};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,7 +15,7 @@ use std::path::Path;
 pub(super) async fn explain(config: &Path, options: ExplainOptions) -> Result<Exit, Stop> {
     let ExplainOptions { who, json } = options;
     let config = world::configuration(config)?;
-    let mut world = world::open(&config, Purpose::Look)?;
+    let mut world = world::open(&config, Purpose::Look, &Meter::default())?;
     let progress = Progress::start();
     let preview = pass::preview(&mut world, &Request::default(), &|step| progress.tell(step)).await?;
     drop(progress);

@@ -7,7 +7,7 @@ use super::{json, show};
 use crate::config::Config;
 use crate::decide::absorb;
 use crate::directory::Directory;
-use crate::model::{Email, HistoryEntry, ObjectGuid};
+use crate::model::{Email, HistoryEntry, Meter, ObjectGuid};
 use crate::pass::{PassError, resolve};
 use crate::state::StateStore;
 use std::collections::HashSet;
@@ -55,7 +55,7 @@ async fn people(who: &str, config: &Config, state: &mut impl StateStore) -> Resu
         }
     }
     let memory = state.load().await?;
-    let roster = absorb(world::directory(config)?.read().await.map_err(PassError::Directory)?);
+    let roster = absorb(world::directory(config, &Meter::default())?.read().await.map_err(PassError::Directory)?);
     resolve(who, &roster, &memory).ok_or_else(|| PassError::Nobody(who.to_owned()).into())
 }
 

@@ -5,7 +5,7 @@ use super::exit::{Exit, Stop};
 use super::progress::Progress;
 use super::world::{self, Purpose};
 use super::{json, show};
-use crate::model::PassResult;
+use crate::model::{Meter, PassResult};
 use crate::pass::{self, Report, Request};
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub(super) async fn sync(config: &Path, options: SyncOptions) -> Result<Exit, St
 pub(super) async fn plan(config: &Path, options: PlanOptions) -> Result<Exit, Stop> {
     let PlanOptions { out, audit, user, json } = options;
     let config = world::configuration(config)?;
-    let mut world = world::open(&config, Purpose::Look)?;
+    let mut world = world::open(&config, Purpose::Look, &Meter::default())?;
     let progress = Progress::start();
     let preview =
         pass::preview(&mut world, &Request { audit, only: user, expect: None }, &|step| progress.tell(step)).await?;
@@ -61,7 +61,7 @@ fn keep(file: &Path, plan: json::PlanDocument) -> Result<(), Stop> {
 pub(super) async fn run(config: &Path, request: &Request) -> Result<Report, Stop> {
     let config = world::configuration(config)?;
     let purpose = if request.audit { Purpose::Audit } else { Purpose::Change };
-    let mut world = world::open(&config, purpose)?;
+    let mut world = world::open(&config, purpose, &Meter::default())?;
     let progress = Progress::start();
     Ok(pass::run(&mut world, request, &|step| progress.tell(step)).await?)
 }
