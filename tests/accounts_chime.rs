@@ -7,7 +7,7 @@ mod conformance;
 
 use conformance::World;
 use seatsync::accounts::chime::{Chime, ChimeSettings};
-use seatsync::model::{Email, StoreKind, Tier, Timestamp, UserId};
+use seatsync::model::{Email, Meter, StoreKind, Tier, Timestamp, UserId};
 use seatsync::server::admission::AdmissionSettings;
 use seatsync::server::keys::{Access, IssuedKey, NewKey, issue};
 use seatsync::server::listen::Limits;
@@ -80,6 +80,7 @@ impl ServedWorld {
             timeout: TIMEOUT,
             requests_max: 16,
             tiers: self.tiers().to_vec(),
+            meter: Meter::default(),
         });
         self.running = Some(Running { client: client.unwrap(), stop, server });
     }

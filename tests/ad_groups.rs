@@ -9,7 +9,7 @@ mod site;
 use ad::Ad;
 use seatsync::directory::Directory;
 use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ReadLimits};
-use seatsync::model::Group;
+use seatsync::model::{Group, Meter};
 use site::Site;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ fn escaped_group(ad: &Ad) -> Group {
         user_filter: None,
         email_attributes: vec!["mail".to_owned()],
         limits: ReadLimits::default(),
+        meter: Meter::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let reading = runtime.block_on(Ldap::new(settings).read()).unwrap();

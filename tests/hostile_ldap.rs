@@ -9,7 +9,7 @@ use fake_ldap::{Act, BASE, BIND_DN, FakeLdap, Kind, PASSWORD, Request, Script, T
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ProbeResult, ReadLimits, check_ca_file};
 use seatsync::directory::{Directory, DirectoryError};
-use seatsync::model::Reading;
+use seatsync::model::{Meter, Reading};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,7 @@ fn settings(urls: &[&str]) -> LdapSettings {
         user_filter: None,
         email_attributes: vec!["mail".to_owned()],
         limits: ReadLimits::default(),
+        meter: Meter::default(),
     }
 }
 

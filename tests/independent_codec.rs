@@ -10,7 +10,7 @@ use ldap3_proto::proto::{
 use ldap3_proto::{LdapCodec, control::LdapControl};
 use seatsync::directory::Directory;
 use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ReadLimits};
-use seatsync::model::ObjectGuid;
+use seatsync::model::{Meter, ObjectGuid};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::Framed;
@@ -128,6 +128,7 @@ async fn an_independent_codec_understands_us_and_we_it() {
         user_filter: Some("(!(description=a\\2ab))".to_owned()),
         email_attributes: vec!["mail".to_owned()],
         limits: ReadLimits::default(),
+        meter: Meter::default(),
     });
     let reading = directory.read().await.unwrap();
     let mut names: Vec<&str> = reading.people.iter().filter_map(|person| person.account_name.as_deref()).collect();

@@ -6,7 +6,7 @@ use super::world::{self, Purpose};
 use super::{ask, json, show};
 use crate::accounts::AccountStore;
 use crate::control::{Answer, Ask};
-use crate::model::Observed;
+use crate::model::{Meter, Observed};
 use std::path::Path;
 
 /// `seatsync accounts list`.
@@ -17,7 +17,7 @@ pub(super) async fn accounts(config: &Path, options: AccountsOptions) -> Result<
         Some(_) => return Err(ask::unexpected()),
         None => {
             let config = world::configuration(config)?;
-            let observed = world::accounts(&config, Purpose::Look)?.list().await?;
+            let observed = world::accounts(&config, Purpose::Look, &Meter::default())?.list().await?;
             (config.accounts.account().to_owned(), observed)
         }
     };

@@ -11,7 +11,7 @@ use crate::config::{AccountsConfig, ChimeConfig, Config};
 use crate::decide::{FoundGroup, GroupRole, Standing, absorb, desire};
 use crate::directory::ldap::{Ldap, ProbeResult};
 use crate::directory::{self, Directory};
-use crate::model::{Memory, Origin, Timestamp, Warning};
+use crate::model::{Memory, Meter, Origin, Timestamp, Warning};
 use crate::state::{StateError, StateStore};
 use std::path::Path;
 
@@ -113,7 +113,7 @@ async fn state(config: &Config, findings: &mut Findings) -> Result<Memory, Stop>
 }
 
 async fn directory(config: &Config, memory: &Memory, findings: &mut Findings) -> Result<(), Stop> {
-    let mut source = world::directory(config)?;
+    let mut source = world::directory(config, &Meter::default())?;
     if let directory::Configured::Ldap(ldap) = &mut source
         && let Some(why) = probe(ldap, findings).await?
     {
@@ -197,7 +197,7 @@ async fn account_store(config: &Config, findings: &mut Findings) -> Result<(), S
 
 async fn embedded(config: &Config, path: &Path, name: &str, findings: &mut Findings) -> Result<(), Stop> {
     let result = async {
-        let mut store = match world::accounts(config, Purpose::Look) {
+        let mut store = match world::accounts(config, Purpose::Look, &Meter::default()) {
             Ok(store) => store,
             // Whoever has the state has the account store too, and can write both.
             Err(Stop::Accounts(AccountsError::Unavailable { message })) if is_in_use(config) => return Ok(message),
@@ -222,7 +222,7 @@ const CLOCK_SKEW_S_MAX: i64 = 240;
 
 /// An account store that is a service: what it says of itself, then whether everybody can be read.
 async fn served(config: &Config, chime: &ChimeConfig, findings: &mut Findings) -> Result<(), Stop> {
-    let mut store = match world::open_chime(config, chime) {
+    let mut store = match world::open_chime(config, chime, &Meter::default()) {
         Ok(store) => store,
         Err(stop) => return findings.tell("account store", Err(stop.to_string())),
     };

@@ -7,6 +7,7 @@ use super::world::{self, Purpose};
 use super::{ask, json, show};
 use crate::control::{Answer, Ask};
 use crate::decide::{Explanation, NextStep};
+use crate::model::Meter;
 use crate::pass;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,7 +20,7 @@ pub(super) async fn explain(config: &Path, options: ExplainOptions) -> Result<Ex
         Some(_) => return Err(ask::unexpected()),
         None => {
             let config = world::configuration(config)?;
-            let mut world = world::open(&config, Purpose::Look)?;
+            let mut world = world::open(&config, Purpose::Look, &Meter::default())?;
             let progress = Progress::start();
             pass::explain(&mut world, &who, &|step| progress.tell(step)).await?
         }

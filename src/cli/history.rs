@@ -5,7 +5,7 @@ use super::exit::{Exit, Stop};
 use super::world::{self, Purpose};
 use super::{ask, json, show};
 use crate::control::{Answer, Ask};
-use crate::model::HistoryEntry;
+use crate::model::{HistoryEntry, Meter};
 use crate::pass;
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(super) async fn history(config: &Path, options: HistoryOptions) -> Result<Ex
         None => {
             let config = world::configuration(config)?;
             let mut state = world::state(&config, Purpose::Look)?;
-            let mut directory = world::directory(&config)?;
+            let mut directory = world::directory(&config, &Meter::default())?;
             pass::history(Some(&mut directory), &mut state, user.as_deref(), last).await?
         }
     };

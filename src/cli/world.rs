@@ -5,7 +5,7 @@ use super::log;
 use crate::accounts::{self, chime, embedded};
 use crate::config::{AccountsConfig, ChimeConfig, Config, DirectoryConfig, Environment, LdapConfig};
 use crate::directory::{self, ldap, ldif};
-use crate::model::Timestamp;
+use crate::model::{Meter, Timestamp};
 use crate::pass::{Halt, World};
 use crate::state::local::{self, LocalState, StateSettings};
 use std::path::Path;
@@ -33,12 +33,12 @@ pub(super) fn configuration(path: &Path) -> Result<Config, Stop> {
     Ok(config)
 }
 
-/// Opens everything the configuration names.
-pub(super) fn open(config: &Config, purpose: Purpose) -> Result<AgentWorld, Stop> {
+/// Opens everything the configuration names; each exchange with a server is told to `meter`.
+pub(super) fn open(config: &Config, purpose: Purpose, meter: &Meter) -> Result<AgentWorld, Stop> {
     Ok(World {
-        directory: directory(config)?,
+        directory: directory(config, meter)?,
         state: state(config, purpose)?,
-        accounts: accounts(config, purpose)?,
+        accounts: accounts(config, purpose, meter)?,
         rules: config.rules.clone(),
         limits: config.limits.clone(),
         now: Timestamp::now,
@@ -47,9 +47,11 @@ pub(super) fn open(config: &Config, purpose: Purpose) -> Result<AgentWorld, Stop
 }
 
 /// The directory only.
-pub(super) fn directory(config: &Config) -> Result<directory::Configured, Stop> {
+pub(super) fn directory(config: &Config, meter: &Meter) -> Result<directory::Configured, Stop> {
     Ok(match &config.directory {
-        DirectoryConfig::Ldap(ldap) => directory::Configured::Ldap(Box::new(ldap::Ldap::new(ldap_settings(ldap)?))),
+        DirectoryConfig::Ldap(ldap) => {
+            directory::Configured::Ldap(Box::new(ldap::Ldap::new(ldap_settings(ldap, meter)?)))
+        }
         DirectoryConfig::Ldif(file) => directory::Configured::Ldif(ldif::Ldif::new(ldif::LdifSettings {
             path: file.path.clone(),
             base_dn: file.base_dn.clone(),
@@ -58,7 +60,7 @@ pub(super) fn directory(config: &Config) -> Result<directory::Configured, Stop> 
     })
 }
 
-fn ldap_settings(config: &LdapConfig) -> Result<ldap::LdapSettings, Stop> {
+fn ldap_settings(config: &LdapConfig, meter: &Meter) -> Result<ldap::LdapSettings, Stop> {
     let urls = config
         .urls
         .iter()
@@ -77,6 +79,7 @@ fn ldap_settings(config: &LdapConfig) -> Result<ldap::LdapSettings, Stop> {
         user_filter: config.user_filter.clone(),
         email_attributes: config.email_attributes.clone(),
         limits: ldap::ReadLimits::default(),
+        meter: meter.clone(),
     })
 }
 
@@ -96,10 +99,12 @@ pub(super) fn state(config: &Config, purpose: Purpose) -> Result<LocalState, Sto
 }
 
 /// The account store only.
-pub(super) fn accounts(config: &Config, purpose: Purpose) -> Result<accounts::Configured, Stop> {
+pub(super) fn accounts(config: &Config, purpose: Purpose, meter: &Meter) -> Result<accounts::Configured, Stop> {
     let (path, account, kind) = match &config.accounts {
         AccountsConfig::Embedded { path, account, kind } => (path, account, kind),
-        AccountsConfig::Chime(chime) => return Ok(accounts::Configured::Chime(Box::new(open_chime(config, chime)?))),
+        AccountsConfig::Chime(chime) => {
+            return Ok(accounts::Configured::Chime(Box::new(open_chime(config, chime, meter)?)));
+        }
     };
     let settings = embedded::EmbeddedSettings {
         path: path.clone(),
@@ -117,7 +122,7 @@ pub(super) fn accounts(config: &Config, purpose: Purpose) -> Result<accounts::Co
 }
 
 /// The account store behind the admin API.
-pub(super) fn open_chime(config: &Config, chime: &ChimeConfig) -> Result<chime::Chime, Stop> {
+pub(super) fn open_chime(config: &Config, chime: &ChimeConfig, meter: &Meter) -> Result<chime::Chime, Stop> {
     let ChimeConfig { endpoint, region, account, access_key_id, secret_access_key, ca_file, timeout, requests_max } =
         chime.clone();
     let tiers = config.rules.order().iter().cloned().collect();
@@ -131,5 +136,6 @@ pub(super) fn open_chime(config: &Config, chime: &ChimeConfig) -> Result<chime::
         timeout,
         requests_max,
         tiers,
+        meter: meter.clone(),
     })?)
 }

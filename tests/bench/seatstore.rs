@@ -134,6 +134,7 @@ fn client(server: &Server, account: &str) -> Chime {
         timeout: TIMEOUT,
         requests_max: REQUESTS_AT_ONCE,
         tiers: vec![Tier::new("Pro"), Tier::new("Plus")],
+        meter: seatsync::model::Meter::default(),
     };
     Chime::open(settings).unwrap()
 }

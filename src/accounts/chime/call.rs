@@ -46,12 +46,26 @@ impl Operation {
         Self::InviteUsers,
         Self::BatchCreateUser,
     ];
+
+    /// As in the service model.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GetAccount => "GetAccount",
+            Self::ListUsers => "ListUsers",
+            Self::GetUser => "GetUser",
+            Self::BatchUpdateUser => "BatchUpdateUser",
+            Self::BatchSuspendUser => "BatchSuspendUser",
+            Self::BatchUnsuspendUser => "BatchUnsuspendUser",
+            Self::InviteUsers => "InviteUsers",
+            Self::BatchCreateUser => "BatchCreateUser",
+        }
+    }
 }
 
 /// As in the service model.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.name())
     }
 }
 

@@ -11,7 +11,7 @@ use super::failure::{Failure, Refused, refusal};
 use super::pace::{Pace, RETRY_AFTER_MAX};
 use super::sign::Signer;
 use super::trust;
-use crate::model::Timestamp;
+use crate::model::{Exchange, Meter, Peer, Timestamp, Went};
 use crate::wire::HEADER_ERROR_TYPE;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use http::header::{DATE, HeaderMap, RETRY_AFTER};
@@ -40,6 +40,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// The largest answer that is read, in bytes: far above a page of 200 users.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// No capacity, and yet it may have been done.
+const OVERLOADED: u16 = 503;
 /// What the clock difference is before the server said the time.
 const SKEW_UNKNOWN: i64 = i64::MIN;
 
@@ -52,6 +54,7 @@ pub(super) struct ClientSettings<'a> {
     pub(super) ca_file: Option<&'a Path>,
     pub(super) timeout: Duration,
     pub(super) requests_max: usize,
+    pub(super) meter: Meter,
 }
 
 /// A connection pool, a key and a pace.
@@ -65,6 +68,7 @@ pub(super) struct Client {
     pace: Pace,
     timeout: Duration,
     tally: Tally,
+    meter: Meter,
     /// Seconds by which the server's clock is ahead.
     ahead_s: AtomicI64,
 }
@@ -75,15 +79,27 @@ enum Trouble {
     Overloaded { after: Option<Duration>, why: String },
     /// The request did not reach the server.
     Unreached { why: String },
-    /// It may have been done.
-    Broken { after: Option<Duration>, overloaded: bool, why: String },
+    /// It may have been done. The status, where a whole answer came.
+    Broken { after: Option<Duration>, status: Option<u16>, why: String },
     /// Not to be tried again.
     Final(Failure),
 }
 
+impl Trouble {
+    /// For the meter: whether anything legible came back.
+    fn went(&self) -> Went {
+        match self {
+            Self::Overloaded { .. } | Self::Broken { status: Some(_), .. } => Went::Refused,
+            // A status of success here means an answer that was not taken.
+            Self::Final(Failure::Refused { status: Some(300..), message: _ }) => Went::Refused,
+            Self::Unreached { .. } | Self::Broken { status: None, .. } | Self::Final(_) => Went::Unanswered,
+        }
+    }
+}
+
 impl Client {
     pub(super) fn new(settings: ClientSettings<'_>) -> Result<Self, Failure> {
-        let ClientSettings { endpoint, account, signer, ca_file, timeout, requests_max } = settings;
+        let ClientSettings { endpoint, account, signer, ca_file, timeout, requests_max, meter } = settings;
         let refused = |why: String| Failure::Refused {
             status: None,
             message: format!("the account store {endpoint} cannot be used: {why}"),
@@ -116,6 +132,7 @@ impl Client {
             pace: Pace::new(requests_max),
             timeout,
             tally: Tally::default(),
+            meter,
             ahead_s: AtomicI64::new(SKEW_UNKNOWN),
         })
     }
@@ -193,7 +210,7 @@ impl Client {
                     attempts += 1;
                     (None, why)
                 }
-                Trouble::Broken { after, overloaded: _, why } => {
+                Trouble::Broken { after, status: _, why } => {
                     attempts += 1;
                     may_be_done = true;
                     (after, why)
@@ -217,27 +234,38 @@ impl Client {
         }
     }
 
-    /// One attempt, with what the pace learns from it.
+    /// One attempt, with what the pace and the meter learn from it.
     async fn attempt<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Trouble> {
         let slot = self.pace.slot().await;
         self.tally.count(call.operation);
         let limit = self.timeout;
+        let began = Instant::now();
         let answer = timeout(limit, self.exchange(call)).await.unwrap_or_else(|_| {
-            Err(Trouble::Broken { after: None, overloaded: false, why: format!("no answer within {limit:?}") })
+            Err(Trouble::Broken { after: None, status: None, why: format!("no answer within {limit:?}") })
         });
         match &answer {
             Ok(_) | Err(Trouble::Final(_)) => slot.answered(),
-            Err(Trouble::Overloaded { after, why: _ } | Trouble::Broken { after, overloaded: true, why: _ }) => {
+            Err(
+                Trouble::Overloaded { after, why: _ } | Trouble::Broken { after, status: Some(OVERLOADED), why: _ },
+            ) => {
                 slot.overloaded(*after);
             }
-            Err(Trouble::Unreached { .. } | Trouble::Broken { overloaded: false, .. }) => drop(slot),
+            Err(Trouble::Unreached { .. } | Trouble::Broken { .. }) => drop(slot),
         }
-        let answer = answer?;
-        serde_json::from_slice(&answer).map_err(|error| Trouble::Broken {
-            after: None,
-            overloaded: false,
-            why: format!("its answer cannot be read ({error}): is endpoint the account store?"),
-        })
+        let answer = answer.and_then(|answer| {
+            serde_json::from_slice(&answer).map_err(|error| Trouble::Broken {
+                after: None,
+                status: None,
+                why: format!("its answer cannot be read ({error}): is endpoint the account store?"),
+            })
+        });
+        self.meter.tell(&Exchange {
+            peer: Peer::AccountStore,
+            operation: call.operation.name(),
+            took: began.elapsed(),
+            went: answer.as_ref().map_or_else(Trouble::went, |_| Went::Answered),
+        });
+        answer
     }
 
     /// Sends it once and reads the answer whole.
@@ -257,7 +285,7 @@ impl Client {
         let error_type = error_type.map(str::to_owned);
         match status {
             200..300 => read(&mut response).await.map_err(|why| match why {
-                Unread::Cut(why) => Trouble::Broken { after: None, overloaded: false, why },
+                Unread::Cut(why) => Trouble::Broken { after: None, status: None, why },
                 Unread::Large => Trouble::Final(Failure::Refused {
                     status: Some(status),
                     message: format!(
@@ -270,7 +298,7 @@ impl Client {
             429 => Err(Trouble::Overloaded { after, why: "it answered 429, too many requests".to_owned() }),
             408 | 500 | 502 | 503 | 504 => Err(Trouble::Broken {
                 after,
-                overloaded: status == 503,
+                status: Some(status),
                 why: format!("it answered {status}; its log has more"),
             }),
             _ => {
@@ -302,7 +330,7 @@ impl Client {
         } else if error.is_builder() {
             Trouble::Final(Failure::refused_here(call.operation, why))
         } else {
-            Trouble::Broken { after: None, overloaded: false, why }
+            Trouble::Broken { after: None, status: None, why }
         }
     }
 

@@ -33,7 +33,7 @@ mod trust;
 pub use call::Operation;
 
 use super::{AccountStore, AccountsError, Sought};
-use crate::model::{Intent, Observed, Outcome, StoreKind, Tier};
+use crate::model::{Intent, Meter, Observed, Outcome, StoreKind, Tier};
 use crate::wire::{AccountResponse, Extension};
 use call::Call;
 use client::{Client, ClientSettings};
@@ -72,6 +72,8 @@ pub struct ChimeSettings {
     pub requests_max: usize,
     /// The configured tiers, by whose names licences are known here.
     pub tiers: Vec<Tier>,
+    /// Where each attempt of a request is told.
+    pub meter: Meter,
 }
 
 /// The account store behind the admin API.
@@ -116,6 +118,7 @@ impl Chime {
             timeout,
             requests_max,
             tiers,
+            meter,
         } = settings;
         let client = Arc::new(Client::new(ClientSettings {
             endpoint,
@@ -124,6 +127,7 @@ impl Chime {
             ca_file: ca_file.as_deref(),
             timeout,
             requests_max,
+            meter,
         })?);
         Ok(Self { lookout: Lookout::new(client.clone()), client, tiers, profile: None })
     }

@@ -42,10 +42,13 @@ pub use settings::{LdapSettings, LdapUrl, ReadLimits, check_filter};
 pub use tls::check_ca_file;
 
 use crate::directory::{Directory, DirectoryError};
-use crate::model::Reading;
+use crate::model::{Reading, Went};
 use failure::{Failure, Kind};
+use gate::Wire;
 use secrecy::ExposeSecret;
-use session::Session;
+use session::{Session, tell};
+use std::time::Instant;
+use tls::Certificate;
 
 /// An LDAP directory.
 #[derive(Debug)]
@@ -124,11 +127,23 @@ impl Ldap {
             true => Some(tls::config(&self.settings)?),
             false => None,
         };
-        let (stream, _) = connect::reach(url, self.settings.timeout).await?;
-        let (wire, _) = connect::secure(stream, &self.settings, url, trust).await?;
+        let began = Instant::now();
+        let connected = self.connect(url, trust).await;
+        let went = if connected.is_ok() { Went::Answered } else { Went::Unanswered };
+        tell(&self.settings.meter, "connect", began, went);
+        let (wire, _) = connected?;
         let mut session = Session::start(wire, &self.settings).await?;
         session.bind(&self.settings).await?;
         Ok(session)
+    }
+
+    async fn connect(
+        &self,
+        url: &LdapUrl,
+        trust: Option<tls::Trust>,
+    ) -> Result<(Box<dyn Wire>, Option<Certificate>), Failure> {
+        let (stream, _) = connect::reach(url, self.settings.timeout).await?;
+        connect::secure(stream, &self.settings, url, trust).await
     }
 }
 

@@ -11,12 +11,13 @@ use super::gate::{Fault, Gate, Wire};
 use super::schema::{self, CONTROL_EXTENDED_DN, CONTROL_PAGED, Server};
 use super::settings::{LdapSettings, ReadLimits};
 use crate::directory::referral;
+use crate::model::{Exchange, Meter, Peer, Went};
 use lber::structure::{PL, StructureTag};
 use ldap3::controls::RawControl;
 use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope, StdStream};
 use secrecy::ExposeSecret;
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 /// How long a goodbye may take.
@@ -31,6 +32,7 @@ pub(super) struct Session {
     drive: JoinHandle<()>,
     timeout: Duration,
     limits: ReadLimits,
+    meter: Meter,
     entries: u64,
 }
 
@@ -90,14 +92,23 @@ impl Session {
                 tracing::debug!("the LDAP library ended its connection: {error}");
             }
         });
-        Ok(Self { ldap, gate, drive, timeout: settings.timeout, limits: settings.limits, entries: 0 })
+        let LdapSettings { timeout, limits, meter, .. } = settings;
+        Ok(Self { ldap, gate, drive, timeout: *timeout, limits: *limits, meter: meter.clone(), entries: 0 })
     }
 
     /// Proves who we are (RFC 4513 5.1.3).
     pub(super) async fn bind(&mut self, settings: &LdapSettings) -> Result<(), Failure> {
         let name = &settings.bind_dn;
         let bind = self.ldap.simple_bind(name, settings.bind_password.expose_secret());
-        let result = match tokio::time::timeout(self.timeout, bind).await {
+        let began = Instant::now();
+        let answer = tokio::time::timeout(self.timeout, bind).await;
+        let went = match &answer {
+            Ok(Ok(result)) if result.rc == 0 => Went::Answered,
+            Ok(Ok(_)) => Went::Refused,
+            Ok(Err(_)) | Err(_) => Went::Unanswered,
+        };
+        tell(&self.meter, "bind", began, went);
+        let result = match answer {
             Err(_) => return Err(Failure::unavailable(format!("no answer to the bind within {:?}", self.timeout))),
             Ok(Err(error)) => {
                 let (Fault::Closed(cause) | Fault::Breach(cause)) = self.cause(&error);
@@ -222,8 +233,27 @@ impl Session {
         }
     }
 
-    /// One request and all of its answer, under one time-out.
+    /// One request and all of its answer, under one time-out; told to the meter, so that whoever watches a long read sees
+    /// it get on page by page.
     async fn page(
+        &mut self,
+        search: &Search<'_>,
+        controls: Vec<RawControl>,
+        allowed: u64,
+        each: &mut impl FnMut(Entry) -> Result<(), String>,
+    ) -> Result<Page, Failure> {
+        let began = Instant::now();
+        let page = self.request(search, controls, allowed, each).await;
+        let went = match &page {
+            Ok(page) if page.result.rc == 0 => Went::Answered,
+            Ok(_) => Went::Refused,
+            Err(_) => Went::Unanswered,
+        };
+        tell(&self.meter, "search", began, went);
+        page
+    }
+
+    async fn request(
         &mut self,
         search: &Search<'_>,
         controls: Vec<RawControl>,
@@ -299,6 +329,11 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.drive.abort();
     }
+}
+
+/// Tells of one exchange that has just ended.
+pub(super) fn tell(meter: &Meter, operation: &'static str, began: Instant, went: Went) {
+    meter.tell(&Exchange { peer: Peer::Directory, operation, took: began.elapsed(), went });
 }
 
 /// The URLs of a reference (RFC 4511 4.5.3).

@@ -1,5 +1,6 @@
 //! What an LDAP directory needs to know: servers, credentials, trust, limits.
 
+use crate::model::Meter;
 use secrecy::SecretString;
 use std::fmt;
 use std::path::PathBuf;
@@ -134,6 +135,8 @@ pub struct LdapSettings {
     pub email_attributes: Vec<String>,
     /// What a server may make us do.
     pub limits: ReadLimits,
+    /// Where each connection, bind and page is told.
+    pub meter: Meter,
 }
 
 /// What a server, honest or not, may make one read do.
@@ -282,6 +285,7 @@ mod tests {
             user_filter: None,
             email_attributes: Vec::new(),
             limits: ReadLimits::default(),
+            meter: Meter::default(),
         };
         assert!(!format!("{settings:?}").contains("hunter2"));
     }

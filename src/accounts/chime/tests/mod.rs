@@ -5,6 +5,7 @@ mod errands;
 mod fake;
 mod faults;
 mod looks;
+mod metered;
 mod seats;
 
 use super::*;
@@ -19,6 +20,10 @@ fn client_with(fake: &Fake, timeout: Duration) -> Chime {
 }
 
 fn client_at(endpoint: &str, timeout: Duration) -> Chime {
+    metered_client_at(endpoint, timeout, Meter::default())
+}
+
+fn metered_client_at(endpoint: &str, timeout: Duration, meter: Meter) -> Chime {
     Chime::open(ChimeSettings {
         endpoint: endpoint.to_owned(),
         region: "us-east-1".into(),
@@ -29,6 +34,7 @@ fn client_at(endpoint: &str, timeout: Duration) -> Chime {
         timeout,
         requests_max: 8,
         tiers: vec![Tier::new("pro"), Tier::new("plus")],
+        meter,
     })
     .unwrap()
 }
