@@ -21,6 +21,7 @@
 //! | [`pass`] | the line above | model, decide, and the traits of directory, accounts, state |
 //! | [`status`] | what can be said of an agent, as a value, a document, a page, metrics | model |
 //! | [`config`] | the TOML file, checked | model |
+//! | [`daemon`] | what runs for months without anybody looking | model, config |
 //! | [`cli`] | the commands; the only place that prints | all |
 
 #![forbid(unsafe_code)]
@@ -28,6 +29,7 @@
 pub mod accounts;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod decide;
 pub mod directory;
 pub mod durable;

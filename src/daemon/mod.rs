@@ -1,0 +1,3 @@
+//! What runs for months without anybody looking.
+
+pub mod alarm;
