@@ -40,6 +40,22 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("status", &["model"]),
     ("config", &["model"]),
+    ("control", &["model", "decide::Explanation", "pass", "status"]),
+    (
+        "daemon",
+        &[
+            "model",
+            "pass",
+            "status",
+            "control",
+            "directory::Directory",
+            "directory::DirectoryError",
+            "accounts::AccountStore",
+            "accounts::AccountsError",
+            "state::StateStore",
+        ],
+    ),
+    ("daemon/alarm.rs", &["model", "config::Schedule"]),
     (
         "cli",
         &[
@@ -55,6 +71,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "wire",
             "trust",
             "status",
+            "control",
+            "daemon",
         ],
     ),
     ("main.rs", &["cli"]),

@@ -28,10 +28,9 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
         let directory = world::directory(&plan, &self.meter).map_err(|stop| stop.to_string())?;
         match (&world.accounts, &plan.accounts) {
             // Its folder is open, and admits one: it is told what is new.
-            (accounts::Configured::Embedded(open), AccountsConfig::Embedded { .. }) => {
-                if let Some(settings) = world::embedded_settings(&plan) {
-                    open.refurnish(&settings).map_err(|error| error.to_string())?;
-                }
+            (accounts::Configured::Embedded(open), AccountsConfig::Embedded { path, account, kind }) => {
+                let settings = world::embedded_settings(&plan, path, account, *kind);
+                open.refurnish(&settings).map_err(|error| error.to_string())?;
             }
             _ => {
                 let opened = world::accounts(&plan, Purpose::Change, &self.meter);

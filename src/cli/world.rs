@@ -3,9 +3,9 @@
 use super::exit::Stop;
 use super::log;
 use crate::accounts::{self, chime, embedded};
-use crate::config::{AccountsConfig, ChimeConfig, Config, DirectoryConfig, Environment, LdapConfig};
+use crate::config::{AccountsConfig, ChimeConfig, Config, ConfigError, DirectoryConfig, Environment, LdapConfig};
 use crate::directory::{self, ldap, ldif};
-use crate::model::{Meter, Timestamp};
+use crate::model::{Meter, StoreKind, Timestamp};
 use crate::pass::{Halt, World};
 use crate::state::local::{self, LocalState, StateSettings};
 use std::path::Path;
@@ -26,11 +26,16 @@ pub(super) enum Purpose {
 
 /// Reads the configuration, all of whose problems come back at once, and begins to log as it says.
 pub(super) fn configuration(path: &Path) -> Result<Config, Stop> {
-    let (check_filter, check_ca_file) = (ldap::check_filter, ldap::check_ca_file);
-    let env = Environment { check_filter, check_ca_file, ..Environment::of_process() };
-    let config = crate::config::load_with(path, &env)?;
+    let config = read(path)?;
     log::start(&config.log);
     Ok(config)
+}
+
+/// Reads the configuration and the secrets it names.
+pub(super) fn read(path: &Path) -> Result<Config, ConfigError> {
+    let (check_filter, check_ca_file) = (ldap::check_filter, ldap::check_ca_file);
+    let env = Environment { check_filter, check_ca_file, ..Environment::of_process() };
+    crate::config::load_with(path, &env)
 }
 
 /// Opens everything the configuration names; each exchange with a server is told to `meter`.
@@ -100,18 +105,11 @@ pub(super) fn state(config: &Config, purpose: Purpose) -> Result<LocalState, Sto
 
 /// The account store only.
 pub(super) fn accounts(config: &Config, purpose: Purpose, meter: &Meter) -> Result<accounts::Configured, Stop> {
-    let (path, account, kind) = match &config.accounts {
-        AccountsConfig::Embedded { path, account, kind } => (path, account, kind),
+    let settings = match &config.accounts {
+        AccountsConfig::Embedded { path, account, kind } => embedded_settings(config, path, account, *kind),
         AccountsConfig::Chime(chime) => {
             return Ok(accounts::Configured::Chime(Box::new(open_chime(config, chime, meter)?)));
         }
-    };
-    let settings = embedded::EmbeddedSettings {
-        path: path.clone(),
-        account: account.clone(),
-        kind: *kind,
-        tiers: config.rules.order().iter().cloned().collect(),
-        domains: config.rules.domains.clone(),
     };
     let access = match purpose {
         Purpose::Look => embedded::Access::Look,
@@ -119,6 +117,22 @@ pub(super) fn accounts(config: &Config, purpose: Purpose, meter: &Meter) -> Resu
         Purpose::Audit => embedded::Access::Audit,
     };
     Ok(accounts::Configured::Embedded(embedded::Embedded::open(settings, access)?))
+}
+
+/// What the embedded account store is opened with.
+pub(super) fn embedded_settings(
+    config: &Config,
+    path: &Path,
+    account: &str,
+    kind: StoreKind,
+) -> embedded::EmbeddedSettings {
+    embedded::EmbeddedSettings {
+        path: path.to_owned(),
+        account: account.to_owned(),
+        kind,
+        tiers: config.rules.order().iter().cloned().collect(),
+        domains: config.rules.domains.clone(),
+    }
 }
 
 /// The account store behind the admin API.

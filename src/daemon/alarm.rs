@@ -80,9 +80,7 @@ impl Alarm {
         match self.next {
             None => SLEEP_MAX,
             Some(next) if next <= now => Duration::ZERO,
-            Some(next) => {
-                Duration::try_from(next.duration_since(now)).unwrap_or(SLEEP_MAX).clamp(SLEEP_MIN, SLEEP_MAX)
-            }
+            Some(next) => Duration::try_from(next.duration_since(now)).unwrap_or(SLEEP_MAX).clamp(SLEEP_MIN, SLEEP_MAX),
         }
     }
 

@@ -1,6 +1,9 @@
 //! When lines fire, by table and by law.
 #![allow(clippy::unwrap_used)]
 
+mod grammar;
+mod oracle;
+
 use super::*;
 use proptest::prelude::*;
 
