@@ -368,10 +368,11 @@ fn usage_errors_end_with_2() {
 fn check_tells_each_group_with_its_count() {
     let company = Company::new();
     let told = company.ends(0, &["check"]);
-    let told: String =
-        told.lines().filter(|line| !line.contains(" next at ")).map(|line| format!("{line}\n")).collect();
+    let is_time = |line: &str| line.contains(" next at ") || line.contains(" in UTC ");
+    let told: String = told.lines().filter(|line| !is_time(line)).map(|line| format!("{line}\n")).collect();
     assert_snapshot!(told, @r#"
 ok    configuration [folder]/quickstart.toml is valid
+ok    jitter        each start is up to 20s late, by chance; at most half of the way to the next
 ok    state         [folder]/state will be made by the first pass
 ok    directory     41 people and 7 groups read
 ok    group         CN=Chime Pro,OU=Groups,DC=corner,DC=example: 16 people (tier pro)
@@ -448,6 +449,29 @@ fn check_tells_times_by_the_clock_of_the_schedule() {
     let audit = told.lines().find(|line| line.contains("audit")).unwrap();
     assert_eq!(audit.matches(" 03:00:00+05:30").count(), 5, "{audit}");
     assert!(audit.ends_with(" (Asia/Kolkata)"), "{audit}");
+    let in_utc = told.lines().filter(|line| line.starts_with("      in UTC        ")).nth(1).unwrap();
+    assert_eq!(in_utc.matches(" 21:30:00+00:00").count(), 5, "{in_utc}");
+}
+
+#[test]
+fn check_explains_lines_that_surprise() {
+    let company = Company::new();
+    let toml = std::fs::read_to_string(company.path("quickstart.toml")).unwrap();
+    let schedule =
+        "\n[schedule]\nsync = \"*/7 * * * *\"\naudit = \"0 0 13 * 5\"\ntimezone = \"UTC\"\njitter = \"0s\"\n";
+    std::fs::write(company.path("quickstart.toml"), format!("{toml}{schedule}")).unwrap();
+    let told = company.ends(0, &["check", "--offline"]);
+    let told: Vec<&str> = told.lines().filter(|line| !line.contains(" next at ")).collect();
+    assert_eq!(
+        told,
+        [
+            "ok    configuration [folder]/quickstart.toml is valid",
+            "      note          `*/7` begins anew with minute 0 of each hour: the step after minute 56 is only 4",
+            "      note          a day of month and a day of week are given: it fires on days that fit either of them, as \
+             in any crontab",
+            "all is well",
+        ]
+    );
 }
 
 #[test]

@@ -7,12 +7,14 @@ use super::show;
 use super::world::{self, Purpose};
 use crate::accounts::chime::About;
 use crate::accounts::{AccountStore, AccountsError};
-use crate::config::{AccountsConfig, ChimeConfig, Config};
+use crate::config::{AccountsConfig, ChimeConfig, Config, ScheduleConfig};
 use crate::decide::{FoundGroup, GroupRole, Standing, absorb, desire};
 use crate::directory::ldap::{Ldap, ProbeResult};
 use crate::directory::{self, Directory};
 use crate::model::{Memory, Meter, Origin, Timestamp, Warning};
 use crate::state::{StateError, StateStore};
+use chrono::Offset as _;
+use chrono_tz::Tz;
 use std::path::Path;
 
 /// Times shown of each schedule.
@@ -66,19 +68,37 @@ pub(super) async fn check(path: &Path, options: CheckOptions) -> Result<Exit, St
 
 /// The next times of each schedule, by the clock it means: what a line means is best seen in what it does.
 fn schedule(config: &Config, findings: &mut Findings) -> Result<(), Stop> {
-    let timezone = config.schedule.timezone;
-    for (name, schedule) in [("sync", &config.schedule.sync), ("audit", &config.schedule.audit)] {
+    let ScheduleConfig { sync, audit, timezone, jitter } = &config.schedule;
+    for (name, schedule) in [("sync", sync), ("audit", audit)] {
         let mut at = Timestamp::now();
         let mut times = Vec::new();
-        while let Some(next) = schedule.next_after(at, timezone).filter(|_| times.len() < TIMES_SHOWN) {
-            let by_clock =
-                chrono::DateTime::from_timestamp(next.as_second(), 0).map(|utc| utc.with_timezone(&timezone));
-            times.extend(by_clock.map(|time| time.format("%a %Y-%m-%d %H:%M:%S%:z").to_string()));
+        while let Some(next) = schedule.next_after(at, *timezone).filter(|_| times.len() < TIMES_SHOWN) {
+            times.extend(chrono::DateTime::from_timestamp(next.as_second(), 0));
             at = next;
         }
-        findings.tell(name, Ok(format!("next at {} ({timezone})", times.join(", "))))?;
+        findings.tell(name, Ok(format!("next at {} ({timezone})", shown(&times, *timezone))))?;
+        if times.iter().any(|time| time.with_timezone(timezone).offset().fix().local_minus_utc() != 0) {
+            line("    ", "in UTC", &shown(&times, Tz::UTC))?;
+        }
+        for note in schedule.notes() {
+            line("    ", "note", &note)?;
+        }
     }
-    Ok(())
+    if jitter.is_zero() {
+        return Ok(());
+    }
+    let late =
+        jiff::SignedDuration::try_from(*jitter).map_or_else(|_| format!("{jitter:?}"), |late| format!("{late:#}"));
+    findings
+        .tell("jitter", Ok(format!("each start is up to {late} late, by chance; at most half of the way to the next")))
+}
+
+/// Times by the clock of a zone.
+fn shown(times: &[chrono::DateTime<chrono::Utc>], timezone: Tz) -> String {
+    let by_clock = |time: &chrono::DateTime<chrono::Utc>| {
+        time.with_timezone(&timezone).format("%a %Y-%m-%d %H:%M:%S%:z").to_string()
+    };
+    times.iter().map(by_clock).collect::<Vec<_>>().join(", ")
 }
 
 /// The state; gives the memory as far as it can be had.

@@ -7,6 +7,8 @@
 //! loses a fire nor doubles one: an hour written as `*` or `*/2` follows the clock and fires in both runs of a repeated
 //! hour; a fixed hour fires once, in the first of them, and a fixed time that is skipped fires right after the gap.
 
+mod notes;
+
 use super::value;
 use crate::model::Timestamp;
 use chrono::{Days, Duration as Delta, LocalResult, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
@@ -281,10 +283,7 @@ impl Field {
 
     /// The field as a plain list that the `cron` crate reads without doubt: no ranges, no steps, weekdays by name.
     fn list(&self, text: &str, dialect: Dialect) -> Result<String, String> {
-        let mut values = BTreeSet::new();
-        for part in text.split(',') {
-            self.part(part, dialect, &mut values).map_err(|message| format!("{}: {message}", self.name))?;
-        }
+        let values = self.values(text, dialect)?;
         if values.len() == (self.max - self.min + 1) as usize {
             return Ok("*".to_owned());
         }
@@ -293,6 +292,14 @@ impl Field {
             None => value.to_string(),
         };
         Ok(values.iter().map(name).collect::<Vec<_>>().join(","))
+    }
+
+    fn values(&self, text: &str, dialect: Dialect) -> Result<BTreeSet<u32>, String> {
+        let mut values = BTreeSet::new();
+        for part in text.split(',') {
+            self.part(part, dialect, &mut values).map_err(|message| format!("{}: {message}", self.name))?;
+        }
+        Ok(values)
     }
 
     /// `*`, `3`, `1-5`, each with `/2` behind it where that means something.
