@@ -72,7 +72,7 @@ pub struct Steward<D, A, S, F: Foundry<D, A, S>, L> {
     /// A number from 0 to 1, for delays.
     pub random: fn() -> f64,
     /// What was told before, so that the log does not repeat itself.
-    pub said: Said,
+    pub said: pass::Said,
 }
 
 impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Listener> Steward<D, A, S, F, L> {
@@ -184,8 +184,7 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
             }
         }
         self.remember().await;
-        let expiries = self.world.directory.expiries();
-        let expiries = expiries.into_iter().chain(self.world.accounts.expiries()).collect();
+        let expiries = Vec::new();//SHIM
         self.board.change(|daemon| {
             daemon.running = None;
             daemon.expiries = expiries;
@@ -395,11 +394,4 @@ impl<'a, L: Listener> Phases<'a, L> {
         }
         *current = next.map(|name| (name, Instant::now()));
     }
-}
-
-/// SHIM until merge.
-#[derive(Debug, Default)]
-pub struct Said;
-impl Said {
-    fn tell(&mut self, _: &Report, _: bool) {}
 }

@@ -10,6 +10,8 @@ mod ask;
 mod halt;
 mod recover;
 mod report;
+mod said_shim;
+pub use said_shim::Said;
 
 #[cfg(test)]
 mod crossing_tests;

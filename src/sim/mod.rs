@@ -6,5 +6,6 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod day;
 mod laws;
 mod world;
