@@ -369,13 +369,34 @@ fn a_check_goes_as_far_as_it_can_and_spares_the_account() {
         let steps = runtime.block_on(Ldap::new(settings).probe());
         steps.into_iter().map(|step| (step.url, step.name, matches!(step.result, ProbeResult::Good(_)))).collect()
     };
-    let good = [("reach", true), ("tls", true), ("bind", true), ("server", true), ("base", true)];
+    // This server does not know its bind account, and so nothing of its password.
+    let good = [("reach", true), ("tls", true), ("bind", true), ("server", true), ("base", true), ("password", false)];
     let good = good.map(|(name, fine)| (one.url.clone(), name, fine)).to_vec();
     assert_eq!(probe(settings(&[&one.url])), good);
     let wrong = LdapSettings { bind_password: "battery staple".into(), ..settings(&[&one.url, &two.url]) };
     let bad = |url: &str| ["reach", "tls", "bind"].map(|name| (url.to_owned(), name, name != "bind"));
     assert_eq!(probe(wrong), [bad(&one.url), bad(&two.url)].concat());
     assert_eq!(two.binds(), 0);
+}
+
+/// When the password ends is good to know, and nothing that a whole reading may be lost by.
+#[test]
+fn what_is_asked_about_the_password_fails_no_read() {
+    let asked = |request: &Request| request.kind == Kind::BindAccount;
+    let twists: [fn(&Request) -> Act; 4] = [
+        |_| Act::Hang,
+        |request| Act::Send(result(request.id, 0x65, 50, "insufficient rights", &[])),
+        |request| Act::SendAndClose(result(request.id, 0x65, 0, "", &[])[..4].to_vec()),
+        |_| Act::Send(b"garbage".to_vec()),
+    ];
+    for twist in twists {
+        let server = FakeLdap::start(Script::twisted(
+            move |request, due| if asked(request) { twist(request) } else { Act::Send(due) },
+        ));
+        let reading = run(LdapSettings { timeout: IMPATIENT, ..settings(&[&server.url]) }).unwrap();
+        assert_eq!((reading.people.len(), reading.groups.len()), (10, 2));
+        assert!(server.log().iter().any(asked));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 pub mod chime;
 pub mod embedded;
 
-use crate::model::{Email, Intent, ObjectGuid, Observed, Outcome, StoreKind, UserId};
+use crate::model::{Email, Expiry, Intent, ObjectGuid, Observed, Outcome, StoreKind, UserId};
 
 /// Where accounts, licences and suspensions live.
 #[allow(async_fn_in_trait)] // Used with static dispatch only; no caller needs a bound on the future.
@@ -36,6 +36,11 @@ pub trait AccountStore {
 
     /// How many intents one `apply` takes at most.
     fn batch_max(&self) -> usize;
+
+    /// What the latest answer needed and will not be good for ever, as far as it is known: certificates, keys.
+    fn expiries(&self) -> Vec<Expiry> {
+        Vec::new()
+    }
 }
 
 /// Whose account is looked for: by the store's own key if we have it, else by identity where the store keeps it, else
@@ -122,6 +127,13 @@ impl AccountStore for Configured {
         match self {
             Self::Embedded(store) => store.batch_max(),
             Self::Chime(store) => store.batch_max(),
+        }
+    }
+
+    fn expiries(&self) -> Vec<Expiry> {
+        match self {
+            Self::Embedded(store) => store.expiries(),
+            Self::Chime(store) => store.expiries(),
         }
     }
 }

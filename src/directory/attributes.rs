@@ -111,8 +111,13 @@ pub fn account_expires(text: &str) -> Result<Option<Timestamp>, String> {
     if ticks == 0 || ticks == i64::MAX {
         return Ok(None);
     }
+    Ok(filetime(ticks))
+}
+
+/// A FILETIME that is none of its special values; `None` for what is beyond the calendar.
+pub fn filetime(ticks: i64) -> Option<Timestamp> {
     let nanoseconds = i32::try_from(ticks % TICKS_PER_SECOND * 100).unwrap_or(0);
-    Ok(Timestamp::new(ticks / TICKS_PER_SECOND - SECONDS_1601_TO_1970, nanoseconds).ok())
+    Timestamp::new(ticks / TICKS_PER_SECOND - SECONDS_1601_TO_1970, nanoseconds).ok()
 }
 
 /// `primaryGroupID`: the last part of the primary group's SID.

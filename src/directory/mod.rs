@@ -10,7 +10,7 @@ pub mod ldap;
 pub mod ldif;
 mod referral;
 
-use crate::model::Reading;
+use crate::model::{Expiry, Reading};
 
 /// A source of readings.
 #[allow(async_fn_in_trait)] // Used with static dispatch only; no caller needs a bound on the future.
@@ -20,6 +20,11 @@ pub trait Directory {
     /// # Errors
     /// Whenever any part of the read did not end in success; see [`DirectoryError`].
     async fn read(&mut self) -> Result<Reading, DirectoryError>;
+
+    /// What the latest read needed and will not be good for ever, as far as it is known: certificates, passwords.
+    fn expiries(&self) -> Vec<Expiry> {
+        Vec::new()
+    }
 }
 
 /// Why there is no reading, by what the caller does next.
@@ -58,6 +63,13 @@ impl Directory for Configured {
         match self {
             Self::Ldap(directory) => directory.read().await,
             Self::Ldif(directory) => directory.read().await,
+        }
+    }
+
+    fn expiries(&self) -> Vec<Expiry> {
+        match self {
+            Self::Ldap(directory) => directory.expiries(),
+            Self::Ldif(directory) => directory.expiries(),
         }
     }
 }

@@ -53,7 +53,54 @@ enum Place {
     Closed,
 }
 
+/// Reads the state beside whoever writes it: a pass holds it for no longer than one write takes, and then a reader has its
+/// turn. Clones are one and the same.
+#[derive(Clone)]
+pub struct HistoryReader {
+    settings: StateSettings,
+    place: Arc<Mutex<Place>>,
+}
+
+impl HistoryReader {
+    /// The audit log, as [`StateStore::history`] gives it.
+    ///
+    /// # Errors
+    /// Where it is illegible, or closed by a failure until the next pass.
+    pub async fn history(&self, who: Option<ObjectGuid>, most: usize) -> Result<Vec<HistoryEntry>, StateError> {
+        let settings = self.settings.clone();
+        blocking(&self.place, &self.settings, move |place| match place {
+            Place::Open(shelf) => shelf.history(who, most).map_err(|error| told(&settings, error)),
+            Place::Nothing => Ok(Vec::new()),
+            Place::Illegible(found) => Err(disk(format!(
+                "the history cannot be read: {found}. The folder that it sets aside keeps the old history"
+            ))),
+            Place::Closed => Err(closed(&settings)),
+        })
+        .await
+    }
+
+    /// All of the memory as the last write left it. Unlike [`StateStore::load`] it opens nothing and sets nothing aside.
+    ///
+    /// # Errors
+    /// Where it is illegible, or closed by a failure until the next pass.
+    pub async fn memory(&self) -> Result<Memory, StateError> {
+        let settings = self.settings.clone();
+        blocking(&self.place, &self.settings, move |place| match place {
+            Place::Open(shelf) => shelf.load().map_err(|error| told(&settings, error)),
+            Place::Nothing => Ok(Memory::empty(Origin::Fresh)),
+            Place::Illegible(found) => Ok(Memory::empty(Origin::Rebuilt(found.clone()))),
+            Place::Closed => Err(closed(&settings)),
+        })
+        .await
+    }
+}
+
 impl LocalState {
+    /// Something to read it with while a pass has it.
+    pub fn reader(&self) -> HistoryReader {
+        HistoryReader { settings: self.settings.clone(), place: self.place.clone() }
+    }
+
     /// Opens it. Blocks for some milliseconds, a second with a million people.
     ///
     /// # Errors
@@ -80,7 +127,7 @@ impl LocalState {
         work: impl FnOnce(&mut Shelf) -> Result<T, ShelfError> + Send + 'static,
     ) -> Result<T, StateError> {
         let (settings, access) = (self.settings.clone(), self.access);
-        self.blocking(move |place| match (place, access) {
+        blocking(&self.place, &self.settings, move |place| match (place, access) {
             (Place::Open(shelf), Access::Write) => work(shelf).map_err(|error| told(&settings, error)),
             (Place::Closed, Access::Write) => Err(disk(format!(
                 "cannot write to the state in {}: it failed before and is closed; the next pass opens it again",
@@ -93,23 +140,12 @@ impl LocalState {
         })
         .await
     }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Place) -> Result<T, StateError> + Send + 'static,
-    ) -> Result<T, StateError> {
-        let place = self.place.clone();
-        let worked = spawn_blocking(move || work(&mut place.lock().unwrap_or_else(PoisonError::into_inner))).await;
-        worked.unwrap_or_else(|ended| {
-            Err(disk(format!("the work on the state in {} was cut short: {ended}", self.settings.path.display())))
-        })
-    }
 }
 
 impl StateStore for LocalState {
     async fn load(&mut self) -> Result<Memory, StateError> {
         let (settings, access) = (self.settings.clone(), self.access);
-        self.blocking(move |place| match access {
+        blocking(&self.place, &self.settings, move |place| match access {
             Access::Write => load_to_write(place, &settings),
             Access::Look => load_to_look(place, &settings),
         })
@@ -137,20 +173,21 @@ impl StateStore for LocalState {
     }
 
     async fn history(&mut self, who: Option<ObjectGuid>, most: usize) -> Result<Vec<HistoryEntry>, StateError> {
-        let settings = self.settings.clone();
-        self.blocking(move |place| match place {
-            Place::Open(shelf) => shelf.history(who, most).map_err(|error| told(&settings, error)),
-            Place::Nothing => Ok(Vec::new()),
-            Place::Illegible(found) => Err(disk(format!(
-                "the history cannot be read: {found}. The folder that it sets aside keeps the old history"
-            ))),
-            Place::Closed => Err(disk(format!(
-                "cannot read the state in {}: it failed before and is closed; the next pass opens it again",
-                settings.path.display()
-            ))),
-        })
-        .await
+        self.reader().history(who, most).await
     }
+}
+
+/// Runs `work` on the place, in a thread where it may block, and when it is free.
+async fn blocking<T: Send + 'static>(
+    place: &Arc<Mutex<Place>>,
+    settings: &StateSettings,
+    work: impl FnOnce(&mut Place) -> Result<T, StateError> + Send + 'static,
+) -> Result<T, StateError> {
+    let place = place.clone();
+    let worked = spawn_blocking(move || work(&mut place.lock().unwrap_or_else(PoisonError::into_inner))).await;
+    worked.unwrap_or_else(|ended| {
+        Err(disk(format!("the work on the state in {} was cut short: {ended}", settings.path.display())))
+    })
 }
 
 fn open_to_write(settings: &StateSettings) -> Result<Shelf, StateError> {
@@ -285,6 +322,13 @@ fn told(settings: &StateSettings, error: ShelfError) -> StateError {
             ),
         },
     }
+}
+
+fn closed(settings: &StateSettings) -> StateError {
+    disk(format!(
+        "cannot read the state in {}: it failed before and is closed; the next pass opens it again",
+        settings.path.display()
+    ))
 }
 
 fn disk(message: String) -> StateError {

@@ -18,7 +18,7 @@ use crate::model::{
 };
 use std::collections::{BTreeMap, HashMap};
 
-pub use local::{Access, LocalState, StateSettings};
+pub use local::{Access, HistoryReader, LocalState, StateSettings};
 
 /// The memory of one account of one account store.
 #[allow(async_fn_in_trait)] // Used with static dispatch only; no caller needs a bound on the future.

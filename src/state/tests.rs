@@ -644,3 +644,57 @@ async fn the_folder_is_usable_again_after_damage_met_while_open() {
     state.begin(&[intent(1, 1)]).await.unwrap();
     assert_eq!(state.load().await.unwrap().open, [intent(1, 1)]);
 }
+
+/// A command asks a running daemon for the history while a pass has the state.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn history_and_memory_can_be_read_while_a_pass_writes() {
+    fn usable_anywhere<T: Clone + Send + Sync + 'static>(reader: T) -> T {
+        reader
+    }
+    const BATCHES: u8 = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = open(&folder.path().join("state"));
+    let reader = usable_anywhere(state.reader());
+    assert_eq!(reader.history(None, 1_000).await.unwrap(), []);
+    assert_eq!(reader.memory().await.unwrap().origin, Origin::Fresh);
+
+    let intents: Vec<Intent> = (0..BATCHES).map(|who| intent(who, 1)).collect();
+    state.begin(&intents).await.unwrap();
+    let pass = async {
+        for who in 0..BATCHES {
+            state.settle(&[Settlement { entry: Some(entry(who, 1)), ..settlement(who, 3) }]).await.unwrap();
+        }
+    };
+    // One task reads as fast as it can, for as long as the other writes: each has its turn.
+    let reading = tokio::spawn({
+        let reader = reader.clone();
+        async move {
+            let mut seen = vec![0];
+            while seen.last() != Some(&usize::from(BATCHES)) {
+                seen.push(reader.history(None, 1_000).await.unwrap().len());
+                let memory = reader.memory().await.unwrap();
+                assert_eq!(
+                    memory.open.len() + memory.snapshot.len(),
+                    usize::from(BATCHES),
+                    "all of a write, or nothing"
+                );
+            }
+            seen
+        }
+    });
+    pass.await;
+    let seen = tokio::time::timeout(std::time::Duration::from_secs(60), reading).await.unwrap().unwrap();
+    assert!(seen.is_sorted(), "{seen:?}");
+    assert!(seen.iter().any(|lines| (1..usize::from(BATCHES)).contains(lines)), "nothing was read meanwhile: {seen:?}");
+
+    assert_eq!(reader.history(Some(guid(3)), 5).await.unwrap(), [entry(3, 1)]);
+    assert_eq!(reader.memory().await.unwrap(), state.load().await.unwrap());
+    // The folder stays closed to others for as long as somebody can read.
+    drop(state);
+    assert!(matches!(
+        LocalState::open(settings(&folder.path().join("state")), Access::Write),
+        Err(StateError::InUse { .. })
+    ));
+    drop(reader);
+    assert!(LocalState::open(settings(&folder.path().join("state")), Access::Write).is_ok());
+}

@@ -1,5 +1,6 @@
 //! The value: what is remembered on disk, and what a running daemon knows beside it.
 
+pub use crate::model::Expiry;
 use crate::model::{HeldNote, Limits, Memory, Origin, PassRecord, Seat, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -118,17 +119,6 @@ pub struct Outage {
     pub reason: String,
     /// Whether it passes by itself: somebody did not answer. If not, somebody must act.
     pub passes_by: bool,
-}
-
-/// Something that is good until a certain time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Expiry {
-    /// `certificate` or `secret`.
-    pub kind: String,
-    /// Whose, in words: `ldaps://dc1.corp.example`, `svc-seatsync@corp.example`.
-    pub of: String,
-    /// The end.
-    pub at: Timestamp,
 }
 
 impl Live {

@@ -82,6 +82,8 @@ pub enum Kind {
     },
     StartTls,
     Unbind,
+    /// The account that binds, by its name.
+    BindAccount,
 }
 
 pub struct FakeLdap {
@@ -276,6 +278,11 @@ fn search(op: &StructureTag, controls: &[StructureTag]) -> Kind {
         })
     });
     let offset = offset.unwrap_or(0);
+    if format!("{filter:?}").contains(&format!("{:?}", b"userPrincipalName"))
+        || format!("{filter:?}").contains(&format!("{:?}", b"sAMAccountName"))
+    {
+        return Kind::BindAccount;
+    }
     let is_people = format!("{filter:?}").contains(&format!("{:?}", b"person"));
     if is_people { Kind::People { offset } } else { Kind::Groups { offset } }
 }
@@ -304,6 +311,7 @@ impl Script {
             Kind::Root => [entry(id, "", &self.root()), done].concat(),
             Kind::Base(base) if base == BASE => [entry(id, base, &[]), done].concat(),
             Kind::Base(_) => result(id, 0x65, 32, "0000208D: NameErr", &[]),
+            Kind::BindAccount => done,
             Kind::People { offset } => self.page(id, *offset, self.people, |index| person(id, index)),
             Kind::Groups { offset } => self.page(id, *offset, self.groups.len(), |index| self.group(id, index, None)),
             Kind::Group { dn, start } => match self.groups.iter().position(|(name, _)| *dn == group_dn(name)) {

@@ -18,8 +18,8 @@ use http::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -69,8 +69,16 @@ pub(super) struct Client {
     timeout: Duration,
     tally: Tally,
     meter: Meter,
+    certificate: Mutex<Shown>,
     /// Seconds by which the server's clock is ahead.
     ahead_s: AtomicI64,
+}
+
+/// A certificate, and when it ends.
+#[derive(Debug, Default)]
+struct Shown {
+    der: Vec<u8>,
+    end: Option<Timestamp>,
 }
 
 /// Why an attempt gave no answer.
@@ -118,6 +126,7 @@ impl Client {
             .referer(false)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
+            .tls_info(true)
             .connect_timeout(timeout.min(CONNECT_MAX))
             .pool_max_idle_per_host(requests_max)
             .pool_idle_timeout(IDLE_MAX)
@@ -133,6 +142,7 @@ impl Client {
             timeout,
             tally: Tally::default(),
             meter,
+            certificate: Mutex::default(),
             ahead_s: AtomicI64::new(SKEW_UNKNOWN),
         })
     }
@@ -153,6 +163,11 @@ impl Client {
     /// Seconds by which the server's clock was ahead of ours when it last said the time.
     pub(super) fn ahead_s(&self) -> Option<i64> {
         Some(self.ahead_s.load(Ordering::Relaxed)).filter(|ahead| *ahead != SKEW_UNKNOWN)
+    }
+
+    /// When the certificate that the server last showed ends.
+    pub(super) fn certificate_end(&self) -> Option<Timestamp> {
+        self.certificate.lock().unwrap_or_else(PoisonError::into_inner).end
     }
 
     /// All calls, as many at a time as the pace allows; the answers in the order of the calls.
@@ -279,6 +294,7 @@ impl Client {
         };
         let mut response = request.headers(headers).send().await.map_err(|error| self.unsent(call, &error))?;
         self.note_time(response.headers());
+        self.note_certificate(&response);
         let status = response.status().as_u16();
         let after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
         let error_type = response.headers().get(HEADER_ERROR_TYPE).and_then(|value| value.to_str().ok());
@@ -331,6 +347,17 @@ impl Client {
             Trouble::Final(Failure::refused_here(call.operation, why))
         } else {
             Trouble::Broken { after: None, status: None, why }
+        }
+    }
+
+    /// Remembers the certificate that the server showed.
+    fn note_certificate(&self, response: &reqwest::Response) {
+        let info = response.extensions().get::<reqwest::tls::TlsInfo>();
+        let Some(der) = info.and_then(reqwest::tls::TlsInfo::peer_certificate) else { return };
+        let mut shown = self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
+        // The same one comes with every answer.
+        if shown.der != der {
+            *shown = Shown { end: trust::end(der), der: der.to_vec() };
         }
     }
 

@@ -33,7 +33,7 @@ mod trust;
 pub use call::Operation;
 
 use super::{AccountStore, AccountsError, Sought};
-use crate::model::{Intent, Meter, Observed, Outcome, StoreKind, Tier};
+use crate::model::{Expiry, Intent, Meter, Observed, Outcome, StoreKind, Tier};
 use crate::wire::{AccountResponse, Extension};
 use call::Call;
 use client::{Client, ClientSettings};
@@ -221,5 +221,10 @@ impl AccountStore for Chime {
 
     fn batch_max(&self) -> usize {
         BATCH_INTENTS_MAX
+    }
+
+    fn expiries(&self) -> Vec<Expiry> {
+        let end = self.client.certificate_end();
+        end.map(|end| Expiry::certificate(self.client.endpoint(), end)).into_iter().collect()
     }
 }

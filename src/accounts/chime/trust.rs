@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: any way not to verify.
 
+use crate::model::Timestamp;
 use crate::trust;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use std::error::Error;
@@ -28,6 +29,12 @@ pub(super) fn none() -> Result<ClientConfig, String> {
 
 fn with(roots: RootCertStore) -> Result<ClientConfig, String> {
     Ok(trust::client()?.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// When a certificate ends.
+pub(super) fn end(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
 /// What TLS had against the server, where an error is about that: nothing gets better by trying again.

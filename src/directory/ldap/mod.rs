@@ -14,6 +14,7 @@
 //! | `schema` | Active Directory or not, and what is asked |
 //! | `entry`, `decode` | entries to people and groups |
 //! | `read`, `probe` | a whole read; the steps of `check` |
+//! | `password` | when the bind account's password ends |
 //! | `explain`, `failure` | words, and what the caller can do |
 //!
 //! A read is one connection, from bind to unbind: a server that breaks off in the middle makes an error, never a switch
@@ -29,6 +30,7 @@ mod entry;
 mod explain;
 mod failure;
 mod gate;
+mod password;
 mod probe;
 mod read;
 mod schema;
@@ -42,13 +44,18 @@ pub use settings::{LdapSettings, LdapUrl, ReadLimits, check_filter};
 pub use tls::check_ca_file;
 
 use crate::directory::{Directory, DirectoryError};
-use crate::model::{Reading, Went};
+use crate::model::{Expiry, Reading, Went};
 use failure::{Failure, Kind};
 use gate::Wire;
+use password::End;
+use schema::Server;
 use secrecy::ExposeSecret;
 use session::{Session, tell};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tls::Certificate;
+
+/// How often it is asked when the password ends: it is a matter of days.
+const PASSWORD_ASKED_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// An LDAP directory.
 #[derive(Debug)]
@@ -56,12 +63,17 @@ pub struct Ldap {
     settings: LdapSettings,
     /// The server that the next read begins with: the one that worked, or the one behind the one that broke.
     first: usize,
+    /// The certificate that the server of the latest read showed.
+    certificate: Option<Expiry>,
+    /// The password we came in with.
+    password: Option<Expiry>,
+    password_asked: Option<Instant>,
 }
 
 impl Ldap {
     /// Nothing is contacted yet.
     pub fn new(settings: LdapSettings) -> Self {
-        Self { settings, first: 0 }
+        Self { settings, first: 0, certificate: None, password: None, password_asked: None }
     }
 
     /// Refuses what no server could make good.
@@ -83,17 +95,17 @@ impl Ldap {
     }
 
     /// The first server that lets us in.
-    async fn enter(&mut self) -> Result<(usize, Session), DirectoryError> {
+    async fn enter(&mut self) -> Result<(usize, Session, Option<Certificate>), DirectoryError> {
         self.refuse_at_once().map_err(|failure| failure.kind.error(failure.message))?;
         let count = self.settings.urls.len();
         let mut failures: Vec<(Failure, String)> = Vec::new();
         for index in (0..count).map(|step| (self.first + step) % count) {
             match self.enter_at(index).await {
-                Ok(session) => {
+                Ok((session, certificate)) => {
                     for (_, message) in failures {
                         tracing::warn!("a directory server was left out: {message}");
                     }
-                    return Ok((index, session));
+                    return Ok((index, session, certificate));
                 }
                 Err(failure) => {
                     let message = format!("{}: {}", self.settings.urls[index], failure.message);
@@ -120,7 +132,7 @@ impl Ldap {
         Err(kind.error(message))
     }
 
-    async fn enter_at(&self, index: usize) -> Result<Session, Failure> {
+    async fn enter_at(&self, index: usize) -> Result<(Session, Option<Certificate>), Failure> {
         let url = &self.settings.urls[index];
         connect::refuse_cleartext(&self.settings, url)?;
         let trust = match url.is_tls() || self.settings.starttls {
@@ -131,10 +143,27 @@ impl Ldap {
         let connected = self.connect(url, trust).await;
         let went = if connected.is_ok() { Went::Answered } else { Went::Unanswered };
         tell(&self.settings.meter, "connect", began, went);
-        let (wire, _) = connected?;
+        let (wire, certificate) = connected?;
         let mut session = Session::start(wire, &self.settings).await?;
         session.bind(&self.settings).await?;
-        Ok(session)
+        Ok((session, certificate))
+    }
+
+    /// When the password ends, asked now and then. A read that has succeeded does not fail by it.
+    async fn look_at_password(&mut self, session: &mut Session, server: &Server) {
+        if !server.is_active_directory {
+            self.password = None;
+            return;
+        }
+        if self.password_asked.is_some_and(|at| at.elapsed() < PASSWORD_ASKED_EVERY) {
+            return;
+        }
+        self.password_asked = Some(Instant::now());
+        match password::end(session, &self.settings, server).await {
+            Ok(End::At(at)) => self.password = Some(Expiry::secret(self.settings.bind_dn.clone(), at)),
+            Ok(End::Never | End::Unknown) => self.password = None,
+            Err(failure) => tracing::debug!("when the bind password expires is not known: {}", failure.message),
+        }
     }
 
     async fn connect(
@@ -149,9 +178,12 @@ impl Ldap {
 
 impl Directory for Ldap {
     async fn read(&mut self) -> Result<Reading, DirectoryError> {
-        let (index, mut session) = self.enter().await?;
+        let (index, mut session, certificate) = self.enter().await?;
         match read::read(&mut session, &self.settings).await {
-            Ok(reading) => {
+            Ok((reading, server)) => {
+                let end = certificate.and_then(|certificate| certificate.not_after);
+                self.certificate = end.map(|end| Expiry::certificate(self.settings.urls[index].to_string(), end));
+                self.look_at_password(&mut session, &server).await;
                 session.close().await;
                 self.first = index;
                 Ok(reading)
@@ -161,5 +193,9 @@ impl Directory for Ldap {
                 Err(failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.message)))
             }
         }
+    }
+
+    fn expiries(&self) -> Vec<Expiry> {
+        self.certificate.iter().chain(&self.password).cloned().collect()
     }
 }

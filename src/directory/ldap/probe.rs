@@ -3,6 +3,7 @@
 use super::connect;
 use super::failure::Failure;
 use super::gate::Wire;
+use super::password;
 use super::read::check_base;
 use super::session::Session;
 use super::settings::LdapUrl;
@@ -22,7 +23,7 @@ const DAY_SECONDS: i64 = 86_400;
 pub struct ProbeStep {
     /// The server; empty for what stands before all of them.
     pub url: String,
-    /// `reach`, `tls`, `bind`, `server`, `base` or `clock`.
+    /// `reach`, `tls`, `bind`, `server`, `base`, `password` or `clock`.
     pub name: &'static str,
     /// How it went.
     pub result: ProbeResult,
@@ -108,6 +109,11 @@ impl Ldap {
         steps.add("server", Ok(format!("{}{paging}", server.kind)));
         let base = check_base(&mut session, &self.settings, &server).await;
         steps.add("base", base.map(|()| format!("{} is there", self.settings.base_dn)));
+        // It is the same wherever it is asked.
+        if server.is_active_directory && steps.steps.iter().all(|step| step.name != "password") {
+            let end = password::end(&mut session, &self.settings, &server).await;
+            steps.push("password", password::step(end, Timestamp::now()));
+        }
         if let Some(time) = &server.current_time {
             steps.add("clock", skew(time, Timestamp::now()));
         }

@@ -11,8 +11,8 @@ use std::collections::HashMap;
 /// How often one group is read from its beginning again because its values moved while they were read.
 const GROUP_ATTEMPTS_MAX: u32 = 5;
 
-/// Reads everything.
-pub(super) async fn read(session: &mut Session, settings: &LdapSettings) -> Result<Reading, Failure> {
+/// Reads everything; also gives what the server is.
+pub(super) async fn read(session: &mut Session, settings: &LdapSettings) -> Result<(Reading, Server), Failure> {
     let server = session.server().await?;
     tracing::debug!("the directory is {}", server.kind);
     check_base(session, settings, &server).await?;
@@ -57,7 +57,7 @@ pub(super) async fn read(session: &mut Session, settings: &LdapSettings) -> Resu
     }
     let groups = resolve(partials);
     let groups = each_once(groups, |group: &Group| (group.guid, group.dn.key().clone()))?;
-    Ok(Reading { people, groups, referrals })
+    Ok((Reading { people, groups, referrals }, server))
 }
 
 /// Makes sure that the base exists before an empty answer could be taken for an empty company.
