@@ -181,14 +181,15 @@ fn momentary(live: &Live, now: Timestamp) -> Registry {
 }
 
 fn remembered(ours: &mut Registry, remembered: &Remembered) {
-    let Remembered { rebuilt: _, last_pass, last_good, held, held_expires, approved: _, seats } = remembered;
+    let Remembered { rebuilt: _, last_pass, last_good, held, held_expires, approved, seats } = remembered;
     let (losses, gains) = held.as_ref().map_or((0, 0), |held| (held.losses, held.gains));
     let kind = |word: &str, count| (vec![("kind", word.to_owned())], number(count));
     gauge(ours, "held", "Changes that wait for approval, by kind", [kind("loss", losses), kind("gain", gains)]);
     let help = "When the changes that wait were first held";
     gauge(ours, "held_since_timestamp_seconds", help, some(held.as_ref().map(|held| held.since)));
+    // Once it is approved nobody needs to be called: the next pass does the rest.
     let help = "When the changes that wait have waited too long for somebody to look";
-    gauge(ours, "held_expires_timestamp_seconds", help, some(*held_expires));
+    gauge(ours, "held_expires_timestamp_seconds", help, some(held_expires.filter(|_| approved.is_none())));
     gauge(ours, "seats", "Accounts known, by tier and status", of_seats(seats));
     gauge(ours, "last_success_timestamp_seconds", "When the last good pass ended", some(*last_good));
     let help = "When the last pass began";
