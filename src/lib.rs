@@ -12,14 +12,15 @@
 //! | [`decide`] | who should hold what, what to change, what to hold back: pure | model |
 //! | [`durable`] | sled with its guards | nothing of ours |
 //! | [`trust`] | whose certificates are trusted | nothing of ours |
+//! | [`listen`] | connections and their limits, for whatever is served over HTTP | model |
 //! | [`directory`] | LDAP and LDIF | model; `ldap` also trust |
 //! | [`accounts`] | the account store, seen from the agent | model; `embedded` also store, `chime` also wire and trust |
 //! | [`state`] | what the agent remembers | model, durable |
 //! | [`store`] | the account store itself | model, durable |
 //! | [`wire`] | the Chime admin API in bytes: shapes, error codes, signatures; pure | nothing of ours |
-//! | [`server`] | the account store as a service: listener, signatures, routes, mail, DNS | model, store, wire |
+//! | [`server`] | the account store as a service: signatures, routes, mail, DNS | model, store, wire, listen |
 //! | [`pass`] | the line above | model, decide, and the traits of directory, accounts, state |
-//! | [`status`] | what can be said of an agent, as a value, a document, a page, metrics | model |
+//! | [`status`] | what can be said of an agent, as a value, a document, a page, metrics | model, listen |
 //! | [`control`] | the socket between the commands and the daemon: asks and answers as values | model, decide, pass, status |
 //! | [`config`] | the TOML file, checked | model |
 //! | [`daemon`] | the loop: one pass at a time, for months | all but cli and server |
@@ -35,6 +36,7 @@ pub mod daemon;
 pub mod decide;
 pub mod directory;
 pub mod durable;
+pub mod listen;
 pub mod model;
 pub mod pass;
 pub mod server;

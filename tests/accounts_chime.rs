@@ -7,10 +7,10 @@ mod conformance;
 
 use conformance::World;
 use seatsync::accounts::chime::{Chime, ChimeSettings};
+use seatsync::listen::Limits;
 use seatsync::model::{Email, Meter, StoreKind, Tier, Timestamp, UserId};
 use seatsync::server::admission::AdmissionSettings;
 use seatsync::server::keys::{Access, IssuedKey, NewKey, issue};
-use seatsync::server::listen::Limits;
 use seatsync::server::mail::MailSettings;
 use seatsync::server::serve::{ServeSettings, Server};
 use seatsync::server::sign_in::SignInSettings;

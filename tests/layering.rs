@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("durable", &[]),
     ("decide", &["model"]),
     ("trust", &[]),
+    ("listen", &["model"]),
     ("directory", &["model"]),
     ("directory/ldap", &["model", "trust"]),
     ("accounts", &["model"]),
@@ -21,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("accounts/chime", &["model", "wire", "trust"]),
     ("state", &["model", "durable"]),
     ("store", &["model", "durable"]),
-    ("server", &["model", "store", "wire"]),
+    ("server", &["model", "store", "wire", "listen"]),
     (
         "pass",
         &[
@@ -38,7 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "state::SETTLE_MAX",
         ],
     ),
-    ("status", &["model"]),
+    ("status", &["model", "listen"]),
     ("config", &["model"]),
     ("control", &["model", "decide::Explanation", "pass", "status"]),
     (
@@ -73,6 +74,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "status",
             "control",
             "daemon",
+            "listen",
         ],
     ),
     ("main.rs", &["cli"]),

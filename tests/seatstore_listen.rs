@@ -10,8 +10,8 @@ use http::StatusCode;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use seatsync::server::listen::{BodyError, DRAIN_BYTES_MAX, Deadline, Limits, Peer, Stopped, collect_body, serve};
-use seatsync::server::tls::TlsSource;
+use seatsync::listen::tls::TlsSource;
+use seatsync::listen::{BodyError, DRAIN_BYTES_MAX, Deadline, Limits, Peer, Stopped, collect_body, serve};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -303,9 +303,8 @@ async fn a_route_that_takes_too_long_is_answered_for() {
     let server = Server::start(Limits { request_time: SHORT, ..generous() }).await;
     let shown = server.exchange(get_of("/wait")).await;
     assert!(shown.starts_with("HTTP/1.1 503 "), "{shown}");
-    assert!(shown.contains("x-amzn-errortype: ServiceUnavailableException\r\n"), "{shown}");
     assert!(shown.contains("connection: close\r\n"), "{shown}");
-    assert!(shown.contains("{\"Code\":\"ServiceUnavailable\",\"Message\":\"the request was not answered in time"));
+    assert!(shown.ends_with("the request was not answered in time\n"), "{shown}");
 }
 
 /// Who asks and asks and takes no answer is made to wait, holds no memory, and is cut in the end: only then is there room

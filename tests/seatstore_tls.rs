@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use rcgen::{CertificateParams, KeyPair};
-use seatsync::server::tls::{PEM_BYTES_MAX, TlsError, TlsSource};
+use seatsync::listen::tls::{PEM_BYTES_MAX, TlsError, TlsSource};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;

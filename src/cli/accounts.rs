@@ -35,7 +35,7 @@ fn text(account: &str, observed: &[Observed]) -> String {
         .iter()
         .map(|Observed { id, email, seat, external: _ }| {
             let tier = seat.tier().map_or("-", |tier| tier.name());
-            vec![email.to_string(), tier.to_owned(), json::seat_status(seat).to_owned(), id.to_string()]
+            vec![email.to_string(), tier.to_owned(), crate::status::status_word(seat).to_owned(), id.to_string()]
         })
         .collect();
     let held = observed.iter().filter(|each| each.seat.is_held()).count();

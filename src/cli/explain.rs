@@ -54,7 +54,7 @@ fn text(explanation: &Explanation) -> String {
             _ = writeln!(
                 out,
                 "  confirmed  {} ({tier}) as {}",
-                json::seat_status(&holding.seat),
+                crate::status::status_word(&holding.seat),
                 show::printable(holding.email.as_str())
             );
         }

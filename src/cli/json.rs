@@ -1,12 +1,11 @@
-//! The JSON documents: a stable contract, `"format": 1`. Each shape is written out here and nowhere else.
+//! The JSON documents: a stable contract, `"format": 1`. Each shape is written out here and nowhere else,
+//! but for `status --json`, which a running daemon also serves: `status/document.rs`.
 
 use super::exit::Stop;
 use crate::decide::{Explanation, NextStep};
-use crate::model::{
-    Approval, Change, Counts, HeldNote, HistoryEntry, Limits, Memory, Observed, Origin, PassRecord, PassResult, Seat,
-    Timestamp, Warning,
-};
+use crate::model::{Change, Counts, HistoryEntry, Observed, Seat, Warning};
 use crate::pass::{Report, ReportedChange, Status};
+use crate::status::status_word;
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
@@ -151,20 +150,10 @@ pub(super) fn accounts(account: &str, observed: &[Observed]) -> AccountsDocument
             id: id.to_string(),
             email: email.to_string(),
             tier: seat.tier().map(ToString::to_string),
-            status: seat_status(seat),
+            status: status_word(seat),
         })
         .collect();
     AccountsDocument { format: FORMAT, account: account.to_owned(), users }
-}
-
-/// What a seat is called where its tier stands beside it.
-pub(super) fn seat_status(seat: &Seat) -> &'static str {
-    match seat {
-        Seat::Vacant => "vacant",
-        Seat::Invited => "invited",
-        Seat::Active(_) => "active",
-        Seat::Suspended(_) => "suspended",
-    }
 }
 
 /// `explain --json`.
@@ -200,7 +189,7 @@ pub(super) fn explanation(explanation: &Explanation) -> ExplainDocument {
         paths: paths.clone(),
         confirmed: confirmed.as_ref().map(|holding| ConfirmedDocument {
             tier: holding.seat.tier().map(ToString::to_string),
-            status: seat_status(&holding.seat),
+            status: status_word(&holding.seat),
         }),
         next: next.as_ref().map(|NextStep { change, held }| {
             let status = held.as_ref().map_or(Status::Planned, |why| Status::Held(why.clone()));
@@ -246,116 +235,4 @@ pub(super) fn history(entries: &[HistoryEntry]) -> HistoryDocument {
         })
         .collect();
     HistoryDocument { format: FORMAT, actions }
-}
-
-/// `status --json`.
-#[derive(Debug, Serialize)]
-pub(super) struct StatusDocument {
-    format: u32,
-    state: &'static str,
-    reason: Option<String>,
-    last_pass: Option<LastPassDocument>,
-    last_good: Option<String>,
-    held: Option<HeldDocument>,
-    next: Option<NextDocument>,
-}
-
-#[derive(Debug, Serialize)]
-struct LastPassDocument {
-    id: String,
-    at: String,
-    took_ms: u64,
-    result: PassResult,
-    counts: Counts,
-}
-
-#[derive(Debug, Serialize)]
-struct HeldDocument {
-    hash: String,
-    losses: usize,
-    gains: usize,
-    since: String,
-    /// When it has waited too long for somebody to look: `approval_expires` after `since`.
-    expires: Option<String>,
-    approved: Option<ApprovedDocument>,
-}
-
-/// Released, and waiting for its pass.
-#[derive(Debug, Serialize)]
-struct ApprovedDocument {
-    by: String,
-    at: String,
-    expires: String,
-}
-
-/// Times of the daemon's next passes; without a running daemon there are none.
-#[derive(Debug, Serialize)]
-struct NextDocument {
-    sync: Option<String>,
-    audit: Option<String>,
-}
-
-/// The state in one word, and why it is not `ok`.
-pub(super) fn state_word(memory: &Memory, now: Timestamp) -> (&'static str, Option<String>) {
-    if let Origin::Rebuilt(why) = &memory.origin {
-        return ("degraded", Some(why.clone()));
-    }
-    let Some(last) = memory.passes.last() else {
-        return ("never", Some("no pass has been made".to_owned()));
-    };
-    match last.result {
-        PassResult::Failed => ("failing", last.reason.clone()),
-        PassResult::Partial => ("degraded", Some(format!("{} actions failed in the last pass", last.counts.failed))),
-        PassResult::InSync | PassResult::Applied | PassResult::Held => match &memory.held {
-            Some(held) => ("held", Some(held_reason(held, standing(memory, held, now)))),
-            None => ("ok", None),
-        },
-    }
-}
-
-fn held_reason(HeldNote { hash, losses, gains, since: _ }: &HeldNote, approval: Option<&Approval>) -> String {
-    match approval {
-        None => format!("{losses} losses and {gains} gains wait for: seatsync approve {hash}"),
-        Some(Approval { by, .. }) => {
-            format!("{losses} losses and {gains} gains are approved by {by} and wait for the next pass: seatsync sync")
-        }
-    }
-}
-
-/// The approval of what is held, where it has been given and no pass has used it yet.
-pub(super) fn standing<'a>(memory: &'a Memory, held: &HeldNote, now: Timestamp) -> Option<&'a Approval> {
-    memory.approvals.iter().find(|each| each.hash == held.hash && each.expires > now)
-}
-
-pub(super) fn status(memory: &Memory, limits: &Limits, now: Timestamp) -> StatusDocument {
-    let (state, reason) = state_word(memory, now);
-    StatusDocument {
-        format: FORMAT,
-        state,
-        reason,
-        last_pass: memory.passes.last().map(|PassRecord { id, at, took_ms, result, reason: _, counts }| {
-            LastPassDocument {
-                id: id.to_string(),
-                at: at.to_string(),
-                took_ms: *took_ms,
-                result: *result,
-                counts: *counts,
-            }
-        }),
-        last_good: memory.last_good.map(|at| at.to_string()),
-        held: memory.held.as_ref().map(|HeldNote { hash, losses, gains, since }| HeldDocument {
-            hash: hash.clone(),
-            losses: *losses,
-            gains: *gains,
-            since: since.to_string(),
-            expires: jiff::SignedDuration::try_from(limits.approval_expires)
-                .ok()
-                .and_then(|by| since.checked_add(by).ok())
-                .map(|at| at.to_string()),
-            approved: memory.approvals.iter().find(|each| each.hash == *hash && each.expires > now).map(|each| {
-                ApprovedDocument { by: each.by.clone(), at: each.at.to_string(), expires: each.expires.to_string() }
-            }),
-        }),
-        next: None,
-    }
 }

@@ -29,7 +29,7 @@ mod json;
 mod log;
 mod progress;
 mod reload;
-//mod run;
+mod run;
 pub mod seatstore;
 mod show;
 mod status;
@@ -86,7 +86,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
     let explicit = arguments.config;
     let config = explicit.as_deref().unwrap_or(Path::new(CONFIG_DEFAULT));
     match arguments.command {
-        Command::Run => Ok(Exit::Done),
+        Command::Run => run::run(config).await,
         Command::Reload => reload::reload(config).await,
         Command::Sync(options) => sync::sync(config, options).await,
         Command::Plan(options) => sync::plan(config, options).await,

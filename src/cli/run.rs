@@ -2,19 +2,19 @@
 
 use super::exit::{Exit, Stop};
 use super::workshop::{self, Workshop};
-use super::world::{self, AgentWorld, Purpose};
+use super::world::{self, Purpose};
 use super::{ask, log};
 use crate::config::{Config, DirectoryConfig, control_default};
-use crate::control::{Answer, Control, ControlSettings, Desks, Order, Refusal};
+use crate::control::{Answer, Ask, Control, ControlSettings, Desks, Order, Refusal};
 use crate::daemon::board::Board;
 use crate::daemon::mailbox::{Mailbox, ORDERS_MAX, Slots};
 use crate::daemon::pulse::Pulse;
 use crate::daemon::renew::Renewer;
 use crate::daemon::sources::Signals;
 use crate::daemon::{Steward, alarm, systemd};
-use crate::model::{Meter, Timestamp};
+use crate::model::{HistoryEntry, Meter, Timestamp};
 use crate::pass;
-use crate::state::{HistoryReader, LocalState};
+use crate::state::{HistoryReader, StateError};
 use crate::status::{Daemon, Metrics, View};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,7 +42,7 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     };
     let world = world::open(&config, Purpose::Change, &meter)?;
     let history = world.state.reader();
-    let board = Board::new(daemon(path, &config), Timestamp::now);
+    let board = Board::new(daemon(path), Timestamp::now);
     let (mailbox, slots) = Mailbox::new(world.halt.clone());
 
     let mut beside = JoinSet::new();
@@ -86,7 +86,7 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
 }
 
 /// What is known when the service begins.
-fn daemon(path: &Path, config: &Config) -> Daemon {
+fn daemon(path: &Path) -> Daemon {
     let now = Timestamp::now();
     Daemon {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -179,20 +179,30 @@ fn serve_control(
 }
 
 /// The audit log, also while a pass runs; names that only the directory knows wait for the loop.
-async fn read_history(mut reader: HistoryReader, mut asked: mpsc::Receiver<Order>, line: mpsc::Sender<Order>) {
+async fn read_history(reader: HistoryReader, mut asked: mpsc::Receiver<Order>, line: mpsc::Sender<Order>) {
     while let Some(order) = asked.recv().await {
-        let crate::control::Ask::History { user, last } = &order.ask else { continue };
-        let entries = match reader.known(user.as_deref(), *last).await {
-            Ok(Some(entries)) => Ok(Answer::History(entries)),
-            Ok(None) => {
-                // A full queue is told by the order itself: it is dropped with its answer.
-                _ = line.try_send(order);
-                continue;
-            }
-            Err(error) => Err(Refusal::failed(error)),
-        };
-        order.end(entries);
+        let Ask::History { user, last } = &order.ask else { continue };
+        match known_history(&reader, user.as_deref(), *last).await {
+            Ok(Some(entries)) => order.end(Ok(Answer::History(entries))),
+            // Where the queue is full, whoever asked is told by the end of it.
+            Ok(None) => drop(line.try_send(order)),
+            Err(error) => order.end(Err(Refusal::failed(error))),
+        }
     }
+}
+
+/// The lines about everybody, or about whom the log itself knows by that name.
+async fn known_history(
+    reader: &HistoryReader,
+    user: Option<&str>,
+    last: usize,
+) -> Result<Option<Vec<HistoryEntry>>, StateError> {
+    let Some(who) = user else { return reader.history(None, last).await.map(Some) };
+    let mut entries = reader.history(None, usize::MAX).await?;
+    let Some(guids) = pass::named_in(&entries, who) else { return Ok(None) };
+    entries.retain(|entry| guids.contains(&entry.guid));
+    entries.drain(..entries.len().saturating_sub(last));
+    Ok(Some(entries))
 }
 
 /// Counts what passes do.

@@ -184,7 +184,8 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
             }
         }
         self.remember().await;
-        let expiries = Vec::new();//SHIM
+        let expiries = self.world.directory.expiries();
+        let expiries = expiries.into_iter().chain(self.world.accounts.expiries()).collect();
         self.board.change(|daemon| {
             daemon.running = None;
             daemon.expiries = expiries;

@@ -28,6 +28,10 @@ pub enum Action {
 }
 
 impl Action {
+    /// Each of them, for whoever counts by action and wants a zero where there was none.
+    pub const ALL: [Self; 8] =
+        [Self::Invite, Self::Create, Self::Grant, Self::Move, Self::Suspend, Self::Resume, Self::Remove, Self::Rename];
+
     /// Whether doing it takes something from whoever is `from` there and is `to` be here: see [`Change::is_loss`].
     pub fn takes(self, from: &Seat, to: &Seat, tiers: &Tiers) -> bool {
         match self {

@@ -127,6 +127,36 @@ pub enum WarningKind {
     AmbiguousAccount,
 }
 
+impl WarningKind {
+    /// Each of them, for whoever counts by kind and wants a zero where there was none.
+    pub const ALL: [Self; 24] = [
+        Self::GroupMissing,
+        Self::GroupEmpty,
+        Self::GroupShrunk,
+        Self::GroupAmbiguous,
+        Self::GroupRenamed,
+        Self::GroupDuplicate,
+        Self::GroupReplaced,
+        Self::UnknownMembers,
+        Self::ForeignMembers,
+        Self::Referrals,
+        Self::NoEmail,
+        Self::BadEmail,
+        Self::DomainNotClaimed,
+        Self::DuplicateEmail,
+        Self::AmbiguousName,
+        Self::EmailChanged,
+        Self::AccountInherited,
+        Self::NotRegistered,
+        Self::Protected,
+        Self::Held,
+        Self::StateRebuilt,
+        Self::Drift,
+        Self::Unresolved,
+        Self::AmbiguousAccount,
+    ];
+}
+
 impl fmt::Display for WarningKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -187,6 +217,22 @@ pub enum PassResult {
     Partial,
     /// The pass did not come to a plan; nothing was changed.
     Failed,
+}
+
+impl PassResult {
+    /// Each of them, for whoever counts by result and wants a zero where there was none.
+    pub const ALL: [Self; 5] = [Self::InSync, Self::Applied, Self::Held, Self::Partial, Self::Failed];
+
+    /// The word of the JSON contract.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::InSync => "in_sync",
+            Self::Applied => "applied",
+            Self::Held => "held",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// The last word on one pass, kept for `status`.

@@ -128,19 +128,22 @@ async fn people<D: Directory, S: StateStore>(
     state: &mut S,
     who: &str,
 ) -> Result<HashSet<ObjectGuid>, PassError> {
-    if let Some(guid) = ObjectGuid::parse(who) {
-        return Ok([guid].into());
-    }
-    if let Some(email) = Email::parse(who) {
-        let known = state.history(None, usize::MAX).await?;
-        let known: HashSet<ObjectGuid> =
-            known.into_iter().filter(|entry| entry.email == email).map(|entry| entry.guid).collect();
-        if !known.is_empty() {
-            return Ok(known);
-        }
+    if let Some(known) = named_in(&state.history(None, usize::MAX).await?, who) {
+        return Ok(known);
     }
     let nobody = || PassError::Nobody(who.to_owned());
     let memory: Memory = state.load().await?;
     let roster = absorb(directory.ok_or_else(nobody)?.read().await?);
     resolve(who, &roster, &memory).ok_or_else(nobody)
+}
+
+/// The people of an audit log whom a name means by itself: a GUID, or an address that stands in it.
+pub fn named_in(entries: &[HistoryEntry], who: &str) -> Option<HashSet<ObjectGuid>> {
+    if let Some(guid) = ObjectGuid::parse(who) {
+        return Some([guid].into());
+    }
+    let email = Email::parse(who)?;
+    let known: HashSet<ObjectGuid> =
+        entries.iter().filter(|entry| entry.email == email).map(|entry| entry.guid).collect();
+    (!known.is_empty()).then_some(known)
 }

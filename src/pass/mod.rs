@@ -16,7 +16,7 @@ pub use said_shim::Said;
 #[cfg(test)]
 mod crossing_tests;
 
-pub use ask::{ApproveError, Released, approve, explain, history};
+pub use ask::{ApproveError, Released, approve, explain, history, named_in};
 pub use halt::Halt;
 pub use report::{Report, ReportedChange, Status};
 

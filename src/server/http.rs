@@ -6,7 +6,7 @@ use super::api::{Api, Asker, Fault, Reply, unknown_operation};
 use super::command::{self, Command, CommandError};
 use super::desk::{Caller, Desk};
 use super::dns::Proof;
-use super::listen::{BodyError, Deadline, Peer, REQUEST_TIME, collect_body};
+use crate::listen::{BodyError, Deadline, Peer, REQUEST_TIME, collect_body};
 use crate::model::Timestamp;
 use crate::wire::{ErrorBody, Exception, HEADER_ERROR_TYPE, HEADER_REQUEST_ID};
 use axum::body::{Body, Bytes};
@@ -167,6 +167,20 @@ impl Front {
     }
 }
 
+/// The answer in place of one that did not come. Whether the request was carried out is open.
+pub(super) fn too_late() -> Response {
+    let exception = Exception::ServiceUnavailable;
+    let message = "the request was not answered in time; look whether it was carried out before it is sent again";
+    let body = ErrorBody { code: Some(exception.code()), message: Some(message.to_owned()) };
+    let mut answer = Response::new(Body::from(serde_json::to_vec(&body).unwrap_or_default()));
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(HEADER_ERROR_TYPE, HeaderValue::from_static(exception.name()));
+    answer
+}
+
 fn fault(Denied { exception, message, retry_after, cause: _ }: Denied) -> Fault {
     Fault { retry_after: retry_after.map(u64::from), ..Fault::new(exception, message) }
 }
@@ -200,4 +214,22 @@ fn written(result: Result<Reply, Fault>, id: &str, closes: bool) -> Response {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_comes_too_late_is_told_in_the_words_of_the_api() {
+        let (head, body) = too_late().into_parts();
+        assert_eq!(head.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(head.headers[HEADER_ERROR_TYPE], "ServiceUnavailableException");
+        assert_eq!(head.headers[header::CONNECTION], "close");
+        let body = axum::body::to_bytes(body, 1_000).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["Code"], "ServiceUnavailable");
+        assert!(body["Message"].as_str().unwrap().starts_with("the request was not answered in time"));
+    }
 }

@@ -3,7 +3,6 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `serve` | all of it put together |
-//! | `listen`, `tls` | connections, their limits and time-outs; the certificate, read again while the server runs |
 //! | `http` | a request to the admin API, from the body to the answer |
 //! | `admission` | who may ask: the signature, with `keys`, `rate` and `replay` |
 //! | `desk` | one thread owns the book; what comes together shares one write |
@@ -15,7 +14,8 @@
 //! | `invitation_page` | the page behind the link of an invitation |
 //! | `sign_in` | may this person sign in? For programs, and for the proxy in front of the product |
 //!
-//! Deliberately absent: rules about seats and accounts (`store`), the command line (`cli`), signals.
+//! Deliberately absent: rules about seats and accounts (`store`), connections and their limits (`listen`), the command
+//! line (`cli`), signals.
 
 pub mod admission;
 pub mod api;
@@ -25,11 +25,9 @@ pub mod dns;
 mod http;
 pub mod invitation_page;
 pub mod keys;
-pub mod listen;
 pub mod mail;
 mod outbox;
 pub mod rate;
 pub mod replay;
 pub mod serve;
 pub mod sign_in;
-pub mod tls;

@@ -7,11 +7,11 @@ use super::dns::Proof;
 use super::http::{self, Front};
 use super::invitation_page::{self, Accepted};
 use super::keys::{Keys, KeysError, Loaded};
-use super::listen::{self, Limits, Stopped};
 use super::mail::{MailSettings, Post, UnusableMail};
 use super::outbox::Outbox;
 use super::sign_in::{self, Reason, SignInSettings, Standing};
-use super::tls::{TlsError, TlsSource};
+use crate::listen::tls::{TlsError, TlsSource};
+use crate::listen::{self, Limits, Site, Stopped};
 use crate::model::{Email, Timestamp, UserId};
 use crate::store::{
     AccountId, Book, Denial, DiskBook, Invitation, LinkSecret, Refusal, RefusalCode, SignIn, StoreError,
@@ -33,6 +33,11 @@ const FORGET_USERS_MAX: usize = 500;
 const CALLER: &str = "seatstore";
 /// Who accepts by a link, for the audit log.
 const CALLER_LINK: &str = "seatstore:invitation";
+
+/// The routes, for the listener: an answer that did not come is told in the words of the API.
+fn site(app: Router) -> Site {
+    Site { app, too_late: http::too_late, loggable: invitation_page::without_code }
+}
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
@@ -225,7 +230,7 @@ impl Server {
         let Self { listener, tls, limits, app, desk, thread, outbox, .. } = self;
         let sending = tokio::spawn(outbox.run());
         let tidying = tokio::spawn(forget(desk));
-        let stopped = listen::serve(listener, tls, limits, app, stop).await;
+        let stopped = listen::serve(listener, tls, limits, site(app), stop).await;
         sending.abort();
         tidying.abort();
         // Both are gone, and their desks with them, before the thread is waited for.

@@ -35,7 +35,7 @@
 
 mod answer;
 
-use super::listen::Peer;
+use crate::listen::Peer;
 use crate::model::Email;
 use answer::{Forwarded, Spoken};
 use axum::Router;

@@ -128,6 +128,13 @@ impl Live {
     }
 }
 
+impl Daemon {
+    /// Whether the last good pass is too old.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.overdue_at.is_some_and(|at| at <= now)
+    }
+}
+
 impl Remembered {
     /// What there is to say of a memory.
     pub fn of(memory: &Memory, limits: &Limits, now: Timestamp) -> Self {

@@ -5,6 +5,7 @@
 //! | `connection` | one connection from its first byte to its last |
 //! | `clock` | what a connection is doing, and until when it may |
 //! | `body` | the body of a request, up to a limit |
+//! | `tls` | the certificate, read again while the server runs |
 //!
 //! HTTP/1.1 only: every client of the API speaks it. Every wait has a limit: see [`Limits`]. Above the greatest number of
 //! connections new ones wait in the kernel's backlog, and those that say nothing or only wait for their next request are
@@ -15,14 +16,17 @@
 mod body;
 mod clock;
 mod connection;
+pub mod tls;
 
 pub use body::{BodyError, DRAIN_BYTES_MAX, collect_body};
 
-use super::tls::TlsSource;
+use axum::response::{IntoResponse, Response};
 use connection::Stage;
+use http::{StatusCode, header};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
+use tls::TlsSource;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -90,6 +94,28 @@ pub struct Peer(pub SocketAddr);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
+/// What is served, and what the listener has to know of it.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The routes.
+    pub app: axum::Router,
+    /// The answer in place of one that did not come in time. It should close the connection.
+    pub too_late: fn() -> Response,
+    /// The part of a path that a log may have.
+    pub loggable: fn(&str) -> &str,
+}
+
+impl From<axum::Router> for Site {
+    /// Without secrets in paths, and with plain words for what came too late.
+    fn from(app: axum::Router) -> Self {
+        let too_late = || {
+            let closes = [(header::CONNECTION, "close")];
+            (StatusCode::SERVICE_UNAVAILABLE, closes, "the request was not answered in time\n").into_response()
+        };
+        Self { app, too_late, loggable: |path| path }
+    }
+}
+
 /// How serving ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
@@ -108,15 +134,15 @@ enum Mood {
     Stopping,
 }
 
-/// Serves `app` until `stop` ends. Then nobody is let in, and what is running may end within the grace.
+/// Serves `site` until `stop` ends. Then nobody is let in, and what is running may end within the grace.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsSource>,
     limits: Limits,
-    app: axum::Router,
+    site: impl Into<Site>,
     stop: impl Future<Output = ()>,
 ) -> Stopped {
-    let stage = Stage::new(limits.clone(), app);
+    let stage = Stage::new(limits.clone(), site.into());
     let (mood, seen) = watch::channel(Mood::Open);
     let mut connections = JoinSet::new();
     let mut pause = Duration::ZERO;

@@ -1,12 +1,9 @@
 //! One connection from its first byte to its last.
 
 use super::clock::{Clock, FRESH_TIME_CROWDED, Phase, Timed, Watched};
-use super::{Deadline, Limits, Mood, Peer};
-use crate::server::invitation_page::without_code;
-use crate::wire::{ErrorBody, Exception};
-use axum::body::Body;
+use super::{Deadline, Limits, Mood, Peer, Site};
 use axum::response::Response;
-use http::{HeaderValue, Request, header};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -35,11 +32,19 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Stage {
     limits: Limits,
     http: http1::Builder,
+    routes: Routes,
+}
+
+/// A [`Site`], as hyper calls it.
+#[derive(Clone)]
+struct Routes {
     app: TowerToHyperService<axum::Router>,
+    too_late: fn() -> Response,
+    loggable: fn(&str) -> &str,
 }
 
 impl Stage {
-    pub(super) fn new(limits: Limits, app: axum::Router) -> Self {
+    pub(super) fn new(limits: Limits, Site { app, too_late, loggable }: Site) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             // The clock has this time-out too; hyper's would end idle connections as well.
@@ -47,7 +52,7 @@ impl Stage {
             .max_headers(limits.headers_max)
             .max_header_size(limits.header_bytes_max)
             .max_buf_size(BUFFER_BYTES_MAX.max(limits.header_bytes_max));
-        Self { limits, http, app: TowerToHyperService::new(app) }
+        Self { limits, http, routes: Routes { app: TowerToHyperService::new(app), too_late, loggable } }
     }
 
     /// Serves one connection until it ends, of its own accord or not.
@@ -87,7 +92,7 @@ impl Stage {
     {
         let Limits { header_time, request_time, idle_time, .. } = self.limits;
         let clock = Clock::new(header_time, request_time, idle_time);
-        let reception = Reception { app: self.app.clone(), clock: clock.clone(), peer };
+        let reception = Reception { routes: self.routes.clone(), clock: clock.clone(), peer };
         let stream = TokioIo::new(Watched::new(stream, clock.clone()));
         let mut connection = pin!(self.http.serve_connection(stream, reception));
         let mut alarm = pin!(tokio::time::sleep_until(clock.due(false)));
@@ -147,7 +152,7 @@ fn tune(stream: &TcpStream) {
 
 /// Receives the requests of one connection.
 struct Reception {
-    app: TowerToHyperService<axum::Router>,
+    routes: Routes,
     clock: Clock,
     peer: Peer,
 }
@@ -158,14 +163,14 @@ impl Service<Request<Incoming>> for Reception {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let (app, clock, peer) = (self.app.clone(), self.clock.clone(), self.peer);
+        let (Routes { app, too_late, loggable }, clock, peer) = (self.routes.clone(), self.clock.clone(), self.peer);
         Box::pin(async move {
             let deadline = clock.begin();
             let began = tokio::time::Instant::now();
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(Deadline(deadline));
             // Without the query, in which an address may stand.
-            let (method, path) = (request.method().clone(), without_code(request.uri().path()).to_owned());
+            let (method, path) = (request.method().clone(), loggable(request.uri().path()).to_owned());
             let answer = match tokio::time::timeout_at(deadline, app.call(request)).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(never)) => match never {},
@@ -177,18 +182,4 @@ impl Service<Request<Incoming>> for Reception {
             Ok(Response::from_parts(head, Timed::new(body, clock.answer(deadline))))
         })
     }
-}
-
-/// The answer in place of one that did not come. Whether the request was carried out is open.
-fn too_late() -> Response {
-    let exception = Exception::ServiceUnavailable;
-    let message = "the request was not answered in time; look whether it was carried out before it is sent again";
-    let body = ErrorBody { code: Some(exception.code()), message: Some(message.to_owned()) };
-    let mut answer = Response::new(Body::from(serde_json::to_vec(&body).unwrap_or_default()));
-    *answer.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    headers.insert("x-amzn-errortype", HeaderValue::from_static(exception.name()));
-    answer
 }
