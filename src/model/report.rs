@@ -189,6 +189,19 @@ pub enum PassResult {
     Failed,
 }
 
+impl PassResult {
+    /// As in JSON, logs and metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::InSync => "in_sync",
+            Self::Applied => "applied",
+            Self::Held => "held",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// The last word on one pass, kept for `status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassRecord {

@@ -9,12 +9,14 @@ mod apply;
 mod halt;
 mod recover;
 mod report;
+mod tell;
 
 #[cfg(test)]
 mod crossing_tests;
 
 pub use halt::Halt;
 pub use report::{Report, ReportedChange, Status};
+pub use tell::{Said, tell};
 
 use crate::accounts::{AccountStore, AccountsError, Sought};
 use crate::decide::{Adoption, Cleared, DesiredSet, Plan, Roster, absorb, adopt, clear, desire, inherit, plan};
