@@ -3,7 +3,8 @@
 use super::arguments::StatusOptions;
 use super::exit::{Exit, Stop};
 use super::world::{self, Purpose};
-use super::{json, show};
+use super::{ask, json, show};
+use crate::control::{Answer, Ask};
 use crate::model::{HeldNote, Timestamp};
 use crate::state::StateStore;
 use crate::status::words::{from_now, time};
@@ -13,10 +14,16 @@ use std::path::Path;
 
 /// `seatsync status`.
 pub(super) async fn status(config: &Path, options: StatusOptions) -> Result<Exit, Stop> {
-    let config = world::configuration(config)?;
-    let memory = world::state(&config, Purpose::Look)?.load().await?;
     let now = Timestamp::now();
-    let live = Live::of_memory(&memory, &config.limits, now);
+    let live = match ask::service(config, Ask::Status).await? {
+        Some(Answer::Live(live)) => live,
+        Some(_) => return Err(ask::unexpected()),
+        None => {
+            let config = world::configuration(config)?;
+            let memory = world::state(&config, Purpose::Look)?.load().await?;
+            Live::of_memory(&memory, &config.limits, now)
+        }
+    };
     if options.json {
         json::print(&Document::of(&live, now))?;
     } else {

@@ -157,7 +157,7 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
         let now = self.board.now();
         match ended {
             Ok(report) => {
-                self.said.tell(report, self.terms.addresses);
+                pass::tell(report, &mut self.said, self.terms.addresses);
                 self.listener.passed(report);
                 if let Some(Word::Over(outage)) = course.went_well() {
                     let Outage { since, passes, reason: _, passes_by: _ } = outage;

@@ -14,6 +14,9 @@ use std::collections::HashMap;
 /// After this many batches in a row without one answer the rest is not sent: the account store is down.
 const SILENT_BATCHES_MAX: usize = 2;
 
+/// Begins the reason of a change that was never sent.
+pub(super) const NOT_SENT: &str = "not sent: ";
+
 /// So many changes fill requests of 20 people and requests of 50 to the brim: where a batch ends amid changes that are asked
 /// for alike, it ends after a multiple of these.
 const FULL_REQUESTS: usize = 100;
@@ -93,13 +96,13 @@ pub(super) async fn carry_out<D, A: AccountStore, S: StateStore>(
         rest = behind;
         watch(Step::Applying { done: outcomes.len(), of: intents.len() });
         let unsent = match (world.halt.is_asked(), silent >= SILENT_BATCHES_MAX) {
-            (true, _) => Some("not sent: told to stop"),
-            (false, true) => Some("not sent: the account store stopped answering"),
+            (true, _) => Some("told to stop"),
+            (false, true) => Some("the account store stopped answering"),
             (false, false) => None,
         };
         // The intents stay open: the next pass looks them up, finds nothing done, and plans them again.
         if let Some(why) = unsent {
-            outcomes.extend(batch.iter().map(|intent| (intent.guid, Err(why.to_owned()))));
+            outcomes.extend(batch.iter().map(|intent| (intent.guid, Err(format!("{NOT_SENT}{why}")))));
             continue;
         }
         let answers = world.accounts.apply(batch).await;

@@ -158,12 +158,12 @@ prop_compose! {
 
 prop_compose! {
     pub(super) fn report()(
-        id in pass_id(), at in instant(), result in result(), in_sync: bool, hash in text(), fingerprint in text(),
+        id in pass_id(), (at, took_ms) in (instant(), any::<u64>()), result in result(), in_sync: bool, hash in text(), fingerprint in text(),
         counts in counts(), changes in proptest::collection::vec((change().boxed(), status().boxed()), 0..5),
         warnings in proptest::collection::vec(warning(), 0..5), held in option::of(held()), scoped: bool,
     ) -> Report {
         let changes = changes.into_iter().map(|(change, status)| ReportedChange { change, status }).collect();
-        Report { id, at, result, in_sync, hash, fingerprint, counts, changes, warnings, held, scoped }
+        Report { id, at, took_ms, result, in_sync, hash, fingerprint, counts, changes, warnings, held, scoped }
     }
 }
 
@@ -248,6 +248,13 @@ fn what_breaks_an_invariant_does_not_arrive() {
         assert!(refused::<PassId>(&format!("\"{id}\"")), "{id}");
     }
     assert!(refused::<WarningKind>(r#""something_new""#));
+}
+
+#[test]
+fn results_have_one_word() {
+    for result in [PassResult::InSync, PassResult::Applied, PassResult::Held, PassResult::Partial, PassResult::Failed] {
+        assert_eq!(serde_json::to_string(&result).unwrap(), format!("\"{}\"", result.word()));
+    }
 }
 
 /// The word of a kind is part of a contract, and is the same wherever it stands.

@@ -10,8 +10,7 @@ mod ask;
 mod halt;
 mod recover;
 mod report;
-mod said_shim;
-pub use said_shim::Said;
+mod tell;
 
 #[cfg(test)]
 mod crossing_tests;
@@ -19,6 +18,7 @@ mod crossing_tests;
 pub use ask::{ApproveError, Released, approve, explain, history, named_in};
 pub use halt::Halt;
 pub use report::{Report, ReportedChange, Status};
+pub use tell::{Said, tell};
 
 use crate::accounts::{AccountStore, AccountsError, Sought};
 use crate::decide::{Adoption, Cleared, DesiredSet, Plan, Roster, absorb, adopt, clear, desire, inherit, plan};

@@ -40,6 +40,8 @@ pub struct Report {
     pub id: PassId,
     /// When it began.
     pub at: Timestamp,
+    /// How long it took; 0 for one that stops after its plan.
+    pub took_ms: u64,
     /// How it ended.
     pub result: PassResult,
     /// Whether nothing is left to do.
@@ -72,6 +74,7 @@ impl Report {
         Self {
             id: preview.id.clone(),
             at: preview.at,
+            took_ms: 0,
             result,
             in_sync: preview.in_sync(),
             hash: preview.cleared.hash().to_owned(),
@@ -119,7 +122,7 @@ pub(super) fn close(
         Some(Err(why)) => Status::Failed(why.clone()),
         None => Status::Planned,
     };
-    let mut report = Report { changes: changes(&preview, status), ..Report::of_preview(&preview) };
+    let mut report = Report { changes: changes(&preview, status), took_ms, ..Report::of_preview(&preview) };
     report.counts.failed = outcomes.values().filter(|outcome| outcome.is_err()).count();
     report.result = match (report.counts.failed, report.counts.held, report.counts.changes) {
         (0, 0, 0) if preview.in_sync() => PassResult::InSync,
