@@ -207,7 +207,6 @@ fn say(socket: &Path, uid: u32, line: &str) -> String {
         .arg(line)
         .uid(uid)
         .gid(uid)
-        .groups(&[])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -89,15 +89,14 @@ impl Agent {
         self.signal("TERM");
         let status = self.wait();
         let log = self.log();
-        let Self { company, .. } = self.take();
-        (status, log, company)
+        (status, log, self.take())
     }
 
     /// Kills it, and gives what it leaves.
     pub fn kill(mut self) -> Company {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.take().company
+        self.take()
     }
 
     /// Waits for its end.
@@ -124,16 +123,10 @@ impl Agent {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// Without a drop that kills: the parts.
-    fn take(self) -> Parts {
-        let mut this = std::mem::ManuallyDrop::new(self);
-        let company = std::mem::replace(&mut this.company, Company::new());
-        Parts { company }
+    /// The company without its service, which has ended.
+    fn take(mut self) -> Company {
+        std::mem::replace(&mut self.company, Company::new())
     }
-}
-
-struct Parts {
-    company: Company,
 }
 
 impl Drop for Agent {
