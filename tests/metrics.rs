@@ -71,7 +71,9 @@ fn busy() -> Live {
 /// Everything has happened once.
 fn counted() -> Metrics {
     let metrics = Metrics::new();
-    PassResult::ALL.into_iter().for_each(|result| metrics.pass(result));
+    for result in [PassResult::InSync, PassResult::Applied, PassResult::Held, PassResult::Partial, PassResult::Failed] {
+        metrics.pass(result);
+    }
     PHASES.into_iter().for_each(|phase| metrics.phase(phase, Duration::from_millis(1_500)));
     for so in [true, false] {
         Action::ALL.into_iter().for_each(|action| metrics.change(action, so));

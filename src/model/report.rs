@@ -197,11 +197,8 @@ pub enum PassResult {
 }
 
 impl PassResult {
-    /// Each of them, for whoever counts by result and wants a zero where there was none.
-    pub const ALL: [Self; 5] = [Self::InSync, Self::Applied, Self::Held, Self::Partial, Self::Failed];
-
-    /// The word of the JSON contract.
-    pub fn word(self) -> &'static str {
+    /// As in JSON, logs and metrics.
+    pub const fn word(self) -> &'static str {
         match self {
             Self::InSync => "in_sync",
             Self::Applied => "applied",
