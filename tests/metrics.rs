@@ -77,7 +77,7 @@ fn counted() -> Metrics {
     PHASES.into_iter().for_each(|phase| metrics.phase(phase, Duration::from_millis(1_500)));
     for so in [true, false] {
         Action::ALL.into_iter().for_each(|action| metrics.change(action, so));
-        ["webhook", "mail"].into_iter().for_each(|channel| metrics.notification(channel, so));
+        ["webhook", "email"].into_iter().for_each(|channel| metrics.notification(channel, so));
     }
     for (peer, operation) in [(Peer::Directory, "search"), (Peer::AccountStore, "BatchUpdateUser")] {
         for went in [Went::Answered, Went::Refused, Went::Unanswered] {

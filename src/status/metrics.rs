@@ -32,7 +32,7 @@ const RESULTS: [PassResult; 5] =
 /// How exchanges end.
 const OUTCOMES: [Went; 3] = [Went::Answered, Went::Refused, Went::Unanswered];
 /// Where notifications go.
-const CHANNELS: [&str; 2] = ["webhook", "mail"];
+const CHANNELS: [&str; 2] = ["webhook", "email"];
 /// What a seat with a tier can be.
 const STATUSES: [&str; 2] = ["active", "suspended"];
 
@@ -375,7 +375,7 @@ mod tests {
         metrics.pass(PassResult::Applied);
         other.pass(PassResult::Applied);
         metrics.change(Action::Suspend, true);
-        metrics.notification("mail", false);
+        metrics.notification("email", false);
         metrics.phase("read", Duration::from_millis(1_500));
         let exchange =
             Exchange { peer: Peer::Directory, operation: "bind", took: Duration::from_millis(7), went: Went::Refused };
@@ -390,7 +390,7 @@ mod tests {
         for line in [
             "seatsync_passes_total{result=\"applied\"} 2",
             "seatsync_changes_total{action=\"suspend\",outcome=\"done\"} 1",
-            "seatsync_notifications_total{channel=\"mail\",outcome=\"failed\"} 1",
+            "seatsync_notifications_total{channel=\"email\",outcome=\"failed\"} 1",
             "seatsync_pass_duration_seconds_bucket{le=\"1.0\",phase=\"read\"} 0",
             "seatsync_pass_duration_seconds_bucket{le=\"2.5\",phase=\"read\"} 1",
             "seatsync_pass_duration_seconds_sum{phase=\"read\"} 1.5",
