@@ -220,9 +220,6 @@ pub enum PassResult {
 }
 
 impl PassResult {
-    /// Each of them, for whoever counts by result and wants a zero where there was none.
-    pub const ALL: [Self; 5] = [Self::InSync, Self::Applied, Self::Held, Self::Partial, Self::Failed];
-
     /// As in JSON, logs and metrics.
     pub const fn word(self) -> &'static str {
         match self {

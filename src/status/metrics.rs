@@ -26,8 +26,13 @@ use std::time::Duration;
 pub const PHASE_ALL: &str = "all";
 /// The phases of a pass that are there from the start.
 pub const PHASES: [&str; 7] = [PHASE_ALL, "remember", "recover", "read", "audit", "decide", "apply"];
+/// How passes end.
+const RESULTS: [PassResult; 5] =
+    [PassResult::InSync, PassResult::Applied, PassResult::Held, PassResult::Partial, PassResult::Failed];
+/// How exchanges end.
+const OUTCOMES: [Went; 3] = [Went::Answered, Went::Refused, Went::Unanswered];
 /// Where notifications go.
-const CHANNELS: [&str; 2] = ["webhook", "mail"];
+const CHANNELS: [&str; 2] = ["webhook", "email"];
 /// What a seat with a tier can be.
 const STATUSES: [&str; 2] = ["active", "suspended"];
 
@@ -75,7 +80,7 @@ impl Metrics {
         registry.register("ldap_request_duration_seconds", help, ldap.clone());
         let help = "Time of requests to the account store, by operation and outcome";
         registry.register("http_request_duration_seconds", help, http.clone());
-        for result in PassResult::ALL {
+        for result in RESULTS {
             drop(passes.get_or_create(&[("result", result.word())]));
         }
         for phase in PHASES {
@@ -94,16 +99,23 @@ impl Metrics {
 
     /// A server was asked.
     pub fn exchange(&self, Exchange { peer, operation, took, went }: &Exchange) {
-        let family = match peer {
+        self.exchanges_with(*peer).get_or_create(&of_exchange(operation, *went)).observe(took.as_secs_f64());
+    }
+
+    /// Such questions will be asked: their series begin with 0.
+    pub fn foresee(&self, peer: Peer, operations: impl IntoIterator<Item = &'static str>) {
+        for operation in operations {
+            for went in OUTCOMES {
+                drop(self.exchanges_with(peer).get_or_create(&of_exchange(operation, went)));
+            }
+        }
+    }
+
+    fn exchanges_with(&self, peer: Peer) -> &Family<Fixed<2>, Histogram> {
+        match peer {
             Peer::Directory => &self.ldap,
             Peer::AccountStore => &self.http,
-        };
-        let outcome = match went {
-            Went::Answered => "answered",
-            Went::Refused => "refused",
-            Went::Unanswered => "unanswered",
-        };
-        family.get_or_create(&[("operation", operation), ("outcome", outcome)]).observe(took.as_secs_f64());
+        }
     }
 
     /// A phase of a pass has ended; see [`PHASES`].
@@ -138,6 +150,15 @@ impl Metrics {
         }
         text
     }
+}
+
+fn of_exchange(operation: &'static str, went: Went) -> Fixed<2> {
+    let outcome = match went {
+        Went::Answered => "answered",
+        Went::Refused => "refused",
+        Went::Unanswered => "unanswered",
+    };
+    [("operation", operation), ("outcome", outcome)]
 }
 
 fn of_change(action: Action, done: bool) -> Fixed<2> {
@@ -310,13 +331,16 @@ mod tests {
 
     #[test]
     fn from_the_start_there_are_zeros() {
-        let text = Metrics::new().text(&Live { daemon: Some(daemon()), ..nothing() }, now());
+        let metrics = Metrics::new();
+        metrics.foresee(Peer::Directory, ["bind"]);
+        let text = metrics.text(&Live { daemon: Some(daemon()), ..nothing() }, now());
         for line in [
             "seatsync_passes_total{result=\"in_sync\"} 0",
             "seatsync_passes_total{result=\"failed\"} 0",
             "seatsync_pass_duration_seconds_count{phase=\"all\"} 0",
             "seatsync_changes_total{action=\"suspend\",outcome=\"failed\"} 0",
             "seatsync_notifications_total{channel=\"webhook\",outcome=\"sent\"} 0",
+            "seatsync_ldap_request_duration_seconds_count{operation=\"bind\",outcome=\"unanswered\"} 0",
             "seatsync_warnings{kind=\"group_missing\"} 0.0",
             "seatsync_warnings{kind=\"no_email\"} 2.0",
             "seatsync_held{kind=\"loss\"} 0.0",
@@ -351,7 +375,7 @@ mod tests {
         metrics.pass(PassResult::Applied);
         other.pass(PassResult::Applied);
         metrics.change(Action::Suspend, true);
-        metrics.notification("mail", false);
+        metrics.notification("email", false);
         metrics.phase("read", Duration::from_millis(1_500));
         let exchange =
             Exchange { peer: Peer::Directory, operation: "bind", took: Duration::from_millis(7), went: Went::Refused };
@@ -366,7 +390,7 @@ mod tests {
         for line in [
             "seatsync_passes_total{result=\"applied\"} 2",
             "seatsync_changes_total{action=\"suspend\",outcome=\"done\"} 1",
-            "seatsync_notifications_total{channel=\"mail\",outcome=\"failed\"} 1",
+            "seatsync_notifications_total{channel=\"email\",outcome=\"failed\"} 1",
             "seatsync_pass_duration_seconds_bucket{le=\"1.0\",phase=\"read\"} 0",
             "seatsync_pass_duration_seconds_bucket{le=\"2.5\",phase=\"read\"} 1",
             "seatsync_pass_duration_seconds_sum{phase=\"read\"} 1.5",

@@ -22,7 +22,7 @@ h1{font-size:2.6rem;line-height:1.1;margin:0}h2{font-size:1.1rem;margin:2rem 0 .
 header p{margin:.5rem 0 0;color:CanvasText}.advice{font-weight:600}\
 .ok{color:var(--ok)}.held,.never{color:var(--held)}.degraded,.failing{color:var(--bad)}\
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.35rem .8rem .35rem 0;\
-border-top:1px solid var(--line)}th{font-weight:600;width:11rem}td.number{text-align:right;width:6rem}\
+border-top:1px solid var(--line)}th{font-weight:600;width:11rem}\
 thead th{border:0;color:var(--dim);font-weight:400}\
 pre{overflow-x:auto;border:1px solid var(--line);padding:.6rem;font-size:.9rem}\
 small,footer{color:var(--dim)}footer{margin-top:2.5rem;font-size:.9rem}";
@@ -45,10 +45,11 @@ pub fn page(live: &Live, now: Timestamp) -> String {
             }
             body {
                 (headline(&verdict))
+                (calls(live, now))
                 main {
                     table { tbody {
                         (passes(remembered, now))
-                        @if let Some(daemon) = daemon { (service(daemon, now)) }
+                        @if let Some(daemon) = daemon { (service(daemon, verdict.reason.as_deref(), now)) }
                     } }
                     @if let Some(rejected) = daemon.as_ref().and_then(|daemon| daemon.rejected.as_ref()) {
                         (refused(rejected, now))
@@ -70,6 +71,17 @@ fn headline(Verdict { state, reason, advice }: &Verdict) -> Markup {
             @if *state == State::Ok { p { "Everybody has what the directory says." } }
             @if let Some(reason) = reason { p { (reason) } }
             @if let Some(advice) = advice { p.advice { "To do: " (advice) } }
+        }
+    }
+}
+
+/// Why `/healthz` is red: the reason of a call at night may be none of the state's.
+fn calls(live: &Live, now: Timestamp) -> Markup {
+    let ill = if live.daemon.is_some() { health::illnesses(live, now) } else { Vec::new() };
+    html! {
+        @if !ill.is_empty() {
+            h2 { "Why " code { "/healthz" } " is red" }
+            ul { @for why in &ill { li { (why) } } }
         }
     }
 }
@@ -124,7 +136,8 @@ fn result_words(result: PassResult) -> &'static str {
     }
 }
 
-fn service(daemon: &Daemon, now: Timestamp) -> Markup {
+/// `told`: the reason that the headline gives.
+fn service(daemon: &Daemon, told: Option<&str>, now: Timestamp) -> Markup {
     let Daemon { running, outage, next_sync, next_audit, directory_read, expiries, .. } = daemon;
     html! {
         @if let Some(Running { since, step }) = running {
@@ -133,7 +146,7 @@ fn service(daemon: &Daemon, now: Timestamp) -> Markup {
         @if let Some(Outage { since, passes, reason, passes_by }) = outage {
             (row("Outage", html! {
                 (passes) " passes failed since " (when(*since, now)) br;
-                (reason) br;
+                @if told != Some(reason) { (reason) br; }
                 @if *passes_by { "It is tried again by itself." } @else { "It does not pass by itself." }
             }))
         }
@@ -143,8 +156,10 @@ fn service(daemon: &Daemon, now: Timestamp) -> Markup {
         @for expiry @ Expiry { kind, of, at } in expiries {
             (row(if kind == "certificate" { "Certificate" } else { "Secret" }, html! {
                 (of) " "
-                span.failing[health::is_near(expiry, now)] { @if *at <= now { "ended " } @else { "ends " } }
-                (when(*at, now))
+                span.failing[health::is_near(expiry, now)] {
+                    @if *at <= now { "ended " } @else { "ends " } (from_now(*at, now))
+                }
+                " " small { (time(*at)) }
             }))
         }
     }
@@ -233,6 +248,14 @@ mod tests {
                 "It does not pass by itself.",
             ],
         );
+    }
+
+    #[test]
+    fn who_was_called_sees_why() {
+        let mut live = after(PassResult::InSync);
+        assert!(!page(&live, now()).contains("is red"));
+        live.daemon.as_mut().unwrap().expiries[0].at = now() + DAY;
+        has(&live, &["<h1>ok</h1>", "is red", "the certificate of ldaps://dc1.corp.example ends at 2026-01-13"]);
     }
 
     #[test]

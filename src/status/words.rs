@@ -24,13 +24,10 @@ pub fn from_now(at: Timestamp, now: Timestamp) -> String {
 
 /// In the largest unit of which there are at least two.
 fn span(seconds: i64) -> String {
-    let (count, unit) = match seconds {
-        ..120 => (seconds, "s"),
-        ..7_200 => (seconds / MINUTE, "min"),
-        ..172_800 => (seconds / HOUR, "h"),
-        _ => (seconds / DAY, "days"),
-    };
-    format!("{count} {unit}")
+    let units = [(DAY, "days"), (HOUR, "h"), (MINUTE, "min")];
+    let fitting = units.into_iter().find(|(length, _)| seconds >= 2 * length);
+    let (length, unit) = fitting.unwrap_or((1, "s"));
+    format!("{} {unit}", seconds / length)
 }
 
 #[cfg(test)]
