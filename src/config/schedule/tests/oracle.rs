@@ -4,7 +4,7 @@
 
 use super::grammar::{DAY, HOUR, Line, MINUTE, MONTH, Made, SECOND, WEEKDAY, list};
 use super::*;
-use chrono::{DateTime, Datelike};
+use chrono::{DateTime, Datelike, Days};
 use croner::parser::CronParser;
 use croner::{Cron, JobType};
 use std::sync::LazyLock;
