@@ -5,7 +5,7 @@
 mod agent;
 mod company;
 
-use agent::{Agent, kill, socket};
+use agent::{Agent, kill};
 use company::Company;
 use serde_json::{Value, json};
 use std::fs;
@@ -17,12 +17,25 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+/// The service of the example company, with these lines more in its configuration, whose last section is `[status]`.
+fn serve(more: &str) -> Agent<Company> {
+    let company = Company::new();
+    let toml = fs::read_to_string(company.path("quickstart.toml")).unwrap();
+    fs::write(company.path("quickstart.toml"), format!("{toml}\n{more}")).unwrap();
+    serve_again(company)
+}
+
+fn serve_again(company: Company) -> Agent<Company> {
+    let config = company.path("quickstart.toml");
+    Agent::start(company, &config)
+}
+
 /// A user whom no database of this machine knows.
 const STRANGER: u32 = 4_123_456;
 
 #[test]
 fn the_first_pass_begins_at_once_and_the_commands_are_answered_by_the_service() {
-    let agent = Agent::start("").settled();
+    let agent = serve("").settled();
     let status = agent.status();
     assert_eq!((&status["state"], &status["last_pass"]["result"]), (&json!("ok"), &json!("applied")), "{status:#}");
     assert_eq!(status["daemon"]["pid"], agent.pid());
@@ -45,13 +58,13 @@ fn the_first_pass_begins_at_once_and_the_commands_are_answered_by_the_service() 
     assert!(agent.run(&["sync"]).stdout.contains("in sync"));
     let (status, log, company) = agent.stop();
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(!socket(&company).exists(), "the socket is taken away");
+    assert!(!company.path("control.sock").exists(), "the socket is taken away");
     assert_eq!(company.run(&["sync"]).code, 0, "without a service the command does it itself");
 }
 
 #[test]
 fn signals_sync_audit_and_stop() {
-    let agent = Agent::start("").settled();
+    let agent = serve("").settled();
     let first = agent.status()["last_pass"]["id"].clone();
     agent.signal("USR1");
     agent.until("SIGUSR1 brings a pass", |agent| agent.status()["last_pass"]["id"] != first);
@@ -66,12 +79,12 @@ fn signals_sync_audit_and_stop() {
 
 #[test]
 fn a_change_in_the_directory_is_one_line_a_pass_in_sync_none_and_no_address_stands_in_the_log() {
-    let agent = Agent::start("").settled();
+    let agent = serve("").settled();
     let before = agent.log().lines().count();
     agent.run(&["sync"]);
     agent.run(&["sync"]);
     assert_eq!(agent.log().lines().count(), before, "{}", agent.log());
-    agent.company.edit("member: CN=Emil Sand,OU=People,DC=corner,DC=example\n", "");
+    agent.home().edit("member: CN=Emil Sand,OU=People,DC=corner,DC=example\n", "");
     assert_eq!(agent.run(&["sync"]).code, 0);
     let log = agent.log();
     let new: Vec<&str> = log.lines().skip(before).collect();
@@ -82,9 +95,9 @@ fn a_change_in_the_directory_is_one_line_a_pass_in_sync_none_and_no_address_stan
 
 #[test]
 fn a_bad_configuration_is_refused_and_the_former_stays_in_force() {
-    let agent = Agent::start("").settled();
-    let good = fs::read_to_string(agent.company.path("quickstart.toml")).unwrap();
-    fs::write(agent.company.path("quickstart.toml"), good.replace("[[tier]]", "[[teir]]")).unwrap();
+    let agent = serve("").settled();
+    let good = fs::read_to_string(agent.home().path("quickstart.toml")).unwrap();
+    fs::write(agent.home().path("quickstart.toml"), good.replace("[[tier]]", "[[teir]]")).unwrap();
     let reload = agent.run(&["reload"]);
     assert_eq!(reload.code, 78, "{}", reload.stderr);
     assert!(reload.stderr.contains("teir") && reload.stderr.contains("did you mean"), "{}", reload.stderr);
@@ -96,7 +109,7 @@ fn a_bad_configuration_is_refused_and_the_former_stays_in_force() {
     // The same by signal, and then a good one.
     agent.signal("HUP");
     agent.until("SIGHUP is refused too", |agent| agent.log().matches("the new configuration is refused").count() == 2);
-    fs::write(agent.company.path("quickstart.toml"), &good).unwrap();
+    fs::write(agent.home().path("quickstart.toml"), &good).unwrap();
     let reload = agent.run(&["reload"]);
     assert_eq!((reload.code, reload.stdout.as_str()), (0, "the new configuration is in force\n"), "{}", reload.stderr);
     assert_eq!(agent.status()["state"], "ok");
@@ -104,13 +117,13 @@ fn a_bad_configuration_is_refused_and_the_former_stays_in_force() {
 
 #[test]
 fn an_edit_that_takes_everybodys_licence_is_held() {
-    let agent = Agent::start("").settled();
-    let seats = |agent: &Agent| agent.run(&["accounts", "list"]).stdout;
+    let agent = serve("").settled();
+    let seats = |agent: &Agent<Company>| agent.run(&["accounts", "list"]).stdout;
     let before = seats(&agent);
-    let toml = fs::read_to_string(agent.company.path("quickstart.toml")).unwrap();
+    let toml = fs::read_to_string(agent.home().path("quickstart.toml")).unwrap();
     let tier = toml.rfind("[[tier]]").unwrap();
     let end = toml[tier + 1..].find("\n[").map_or(toml.len(), |at| tier + 1 + at);
-    fs::write(agent.company.path("quickstart.toml"), format!("{}{}", &toml[..tier], &toml[end..])).unwrap();
+    fs::write(agent.home().path("quickstart.toml"), format!("{}{}", &toml[..tier], &toml[end..])).unwrap();
     assert_eq!(agent.run(&["reload"]).code, 0);
     agent.until("a pass under the new mapping holds", |agent| agent.status()["state"] == "held");
     assert_eq!(seats(&agent), before, "nobody has lost anything");
@@ -124,8 +137,8 @@ fn an_edit_that_takes_everybodys_licence_is_held() {
 
 #[test]
 fn another_account_store_is_no_matter_of_a_reload() {
-    let agent = Agent::start("").settled();
-    agent.company.configure("= \"accounts\"", "= \"elsewhere\"");
+    let agent = serve("").settled();
+    agent.home().configure("= \"accounts\"", "= \"elsewhere\"");
     let reload = agent.run(&["reload"]);
     assert_eq!(reload.code, 1);
     assert!(reload.stderr.contains("cannot be changed while the service runs"), "{}", reload.stderr);
@@ -134,9 +147,9 @@ fn another_account_store_is_no_matter_of_a_reload() {
 
 #[test]
 fn an_outage_is_told_once_and_ends_by_itself() {
-    let agent = Agent::start("[schedule]\nsync = 'every 1s'\njitter = '0s'\n").settled();
-    let ldif = agent.company.path("quickstart.ldif");
-    let away = agent.company.path("away.ldif");
+    let agent = serve("[schedule]\nsync = 'every 1s'\njitter = '0s'\n").settled();
+    let ldif = agent.home().path("quickstart.ldif");
+    let away = agent.home().path("away.ldif");
     fs::rename(&ldif, &away).unwrap();
     agent.until("three passes have failed", |agent| {
         agent.status()["daemon"]["outage"]["passes"].as_u64().is_some_and(|passes| passes >= 3)
@@ -153,15 +166,15 @@ fn an_outage_is_told_once_and_ends_by_itself() {
 
 #[test]
 fn killed_it_leaves_nothing_that_hinders_the_next() {
-    let agent = Agent::start("").settled();
+    let agent = serve("").settled();
     let company = agent.kill();
-    assert!(socket(&company).exists(), "a killed process cannot tidy up");
+    assert!(company.path("control.sock").exists(), "a killed process cannot tidy up");
     assert_eq!(company.run(&["status"]).code, 0, "a socket that nobody listens at is no service");
-    let agent = Agent::of(company, "").settled();
+    let agent = serve_again(company).settled();
     assert_eq!(agent.status()["last_pass"]["result"], "in_sync");
     let second = Command::new(env!("CARGO_BIN_EXE_seatsync"))
         .args(["run", "-c"])
-        .arg(agent.company.path("quickstart.toml"))
+        .arg(agent.home().path("quickstart.toml"))
         .output()
         .unwrap();
     assert_eq!(second.status.code(), Some(1));
@@ -172,11 +185,11 @@ fn killed_it_leaves_nothing_that_hinders_the_next() {
 
 #[test]
 fn ctrl_c_of_a_command_leaves_the_service_alone() {
-    let agent = Agent::start("").settled();
+    let agent = serve("").settled();
     let first = agent.status()["last_pass"]["id"].clone();
     let mut command = Command::new(env!("CARGO_BIN_EXE_seatsync"))
         .arg("sync")
-        .env("SEATSYNC_CONFIG", agent.company.path("quickstart.toml"))
+        .env("SEATSYNC_CONFIG", agent.home().path("quickstart.toml"))
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
@@ -189,10 +202,14 @@ fn ctrl_c_of_a_command_leaves_the_service_alone() {
 
 #[test]
 fn another_configuration_is_not_answered_by_this_service() {
-    let agent = Agent::start("").settled();
-    let other = agent.company.path("other.toml");
-    let toml = fs::read_to_string(agent.company.path("quickstart.toml")).unwrap();
-    fs::write(&other, toml.replace("= \"state\"", "= \"other-state\"").replace("= \"accounts\"", "= \"other-accounts\"")).unwrap();
+    let agent = serve("").settled();
+    let other = agent.home().path("other.toml");
+    let toml = fs::read_to_string(agent.home().path("quickstart.toml")).unwrap();
+    fs::write(
+        &other,
+        toml.replace("= \"state\"", "= \"other-state\"").replace("= \"accounts\"", "= \"other-accounts\""),
+    )
+    .unwrap();
     let status = agent.run(&["status", "--json", "-c", other.to_str().unwrap()]);
     let status: Value = serde_json::from_str(&status.stdout).unwrap();
     assert_eq!((&status["state"], &status["daemon"]), (&json!("never"), &Value::Null), "{status:#}");
@@ -240,15 +257,15 @@ while True:
 print(data.decode())
 ";
 
-fn hello(agent: &Agent, ask: Value) -> String {
-    let config = fs::canonicalize(agent.company.path("quickstart.toml")).unwrap();
+fn hello(agent: &Agent<Company>, ask: Value) -> String {
+    let config = fs::canonicalize(agent.home().path("quickstart.toml")).unwrap();
     json!({"format": 1, "config": config, "by": "root", "ask": ask}).to_string()
 }
 
 #[test]
 fn only_root_the_service_and_the_group_may_ask() {
-    let agent = Agent::start("").settled();
-    let socket = socket(&agent.company);
+    let agent = serve("").settled();
+    let socket = agent.socket();
     // Everybody on the way may pass; then the socket itself decides.
     let folder = socket.parent().unwrap();
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
@@ -269,8 +286,8 @@ fn only_root_the_service_and_the_group_may_ask() {
 #[test]
 fn members_of_the_configured_group_may_ask() {
     // The group of this test's own stranger: any group that is there will do, and `nogroup` is on every Debian.
-    let agent = Agent::start("control_group = 'nogroup'\n").settled();
-    let socket = socket(&agent.company);
+    let agent = serve("control_group = 'nogroup'\n").settled();
+    let socket = agent.socket();
     fs::set_permissions(socket.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o660);
     let ask = hello(&agent, json!("status"));
@@ -281,8 +298,8 @@ fn members_of_the_configured_group_may_ask() {
 
 #[test]
 fn nonsense_on_the_socket_is_answered_in_words_and_harms_nothing() {
-    let agent = Agent::start("").settled();
-    let path = socket(&agent.company);
+    let agent = serve("").settled();
+    let path = agent.socket();
     let exchange = |bytes: &[u8]| {
         let mut stream = UnixStream::connect(&path).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();

@@ -26,9 +26,9 @@ pub(super) async fn approve(config: &Path, options: ApproveOptions) -> Result<Ex
                 Ok(released) => released,
                 Err(ApproveError::Pass(error)) => return Err(error.into()),
                 Err(ApproveError::State(error)) => return Err(error.into()),
-                Err(
-                    error @ (ApproveError::Nothing(_) | ApproveError::Moved { .. } | ApproveError::Unseen { .. }),
-                ) => return Err(Stop::Other(error.to_string())),
+                Err(error @ (ApproveError::Nothing(_) | ApproveError::Moved { .. } | ApproveError::Unseen { .. })) => {
+                    return Err(Stop::Other(error.to_string()));
+                }
             }
         }
     };

@@ -4,7 +4,8 @@ use super::exit::{Exit, Stop};
 use super::workshop::{self, Workshop};
 use super::world::{self, Purpose};
 use super::{ask, log};
-use crate::config::{Config, DirectoryConfig, control_default};
+use crate::accounts::chime::Operation;
+use crate::config::{AccountsConfig, Config, DirectoryConfig, control_default};
 use crate::control::{Answer, Ask, Control, ControlSettings, Desks, Order, Refusal};
 use crate::daemon::board::Board;
 use crate::daemon::mailbox::{Mailbox, ORDERS_MAX, Slots};
@@ -12,7 +13,7 @@ use crate::daemon::pulse::Pulse;
 use crate::daemon::renew::Renewer;
 use crate::daemon::sources::Signals;
 use crate::daemon::{Steward, alarm, systemd};
-use crate::model::{HistoryEntry, Meter, Timestamp};
+use crate::model::{HistoryEntry, Meter, Peer, Timestamp};
 use crate::pass;
 use crate::state::{HistoryReader, StateError};
 use crate::status::{Daemon, Metrics, View};
@@ -28,8 +29,7 @@ const BEATS_PER_INTERVAL: u32 = 4;
 /// `seatsync run`.
 pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     // Before anything else: a signal that comes while the state is read must not end us.
-    let signals =
-        Signals::catch().map_err(|error| Stop::Other(format!("the system gives no signals: {error}")))?;
+    let signals = Signals::catch().map_err(|error| Stop::Other(format!("the system gives no signals: {error}")))?;
     let config = world::read(path)?;
     log::start_service(&config.log);
     let (metrics, pulse) = (Metrics::new(), Pulse::default());
@@ -40,6 +40,10 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
             metrics.exchange(exchange);
         })
     };
+    metrics.foresee(Peer::Directory, ["connect", "bind", "search"]);
+    if let AccountsConfig::Chime(_) = &config.accounts {
+        metrics.foresee(Peer::AccountStore, Operation::ALL.map(Operation::name));
+    }
     let world = world::open(&config, Purpose::Change, &meter)?;
     let history = world.state.reader();
     let board = Board::new(daemon(path), Timestamp::now);
@@ -112,7 +116,7 @@ fn warn_of_long_waits(config: &Config, interval: std::time::Duration) {
     if let DirectoryConfig::Ldap(ldap) = &config.directory {
         waits.push(("[directory] timeout", ldap.timeout));
     }
-    if let crate::config::AccountsConfig::Chime(chime) = &config.accounts {
+    if let AccountsConfig::Chime(chime) = &config.accounts {
         waits.push(("[accounts] timeout", chime.timeout));
     }
     for (name, wait) in waits.into_iter().filter(|(_, wait)| *wait >= interval / 2) {

@@ -50,9 +50,8 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
 /// When passes are due, as the configuration says.
 pub(super) fn terms(config: &Config) -> Terms {
     let ScheduleConfig { sync, audit, timezone, jitter } = &config.schedule;
-    let alarm = |schedule: &crate::config::Schedule| {
-        Alarm::new(schedule.clone(), *timezone, *jitter, Timestamp::now(), random)
-    };
+    let alarm =
+        |schedule: &crate::config::Schedule| Alarm::new(schedule.clone(), *timezone, *jitter, Timestamp::now(), random);
     Terms {
         sync: alarm(sync),
         audit: alarm(audit),

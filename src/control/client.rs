@@ -70,8 +70,8 @@ impl Connection {
         let Self { stream, path } = self;
         let unusable = |why: String| ClientError::Unusable { path: path.clone(), why };
         let (read, mut write) = stream.into_split();
-        let mut line =
-            serde_json::to_vec(&Hello { format: FORMAT, config, by, ask }).map_err(|error| unusable(error.to_string()))?;
+        let mut line = serde_json::to_vec(&Hello { format: FORMAT, config, by, ask })
+            .map_err(|error| unusable(error.to_string()))?;
         line.push(b'\n');
         // A daemon that refuses us may have closed already: what it said is read all the same.
         _ = write.write_all(&line).await;

@@ -45,7 +45,9 @@ pub struct ControlSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// Somebody listens there already.
-    #[error("the control socket {path} is in use: another seatsync runs with this configuration, or [status] control names its socket")]
+    #[error(
+        "the control socket {path} is in use: another seatsync runs with this configuration, or [status] control names its socket"
+    )]
     InUse {
         /// The socket.
         path: PathBuf,
@@ -124,9 +126,9 @@ impl Control {
         let listener = made().map_err(|error| {
             _ = fs::remove_file(&beside);
             unusable(match error.kind() {
-                ErrorKind::NotFound => format!(
-                    "{error}; make its folder (RuntimeDirectory=seatsync in the unit), or name another place"
-                ),
+                ErrorKind::NotFound => {
+                    format!("{error}; make its folder (RuntimeDirectory=seatsync in the unit), or name another place")
+                }
                 ErrorKind::PermissionDenied => format!(
                     "{error}; the user that the service runs as must be able to write its folder, and be of \
                      [status] control_group (SupplementaryGroups= in the unit)"

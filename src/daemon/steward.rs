@@ -177,8 +177,7 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
             Err(error) => {
                 if let Some(side) = Side::of(error) {
                     self.listener.failed();
-                    let word =
-                        course.failed(side, error.to_string(), now, self.terms.sync.next(), (self.random)());
+                    let word = course.failed(side, error.to_string(), now, self.terms.sync.next(), (self.random)());
                     tell_outage(word, course.outage());
                 }
             }

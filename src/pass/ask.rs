@@ -78,8 +78,10 @@ pub async fn approve<D: Directory, A: AccountStore, S: StateStore>(
         (None, _) => return Err(ApproveError::Unseen { now: approval.hash }),
     }
     world.state.approve(&approval).await?;
-    let released =
-        |HeldChange { change, why }: &HeldChange| ReportedChange { change: change.clone(), status: Status::Held(why.clone()) };
+    let released = |HeldChange { change, why }: &HeldChange| ReportedChange {
+        change: change.clone(),
+        status: Status::Held(why.clone()),
+    };
     Ok(Some(Released { changes: preview.cleared.held().iter().map(released).collect(), expires: approval.expires }))
 }
 

@@ -81,7 +81,9 @@ impl Line {
         match self {
             Self::Change { guid, failed: true, words, .. } => Some(format!("{guid} {words}")),
             Self::Unsent { count: _, words } => Some(words.clone()),
-            Self::Change { failed: false, .. } | Self::Held { .. } | Self::Warning { .. } | Self::Summary { .. } => None,
+            Self::Change { failed: false, .. } | Self::Held { .. } | Self::Warning { .. } | Self::Summary { .. } => {
+                None
+            }
         }
     }
 }

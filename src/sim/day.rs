@@ -70,7 +70,8 @@ impl Foundry<SimDirectory, SimStore, SimState> for Mappings {
 }
 
 fn terms(sync: &str) -> Terms {
-    let alarm = |line: &str| Alarm::new(Schedule::parse(line).unwrap(), Tz::UTC, Duration::from_secs(20), now(), || 0.5);
+    let alarm =
+        |line: &str| Alarm::new(Schedule::parse(line).unwrap(), Tz::UTC, Duration::from_secs(20), now(), || 0.5);
     Terms { sync: alarm(sync), audit: alarm("0 3 * * *"), account: "corp".to_owned(), addresses: false }
 }
 
@@ -287,7 +288,11 @@ async fn outages_of_both_sides_cost_nobody_a_seat_and_few_lines() {
         for outage in 0..6 {
             scene.lines.clear();
             let failed = scene.failed();
-            if outage % 2 == 0 { scene.answers.set(false) } else { scene.trouble.set(1) }
+            if outage % 2 == 0 {
+                scene.answers.set(false)
+            } else {
+                scene.trouble.set(1)
+            }
             // Longer than until the next pass, so that one has failed.
             sleep(10 * MINUTE).await;
             let live = scene.board.read();
@@ -421,7 +426,10 @@ async fn one_person_explained_planned_and_listed_while_it_runs() {
         scene.bodies.borrow_mut()[3].enabled = false;
         let moved = scene.ask(Ask::Apply { fingerprint: "elsewhere".to_owned() }).await.unwrap_err();
         assert!(moved.message.contains("the world moved"), "{}", moved.message);
-        assert_eq!(scene.users.borrow().values().find(|user| user.email == email(3)).unwrap().seat, Seat::Active(Tier::new("pro")));
+        assert_eq!(
+            scene.users.borrow().values().find(|user| user.email == email(3)).unwrap().seat,
+            Seat::Active(Tier::new("pro"))
+        );
     })
     .await;
 }

@@ -1,13 +1,12 @@
-//! The real agent as a service (`seatsync run`) on the example company, in a folder of its own, until dropped.
+//! The real agent as a service (`seatsync run`), until dropped.
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
-use crate::company::{Company, Ran};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,33 +15,52 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// A service that runs.
-pub struct Agent {
-    pub company: Company,
+/// A service that runs, and what its configuration stands in.
+pub struct Agent<H> {
+    pub home: Option<H>,
+    config: PathBuf,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
 }
 
-impl Agent {
-    /// Starts one with these lines in its configuration, and waits until it answers on its control socket.
-    pub fn start(more: &str) -> Self {
-        Self::of(Company::new(), more)
-    }
+/// How a command ended.
+pub struct Said {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
 
-    /// The same on a company that is there.
-    pub fn of(company: Company, more: &str) -> Self {
-        // `[status]` is the last section there: further keys of it may come first.
-        let toml = fs::read_to_string(company.path("quickstart.toml")).unwrap();
-        fs::write(company.path("quickstart.toml"), format!("{toml}\n{more}")).unwrap();
-        let (child, log) = spawn(&company);
-        let agent = Self { company, child, log };
-        agent.until("it answers", |agent| agent.company.path("control.sock").exists() && agent.run(&["status"]).code == 0);
+impl<H> Agent<H> {
+    /// Starts one with this configuration, whose control socket is `control.sock` beside it, and waits until it answers.
+    pub fn start(home: H, config: &Path) -> Self {
+        let (child, log) = spawn(config);
+        let agent = Self { home: Some(home), config: config.to_owned(), child, log };
+        agent.until("it answers", |agent| agent.socket().exists() && agent.run(&["status"]).code == 0);
         agent
     }
 
+    /// What its configuration stands in.
+    pub fn home(&self) -> &H {
+        self.home.as_ref().unwrap()
+    }
+
+    /// Where it listens to commands.
+    pub fn socket(&self) -> PathBuf {
+        self.config.with_file_name("control.sock")
+    }
+
     /// A command of the same configuration.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
-        self.company.run(arguments)
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_seatsync"))
+            .args(arguments)
+            .env("SEATSYNC_CONFIG", &self.config)
+            .env("USER", "operator")
+            .env_remove("SUDO_USER")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Said { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
     }
 
     /// What `status --json` says.
@@ -85,7 +103,7 @@ impl Agent {
     }
 
     /// Tells it to end, and waits for that.
-    pub fn stop(mut self) -> (ExitStatus, String, Company) {
+    pub fn stop(mut self) -> (ExitStatus, String, H) {
         self.signal("TERM");
         let status = self.wait();
         let log = self.log();
@@ -93,7 +111,7 @@ impl Agent {
     }
 
     /// Kills it, and gives what it leaves.
-    pub fn kill(mut self) -> Company {
+    pub fn kill(mut self) -> H {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.take()
@@ -123,13 +141,13 @@ impl Agent {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// The company without its service, which has ended.
-    fn take(mut self) -> Company {
-        std::mem::replace(&mut self.company, Company::new())
+    /// What is left of it without the process, which has ended.
+    fn take(mut self) -> H {
+        self.home.take().unwrap()
     }
 }
 
-impl Drop for Agent {
+impl<H> Drop for Agent<H> {
     fn drop(&mut self) {
         // Ended already where the test has waited for it.
         _ = self.child.kill();
@@ -143,14 +161,14 @@ pub fn kill(pid: u32, signal: &str) {
     assert!(status.success());
 }
 
-fn spawn(company: &Company) -> (Child, Arc<Mutex<Vec<String>>>) {
+fn spawn(config: &Path) -> (Child, Arc<Mutex<Vec<String>>>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_seatsync"))
         .arg("run")
-        .env("SEATSYNC_CONFIG", company.path("quickstart.toml"))
+        .env("SEATSYNC_CONFIG", config)
         .env_remove("NOTIFY_SOCKET")
         .env_remove("JOURNAL_STREAM")
         .stdin(Stdio::null())
-        .stdout(File::create(company.path("stdout")).unwrap())
+        .stdout(File::create(config.with_file_name("stdout")).unwrap())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -162,9 +180,4 @@ fn spawn(company: &Company) -> (Child, Arc<Mutex<Vec<String>>>) {
         }
     });
     (child, log)
-}
-
-/// Where the socket of a company's service is.
-pub fn socket(company: &Company) -> PathBuf {
-    company.path("control.sock")
 }

@@ -45,6 +45,8 @@ pub struct Site {
     pub accounts_path: PathBuf,
     /// `[accounts]` as a whole, for a store of another kind.
     pub accounts_section: Option<String>,
+    /// Further keys of `[status]`, and sections that have none otherwise.
+    pub more: String,
 }
 
 /// How a command ended.
@@ -100,6 +102,7 @@ impl Site {
             account_type: "EnterpriseDirectory",
             accounts_path,
             accounts_section: None,
+            more: String::new(),
         }
     }
 
@@ -223,7 +226,8 @@ impl Site {
         Run { code, json, stdout, stderr }
     }
 
-    fn write_config(&self) -> PathBuf {
+    /// Writes the configuration as it is now; gives its place.
+    pub fn write_config(&self) -> PathBuf {
         let folder = self.folder.path();
         let password = folder.join("password");
         std::fs::write(&password, &self.directory.password).unwrap();
@@ -234,7 +238,8 @@ impl Site {
     }
 
     fn config(&self) -> String {
-        let Self { folder, directory, tiers, rules, limits, account_type, accounts_path, accounts_section } = self;
+        let Self { folder, directory, tiers, rules, limits, account_type, accounts_path, accounts_section, more: rest } =
+            self;
         let Directory { urls, base_dn, bind_dn, password: _, ca_file, more } = directory;
         let path = |path: &Path| quoted(path.to_str().unwrap());
         let mut toml = String::new();
@@ -259,6 +264,7 @@ impl Site {
         writeln!(toml, "[state]\npath = {}\n", path(&folder.path().join("state"))).unwrap();
         // Of its own, or the command would ask whatever daemon runs on this machine.
         writeln!(toml, "[status]\ncontrol = {}", path(&folder.path().join("control.sock"))).unwrap();
+        writeln!(toml, "{rest}").unwrap();
         toml
     }
 }
