@@ -62,7 +62,7 @@ async fn a_read_knows_when_certificate_and_password_end() {
     let (mut endless, _) = directory(&ad, READER);
     assert_eq!(endless.expiries(), []);
     endless.read().await.unwrap();
-    assert_eq!(endless.expiries(), [certificate.clone()]);
+    assert_eq!(endless.expiries(), std::slice::from_ref(&certificate));
 
     let hours = 41 * 24;
     password_ends_after(&ad, hours);

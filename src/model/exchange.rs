@@ -37,12 +37,12 @@ pub struct Exchange {
     pub went: Went,
 }
 
-/// Hears of exchanges; it must not block.
-type Hearing = dyn Fn(&Exchange) + Send + Sync;
+/// Who hears of each exchange.
+type Listener = dyn Fn(&Exchange) + Send + Sync;
 
 /// Where exchanges are told. By default nobody listens.
 #[derive(Clone, Default)]
-pub struct Meter(Option<Arc<Hearing>>);
+pub struct Meter(Option<Arc<Listener>>);
 
 impl Meter {
     /// Tells each exchange to `listener`, which must not block.

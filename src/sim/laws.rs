@@ -298,7 +298,7 @@ fn a_pass_that_is_stopped_between_batches_says_what_it_did_not_send() {
                     break;
                 }
             }
-            Err(error) => panic!("moment {moment}: {error}"),
+            Err(error) => unreachable!("moment {moment}: {error}"),
         }
         world.halt = stopper.set(None);
         let next = runtime.block_on(pass::run(&mut world, &Request::default(), &|_| {})).unwrap();
