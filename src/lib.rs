@@ -17,7 +17,8 @@
 //! | [`state`] | what the agent remembers | model, durable |
 //! | [`store`] | the account store itself | model, durable |
 //! | [`wire`] | the Chime admin API in bytes: shapes, error codes, signatures; pure | nothing of ours |
-//! | [`server`] | the account store as a service: listener, signatures, routes, mail, DNS | model, store, wire |
+//! | [`smtp`] | handing messages to a mail server | nothing of ours |
+//! | [`server`] | the account store as a service: listener, signatures, routes, mail, DNS | model, store, wire, smtp |
 //! | [`pass`] | the line above | model, decide, and the traits of directory, accounts, state |
 //! | [`status`] | what can be said of an agent, as a value, a document, a page, metrics | model |
 //! | [`config`] | the TOML file, checked | model |
@@ -34,6 +35,7 @@ pub mod durable;
 pub mod model;
 pub mod pass;
 pub mod server;
+pub mod smtp;
 pub mod state;
 pub mod status;
 pub mod store;

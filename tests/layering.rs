@@ -21,7 +21,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("accounts/chime", &["model", "wire", "trust"]),
     ("state", &["model", "durable"]),
     ("store", &["model", "durable"]),
-    ("server", &["model", "store", "wire"]),
+    ("smtp", &[]),
+    ("server", &["model", "store", "wire", "smtp"]),
     (
         "pass",
         &[
@@ -42,7 +43,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("config", &["model"]),
     (
         "cli",
-        &["model", "decide", "directory", "accounts", "state", "pass", "config", "store", "server", "wire", "trust", "status"],
+        &[
+            "model",
+            "decide",
+            "directory",
+            "accounts",
+            "state",
+            "pass",
+            "config",
+            "store",
+            "server",
+            "wire",
+            "trust",
+            "status",
+        ],
     ),
     ("main.rs", &["cli"]),
     ("bin/seatstore.rs", &["cli"]),
