@@ -18,6 +18,7 @@ mod raw;
 mod schedule;
 pub mod seatstore;
 mod secret;
+mod smtp;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -26,6 +27,7 @@ mod value;
 pub use diagnose::Problems;
 pub use schedule::Schedule;
 pub use secret::SECRET_BYTES_MAX;
+pub use smtp::{SmtpConfig, SmtpLogin, SmtpSecurity};
 
 use crate::model::{Limits, Rules, StoreKind};
 use chrono_tz::Tz;
