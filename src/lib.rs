@@ -21,6 +21,7 @@
 //! | [`server`] | the account store as a service: listener, signatures, routes, mail, DNS | model, store, wire, smtp |
 //! | [`pass`] | the line above | model, decide, and the traits of directory, accounts, state |
 //! | [`status`] | what can be said of an agent, as a value, a document, a page, metrics | model |
+//! | [`notify`] | telling somebody by webhook and mail | model, status, smtp, trust |
 //! | [`config`] | the TOML file, checked | model |
 //! | [`cli`] | the commands; the only place that prints | all |
 
@@ -33,6 +34,7 @@ pub mod decide;
 pub mod directory;
 pub mod durable;
 pub mod model;
+pub mod notify;
 pub mod pass;
 pub mod server;
 pub mod smtp;

@@ -104,15 +104,27 @@ impl Smtp {
     pub async fn send(&self, message: &Message) -> Result<(), SmtpError> {
         match tokio::time::timeout(self.timeout, self.deliver(message)).await {
             Ok(delivered) => delivered,
-            Err(_) => Err(SmtpError::Temporary {
-                message: format!(
-                    "mail server {}:{} did not take a message within {} s",
-                    self.host,
-                    self.port,
-                    self.timeout.as_secs_f64()
-                ),
-            }),
+            Err(_) => Err(self.too_slow("did not take a message")),
         }
+    }
+
+    fn too_slow(&self, what: &str) -> SmtpError {
+        let (host, port, seconds) = (&self.host, self.port, self.timeout.as_secs_f64());
+        SmtpError::Temporary { message: format!("mail server {host}:{port} {what} within {seconds} s") }
+    }
+
+    /// Whether the mail server can be reached, with TLS and credentials as configured; no message is sent.
+    ///
+    /// # Errors
+    /// `Temporary`, always.
+    pub async fn reach(&self) -> Result<(), SmtpError> {
+        let reached = tokio::time::timeout(self.timeout, async {
+            let mut connection = self.connect().await?;
+            // It said what we wanted to know; whether it also says good-bye does not matter.
+            _ = connection.quit().await;
+            Ok(())
+        });
+        reached.await.unwrap_or_else(|_| Err(self.too_slow("did not answer")))
     }
 
     async fn deliver(&self, message: &Message) -> Result<(), SmtpError> {
