@@ -7,7 +7,7 @@ use super::ground::{self, Ground, Sections};
 use super::raw::{Section, Text, kind};
 use super::{
     AccountsConfig, Config, Environment, LogConfig, LogFormat, Schedule, ScheduleConfig, StatusConfig, accounts,
-    directory, schedule, value,
+    directory, notify, schedule, value,
 };
 use crate::model::{DnKey, GroupRef, Limit, Limits, Rules, TierRule};
 use std::collections::HashMap;
@@ -49,6 +49,7 @@ const SECTIONS: &Sections = &[
     ("schedule", "[schedule]", &[KEYS_SCHEDULE]),
     ("state", "[state]", &[KEYS_STATE]),
     ("status", "[status]", &[KEYS_STATUS]),
+    ("notify", "[notify]", &[notify::KEYS_NOTIFY]),
     ("log", "[log]", &[KEYS_LOG]),
 ];
 
@@ -84,6 +85,7 @@ fn config(root: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<
         found.add(problem.help("give each a folder of its own: one database cannot hold both"));
     }
     let status = status(ground.section(root, "status", None, found), ground, found);
+    let notify = notify::notify(ground.section(root, "notify", None, found), ground, found);
     let log = log(ground.section(root, "log", None, found), ground, found);
     Some(Config {
         directory: directory?,
@@ -93,6 +95,7 @@ fn config(root: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<
         schedule: schedule?,
         state_path,
         status,
+        notify,
         log,
     })
 }

@@ -72,12 +72,7 @@ pub(super) struct Keys {
 }
 
 /// Reads `smtp` and what goes with it; `None` when it is absent or wrong, and the latter is noted.
-pub(super) fn smtp(
-    section: &Section<'_>,
-    keys: &Keys,
-    ground: &Ground<'_>,
-    found: &mut Found,
-) -> Option<SmtpConfig> {
+pub(super) fn smtp(section: &Section<'_>, keys: &Keys, ground: &Ground<'_>, found: &mut Found) -> Option<SmtpConfig> {
     let Keys { username: name_key, password: pointer, ca_file: ca_key, username_example, ca_file_example } = *keys;
     let url = section.text("smtp", "\"smtp+starttls://mail.corp.example:587\"", found)?;
     let read = smtp_url(url.get_ref(), keys).map_err(|complaint| found.complain(url.span(), complaint)).ok();
@@ -93,9 +88,7 @@ pub(super) fn smtp(
     let (security, host, port) = read?;
     if has_password.is_some() && security == SmtpSecurity::None && !is_loopback(&host) {
         let problem = Problem::wrong(url.span(), "this URL would send the password in clear text");
-        found.add(problem.help(format!(
-            "write smtp+starttls:// or smtps://, or leave {name_key} and password out"
-        )));
+        found.add(problem.help(format!("write smtp+starttls:// or smtps://, or leave {name_key} and password out")));
     }
     let login = username.zip(password).map(|(username, password)| {
         let username = username.get_ref().trim().to_owned();
@@ -109,10 +102,7 @@ fn smtp_url(text: &str, keys: &Keys) -> Result<(SmtpSecurity, String, u16), Comp
     if text.contains('@') {
         // Not shown: what stands before the @ may be a password.
         return Err(Complaint::new("a URL holds no user and no password")
-            .help(format!(
-                "write {} and {}, and only scheme and host in the URL",
-                keys.username, keys.password.file
-            )));
+            .help(format!("write {} and {}, and only scheme and host in the URL", keys.username, keys.password.file)));
     }
     let wrong = |why: &str| {
         Complaint::new(format!("{text:?} is not the URL of a mail server: {why}"))
@@ -173,4 +163,3 @@ pub(super) fn mailbox(text: &str) -> Result<String, Complaint> {
             .help("an address, with a name if you like: \"Seats <seats@corp.example>\"")
     })
 }
-
