@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `arguments` | the command line of `seatsync` as typed |
 //! | `sync`, `apply`, `approve`, `explain`, `status`, `history`, `check`, `accounts`, `init` | one command each; `plan` is in `sync` |
+//! | `notify` | `notify-test` |
 //! | `world` | from the configuration to the directory, the account store and the state |
 //! | `show`, `json`, `progress` | what is printed: text, documents, how far a pass is |
 //! | `exit`, `log` | how a command ends, and what is logged meanwhile |
@@ -24,6 +25,7 @@ mod history;
 mod init;
 mod json;
 mod log;
+mod notify;
 mod progress;
 pub mod seatstore;
 mod show;
@@ -88,6 +90,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
         Command::Status(options) => status::status(config, options).await,
         Command::History(options) => history::history(config, options).await,
         Command::Check(options) => check::check(config, options).await,
+        Command::NotifyTest => notify::test(config).await,
         Command::Accounts(options) => accounts::accounts(config, options).await,
         Command::Init(options) => init::init(explicit.as_deref(), options),
     }
