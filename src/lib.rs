@@ -18,10 +18,12 @@
 //! | [`state`] | what the agent remembers | model, durable |
 //! | [`store`] | the account store itself | model, durable |
 //! | [`wire`] | the Chime admin API in bytes: shapes, error codes, signatures; pure | nothing of ours |
-//! | [`server`] | the account store as a service: signatures, routes, mail, DNS | model, store, wire, listen |
 //! | [`pass`] | the line above | model, decide, and the traits of directory, accounts, state |
 //! | [`status`] | what can be said of an agent, as a value, a document, a page, metrics | model, listen |
 //! | [`control`] | the socket between the commands and the daemon: asks and answers as values | model, decide, pass, status |
+//! | [`server`] | the account store as a service: signatures, routes, mail, DNS | model, store, wire, listen, smtp |
+//! | [`smtp`] | handing messages to a mail server | nothing of ours |
+//! | [`notify`] | telling somebody by webhook and mail | model, status, smtp, trust |
 //! | [`config`] | the TOML file, checked | model |
 //! | [`daemon`] | the loop: one pass at a time, for months | all but cli and server |
 //! | [`cli`] | the commands; the only place that prints | all |
@@ -38,8 +40,10 @@ pub mod directory;
 pub mod durable;
 pub mod listen;
 pub mod model;
+pub mod notify;
 pub mod pass;
 pub mod server;
+pub mod smtp;
 pub mod state;
 pub mod status;
 pub mod store;

@@ -52,6 +52,8 @@ pub(super) enum Command {
     Reload,
     /// Test everything an operator can get wrong
     Check(CheckOptions),
+    /// Send a test message to everybody whom `[notify]` names, and say how it went
+    NotifyTest,
     /// The account store
     Accounts(AccountsOptions),
     /// Write a commented starter configuration

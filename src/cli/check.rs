@@ -12,10 +12,12 @@ use crate::decide::{FoundGroup, GroupRole, Standing, absorb, desire};
 use crate::directory::ldap::{Ldap, ProbeResult};
 use crate::directory::{self, Directory};
 use crate::model::{Memory, Meter, Origin, Timestamp, Warning};
+use crate::notify;
 use crate::state::{StateError, StateStore};
 use chrono::Offset as _;
 use chrono_tz::Tz;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Times shown of each schedule.
 const TIMES_SHOWN: usize = 5;
@@ -56,6 +58,7 @@ pub(super) async fn check(path: &Path, options: CheckOptions) -> Result<Exit, St
         let memory = state(&config, &mut findings).await?;
         directory(&config, &memory, &mut findings).await?;
         account_store(&config, &mut findings).await?;
+        who_is_told(&config, &mut findings).await?;
     }
     let verdict = match findings.failed {
         0 => "all is well\n".to_owned(),
@@ -235,6 +238,20 @@ async fn embedded(config: &Config, path: &Path, name: &str, findings: &mut Findi
     }
     .await;
     findings.tell("account store", result)
+}
+
+/// Whether those who are to be told can be; nobody is told anything.
+async fn who_is_told(config: &Config, findings: &mut Findings) -> Result<(), Stop> {
+    let Some(settings) = world::notify_settings(config, Arc::new(|_, _| {})) else { return Ok(()) };
+    match notify::reach(&settings).await {
+        Ok(results) => {
+            for (channel, result) in results {
+                findings.tell(channel, result.map_err(|error| error.to_string()))?;
+            }
+            Ok(())
+        }
+        Err(error) => findings.tell("notify", Err(error.to_string())),
+    }
 }
 
 /// A clock that is off by more than this is told as a problem, in seconds: a signature is good for five minutes.

@@ -8,6 +8,7 @@
 //! | `run`, `workshop` | the service: everything put together; what a configuration is made into |
 //! | `ask` | whom a command asks: the running service, or this process |
 //! | `reload`, `sync`, `apply`, `approve`, `explain`, `status`, `history`, `check`, `accounts`, `init` | one command each; `plan` is in `sync` |
+//! | `notify` | `notify-test` |
 //! | `world` | from the configuration to the directory, the account store and the state |
 //! | `show`, `json`, `progress` | what is printed: text, documents, how far a pass is |
 //! | `exit`, `log` | how a command ends, and what is logged meanwhile |
@@ -27,6 +28,7 @@ mod history;
 mod init;
 mod json;
 mod log;
+mod notify;
 mod progress;
 mod reload;
 mod run;
@@ -96,6 +98,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
         Command::Status(options) => status::status(config, options).await,
         Command::History(options) => history::history(config, options).await,
         Command::Check(options) => check::check(config, options).await,
+        Command::NotifyTest => notify::test(config).await,
         Command::Accounts(options) => accounts::accounts(config, options).await,
         Command::Init(options) => init::init(explicit.as_deref(), options),
     }

@@ -7,6 +7,9 @@ use crate::config::{AccountsConfig, ChimeConfig, Config, ConfigError, DirectoryC
 use crate::directory::{self, ldap, ldif};
 use crate::model::{Meter, StoreKind, Timestamp};
 use crate::pass::{Halt, World};
+use crate::config::{EmailConfig, NotifyConfig, SmtpConfig, SmtpLogin, WebhookConfig};
+use crate::notify;
+use crate::smtp::{SmtpCredentials, SmtpSettings};
 use crate::state::local::{self, LocalState, StateSettings};
 use std::path::Path;
 
@@ -34,7 +37,8 @@ pub(super) fn configuration(path: &Path) -> Result<Config, Stop> {
 /// Reads the configuration and the secrets it names.
 pub(super) fn read(path: &Path) -> Result<Config, ConfigError> {
     let (check_filter, check_ca_file) = (ldap::check_filter, ldap::check_ca_file);
-    let env = Environment { check_filter, check_ca_file, ..Environment::of_process() };
+    let check_webhook_secret = notify::check_secret;
+    let env = Environment { check_filter, check_ca_file, check_webhook_secret, ..Environment::of_process() };
     crate::config::load_with(path, &env)
 }
 
@@ -101,6 +105,25 @@ pub(super) fn state(config: &Config, purpose: Purpose) -> Result<LocalState, Sto
         Purpose::Change | Purpose::Audit => local::Access::Write,
     };
     Ok(LocalState::open(settings, access)?)
+}
+
+/// Who is told when something needs a person; `on_delivery` hears of every message and channel.
+pub(super) fn notify_settings(config: &Config, on_delivery: notify::OnDelivery) -> Option<notify::NotifySettings> {
+    let NotifyConfig { webhook, email, events } = config.notify.clone()?;
+    let webhook =
+        webhook.map(|WebhookConfig { url, secret, ca_file }| notify::WebhookSettings { url, secret, ca_file });
+    let mail = email.map(|EmailConfig { to, from, smtp }| notify::MailSettings { from, to, smtp: smtp_settings(smtp) });
+    let is_wanted = |event: &notify::Event| events.contains(&event.word());
+    let events = notify::Event::ALL.into_iter().filter(is_wanted).collect();
+    Some(notify::NotifySettings { webhook, mail, events, on_delivery })
+}
+
+/// The mail server of either program.
+pub(super) fn smtp_settings(config: SmtpConfig) -> SmtpSettings {
+    let url = config.url();
+    let SmtpConfig { security: _, host: _, port: _, login, ca_file } = config;
+    let credentials = login.map(|SmtpLogin { username, password }| SmtpCredentials { username, password });
+    SmtpSettings { url, credentials, ca_file }
 }
 
 /// The account store only.

@@ -7,7 +7,7 @@ use super::ground::{self, Ground, Sections};
 use super::raw::{Section, Text, kind};
 use super::{
     AccountsConfig, Config, Environment, LogConfig, LogFormat, Schedule, ScheduleConfig, StatusConfig, accounts,
-    directory, schedule, value,
+    directory, notify, schedule, value,
 };
 use crate::model::{DnKey, GroupRef, Limit, Limits, Rules, TierRule};
 use std::collections::HashMap;
@@ -51,6 +51,7 @@ const SECTIONS: &Sections = &[
     ("schedule", "[schedule]", &[KEYS_SCHEDULE]),
     ("state", "[state]", &[KEYS_STATE]),
     ("status", "[status]", &[KEYS_STATUS]),
+    ("notify", "[notify]", &[notify::KEYS_NOTIFY]),
     ("log", "[log]", &[KEYS_LOG_AGENT]),
 ];
 
@@ -87,6 +88,7 @@ fn config(root: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<
     }
     let status = status(ground.section(root, "status", None, found), ground, found);
     let log = log(ground.section(root, "log", None, found), ground, KEYS_LOG_AGENT, found);
+    let notify = notify::notify(ground.section(root, "notify", None, found), ground, found);
     Some(Config {
         directory: directory?,
         rules,
@@ -95,6 +97,7 @@ fn config(root: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<
         schedule: schedule?,
         state_path,
         status,
+        notify,
         log,
     })
 }

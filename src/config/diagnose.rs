@@ -230,12 +230,17 @@ pub(super) fn looks_secret(key: &str) -> bool {
         return false;
     }
     let within = ["pass", "pwd", "secret", "token", "bearer", "credential", "apikey", "private"];
+    // Who knows the URL of a webhook can often write to it.
+    let is_webhook = key.replace(['_', '-'], "").contains("webhook");
     let misspelt = |part: &str| {
         strsim::damerau_levenshtein(part, "password") <= 2
-            || ["secret", "token"].iter().any(|word| strsim::damerau_levenshtein(part, word) <= 1)
+            || ["secret", "token", "webhook"].iter().any(|word| strsim::damerau_levenshtein(part, word) <= 1)
             || ["key", "auth"].contains(&part)
     };
-    within.iter().any(|word| key.contains(word)) || key.ends_with("pw") || key.split(['_', '-']).any(misspelt)
+    is_webhook
+        || within.iter().any(|word| key.contains(word))
+        || key.ends_with("pw")
+        || key.split(['_', '-']).any(misspelt)
 }
 
 /// The text with every value that could be a secret replaced, and the way from old places to new ones.

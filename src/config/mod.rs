@@ -14,18 +14,22 @@ mod check;
 mod diagnose;
 mod directory;
 mod ground;
+mod notify;
 mod raw;
 mod schedule;
 pub mod seatstore;
 mod secret;
+mod smtp;
 #[cfg(test)]
 mod tests;
 mod url;
 mod value;
 
 pub use diagnose::Problems;
+pub use notify::{EmailConfig, NOTIFY_EVENTS, NOTIFY_RECIPIENTS_MAX, NotifyConfig, WebhookConfig};
 pub use schedule::Schedule;
 pub use secret::SECRET_BYTES_MAX;
+pub use smtp::{SmtpConfig, SmtpLogin, SmtpSecurity};
 
 use crate::model::{Limits, Rules, StoreKind};
 use chrono_tz::Tz;
@@ -58,6 +62,8 @@ pub struct Config {
     pub state_path: PathBuf,
     /// `[status]`: where it can be asked.
     pub status: StatusConfig,
+    /// `[notify]`: who is told when something needs a person.
+    pub notify: Option<NotifyConfig>,
     /// `[log]`.
     pub log: LogConfig,
 }
@@ -211,11 +217,18 @@ pub struct Environment {
     pub check_filter: fn(&str) -> Result<(), String>,
     /// Says what is wrong with the contents of a `ca_file`. By default it only has to be a file.
     pub check_ca_file: fn(&Path) -> Result<(), String>,
+    /// Says what is wrong with the secret of a webhook. By default any will do.
+    pub check_webhook_secret: fn(&str) -> Result<(), String>,
 }
 
 impl Default for Environment {
     fn default() -> Self {
-        Self { credentials_directory: None, check_filter: value::filter_shape, check_ca_file: |_| Ok(()) }
+        Self {
+            credentials_directory: None,
+            check_filter: value::filter_shape,
+            check_ca_file: |_| Ok(()),
+            check_webhook_secret: |_| Ok(()),
+        }
     }
 }
 

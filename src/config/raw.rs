@@ -141,10 +141,10 @@ impl<'t> Section<'t> {
             }
             let title = format!("unknown key `{}` in {}", key.escape_debug(), self.name);
             let problem = Problem::wrong(span, title);
-            let secret = Pointer::among(known).filter(|_| looks_secret(key));
+            let secret = Pointer::among(known, key).filter(|_| looks_secret(key));
             let misspelt = closest(key, known);
             found.add(match (secret, misspelt, elsewhere(key)) {
-                (Some(_), Some(near), _) if looks_like_pointer(key) || near == "access_key_id" => {
+                (Some(_), Some(near), _) if looks_like_pointer(key) || ["access_key_id", "webhook"].contains(&near) => {
                     problem.help(format!("did you mean `{near}`?"))
                 }
                 (Some(pointer), _, _) => problem

@@ -9,7 +9,7 @@ mod check;
 #[cfg(test)]
 mod tests;
 
-use super::{ConfigError, Environment, LogConfig, Problems, text_of};
+use super::{ConfigError, Environment, LogConfig, Problems, SmtpConfig, text_of};
 use secrecy::SecretString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -110,54 +110,6 @@ pub struct MailConfig {
     pub spool: PathBuf,
     /// For one message.
     pub timeout: Duration,
-}
-
-/// The mail server.
-#[derive(Clone, Debug)]
-pub struct SmtpConfig {
-    /// How the connection is protected.
-    pub security: SmtpSecurity,
-    /// A name, or an IP address without brackets.
-    pub host: String,
-    /// Never 0.
-    pub port: u16,
-    /// Who the server sends as, and with which password; never in clear text beyond loopback.
-    pub login: Option<SmtpLogin>,
-    /// PEM certificates to trust instead of the system's roots.
-    pub ca_file: Option<PathBuf>,
-}
-
-impl SmtpConfig {
-    /// As in the file, with the port written out.
-    pub fn url(&self) -> String {
-        let Self { security, host, port, login: _, ca_file: _ } = self;
-        let scheme = match security {
-            SmtpSecurity::None => "smtp",
-            SmtpSecurity::StartTls => "smtp+starttls",
-            SmtpSecurity::Tls => "smtps",
-        };
-        if host.contains(':') { format!("{scheme}://[{host}]:{port}") } else { format!("{scheme}://{host}:{port}") }
-    }
-}
-
-/// `username` and its password.
-#[derive(Clone, Debug)]
-pub struct SmtpLogin {
-    /// Never empty.
-    pub username: String,
-    /// Never empty, one line.
-    pub password: SecretString,
-}
-
-/// The scheme of `[mail] smtp`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SmtpSecurity {
-    /// `smtp://`.
-    None,
-    /// `smtp+starttls://`: TLS before anything is said, or nothing is said.
-    StartTls,
-    /// `smtps://`: TLS from the first byte.
-    Tls,
 }
 
 /// `[sign_in]`.

@@ -75,13 +75,34 @@ pub(super) const ACCESS_KEY_ID: Pointer = Pointer {
     credential_example: "seatstore-key",
 };
 
+/// `[notify]` of seatsync.
+pub(super) const WEBHOOK_SECRET: Pointer = Pointer {
+    what: "the webhook secret",
+    word: "secret",
+    file: "webhook_secret_file",
+    credential: "webhook_secret_credential",
+    file_example: "/etc/seatsync/webhook-secret",
+    credential_example: "webhook",
+};
+/// `[notify]` of seatsync.
+pub(super) const NOTIFY_SMTP_PASSWORD: Pointer = Pointer {
+    what: "the SMTP password",
+    word: "password",
+    file: "smtp_password_file",
+    credential: "smtp_password_credential",
+    file_example: "/etc/seatsync/smtp-password",
+    credential_example: "smtp",
+};
+
 /// Every secret that any section may name.
-const POINTERS: &[&Pointer] = &[&BIND_PASSWORD, &SMTP_PASSWORD, &SIGN_IN_TOKEN, &SECRET_ACCESS_KEY];
+const POINTERS: &[&Pointer] =
+    &[&BIND_PASSWORD, &SMTP_PASSWORD, &SIGN_IN_TOKEN, &SECRET_ACCESS_KEY, &WEBHOOK_SECRET, &NOTIFY_SMTP_PASSWORD];
 
 impl Pointer {
-    /// The secret that a section with these keys may name.
-    pub(super) fn among(known: &[&str]) -> Option<&'static Self> {
-        POINTERS.iter().copied().find(|pointer| known.contains(&pointer.file))
+    /// The secret that a section with these keys may name, and that `key` was most likely meant to be.
+    pub(super) fn among(known: &[&str], key: &str) -> Option<&'static Self> {
+        let named = POINTERS.iter().copied().filter(|pointer| known.contains(&pointer.file));
+        named.min_by_key(|pointer| strsim::damerau_levenshtein(key, pointer.file))
     }
 
     /// A line that names the file.

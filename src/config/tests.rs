@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod chime;
+mod notify;
 mod rendered;
 
 use super::*;
@@ -120,7 +121,7 @@ fn shown(text: &str) -> String {
 #[test]
 fn every_key_means_something() {
     let folder = folder_with(PASSWORD);
-    let Config { directory, rules, limits, accounts, schedule, state_path, status, log } =
+    let Config { directory, rules, limits, accounts, schedule, state_path, status, notify, log } =
         parse_in(&folder, FULL).unwrap();
     let DirectoryConfig::Ldap(ldap) = directory else { panic!("{directory:?}") };
     assert_eq!(ldap.urls, ["ldaps://dc1.corp.example", "ldaps://dc2.corp.example"]);
@@ -155,6 +156,8 @@ fn every_key_means_something() {
     assert_eq!(status.listen, Some(([127, 0, 0, 1], 8787).into()));
     assert_eq!(status.control, Some(folder.path().join("control.sock")));
     assert_eq!((log.format, log.level), (LogFormat::Json, tracing::Level::DEBUG));
+    // It has tests of its own.
+    assert!(notify.is_none());
 }
 
 #[test]

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | `message` | what an invitation says, and the message made of it: pure |
 //! | `outbox` | when to try again: pure |
-//! | `smtp` | handing a message to a mail server |
 //! | `spool` | writing it into a folder |
+//!
+//! Handing a message to a mail server is in [`crate::smtp`].
 //!
 //! The link of an invitation is a secret: who has it can accept. It is in the message and nowhere else.
 //!
@@ -13,17 +14,17 @@
 
 mod message;
 pub mod outbox;
-mod smtp;
 mod spool;
 
 use crate::model::{Email, Timestamp};
+use crate::smtp::{Sender, Smtp, SmtpError};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::smtp::{SmtpCredentials, SmtpSettings, UnusableMail};
 pub use message::ACCOUNT_NAME_CHARS_MAX;
-pub use smtp::{SMTP_PORT, SMTPS_PORT, SUBMISSION_PORT, Smtp};
 pub use spool::{SPOOL_FILES_MAX, Spool};
 
 /// One person to be told of an invitation.
@@ -62,27 +63,6 @@ pub struct MailSettings {
     pub timeout: Duration,
 }
 
-/// A mail server.
-#[derive(Clone, Debug)]
-pub struct SmtpSettings {
-    /// `smtps://host[:465]` (TLS from the start), `smtp+starttls://host[:587]` (TLS or nothing), `smtp://host[:25]` (in
-    /// the clear).
-    pub url: String,
-    /// With whom to sign in.
-    pub credentials: Option<SmtpCredentials>,
-    /// The certificates to trust, PEM, in place of the system's.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// The account that the server has at the mail server.
-#[derive(Clone, Debug)]
-pub struct SmtpCredentials {
-    /// Its name.
-    pub username: String,
-    /// Its password.
-    pub password: SecretString,
-}
-
 /// Why a message did not leave. The texts of mail servers are in the messages, and often repeat the address.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
@@ -100,12 +80,13 @@ pub enum MailError {
     },
 }
 
-/// Settings with which no mail can leave.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct UnusableMail {
-    /// What is wrong, and what to write instead.
-    pub message: String,
+impl From<SmtpError> for MailError {
+    fn from(error: SmtpError) -> Self {
+        match error {
+            SmtpError::Temporary { message } => Self::Temporary { message: format!("{message}; it is tried again") },
+            SmtpError::Permanent { message } => Self::Permanent { message },
+        }
+    }
 }
 
 /// The way out.
@@ -115,38 +96,6 @@ pub enum Post {
     Smtp(Box<Smtp>, Sender),
     /// Into a folder.
     Spool(Spool, Sender),
-}
-
-/// In whose name messages are sent.
-#[derive(Clone, Debug)]
-pub struct Sender(lettre::message::Mailbox);
-
-impl Sender {
-    /// Reads `address` or `name <address>`.
-    ///
-    /// # Errors
-    /// For what is no sender.
-    pub fn parse(text: &str) -> Result<Self, UnusableMail> {
-        let refused = |reason: String| UnusableMail {
-            message: format!(
-                "{text:?} cannot be the sender of mail: {reason}; write it like Seats <seats@example.com>"
-            ),
-        };
-        if text.contains(char::is_control) {
-            return Err(refused("it has control characters".to_owned()));
-        }
-        let mailbox: lettre::message::Mailbox = text.parse().map_err(|error| refused(format!("{error}")))?;
-        // Every mail server takes such a sender; one in another script needs SMTPUTF8 on all of the way.
-        if !AsRef::<str>::as_ref(&mailbox.email).is_ascii() {
-            return Err(refused("its address is not ASCII".to_owned()));
-        }
-        Ok(Self(mailbox))
-    }
-
-    /// The part behind the `@`.
-    fn domain(&self) -> &str {
-        self.0.email.domain()
-    }
 }
 
 impl Post {
@@ -170,7 +119,7 @@ impl Post {
     pub async fn send(&self, invitation: &Invitation) -> Result<(), MailError> {
         let now = Timestamp::now();
         match self {
-            Self::Smtp(smtp, sender) => smtp.send(&message::written(invitation, sender, now)?).await,
+            Self::Smtp(smtp, sender) => Ok(smtp.send(&message::written(invitation, sender, now)?).await?),
             Self::Spool(spool, sender) => {
                 let id = message::id(invitation);
                 spool.write(id, now, message::written(invitation, sender, now)?.formatted()).await

@@ -5,11 +5,12 @@
 use super::check::{CERTIFICATE_DAYS_MIN, HOURS_A_DAY};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::show;
+use crate::cli::world::smtp_settings;
 use crate::config::seatstore::{MailConfig, SeatstoreConfig};
 use crate::listen::Limits;
 use crate::model::Timestamp;
 use crate::server::admission::AdmissionSettings;
-use crate::server::mail::{MailSettings, SmtpCredentials, SmtpSettings};
+use crate::server::mail::MailSettings;
 use crate::server::rate::RateLimit;
 use crate::server::serve::{Reloader, ServeSettings, Server};
 use crate::server::sign_in::SignInSettings;
@@ -117,10 +118,5 @@ fn settings(config: SeatstoreConfig) -> Result<ServeSettings, Stop> {
 
 fn mail_settings(config: MailConfig) -> MailSettings {
     let MailConfig { from, public_url: _, smtp, spool, timeout } = config;
-    let smtp = smtp.map(|smtp| SmtpSettings {
-        url: smtp.url(),
-        credentials: smtp.login.map(|login| SmtpCredentials { username: login.username, password: login.password }),
-        ca_file: smtp.ca_file,
-    });
-    MailSettings { from, smtp, spool, timeout }
+    MailSettings { from, smtp: smtp.map(smtp_settings), spool, timeout }
 }

@@ -4,16 +4,15 @@
 
 use super::super::check::{KEYS_LOG, each, log};
 use super::super::diagnose::{Complaint, Found, Problem};
-use super::super::directory::certificates;
 use super::super::ground::{self, Ground, Sections};
 use super::super::raw::{Section, Text};
-use super::super::{secret, value};
+use super::super::{secret, smtp, value};
 use super::{
     ApiConfig, DomainsConfig, Environment, LimitsConfig, ListenConfig, MailConfig, Problems, SeatstoreConfig,
-    SignInConfig, SmtpConfig, SmtpLogin, SmtpSecurity, TlsFiles,
+    SignInConfig, TlsFiles,
 };
 use secrecy::{ExposeSecret, SecretString};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -78,6 +77,14 @@ const KEYS_MAIL: &[&str] = &[
     "timeout",
     "spool",
 ];
+/// How `[mail]` names its mail server.
+const SMTP_KEYS: smtp::Keys = smtp::Keys {
+    username: "username",
+    password: &secret::SMTP_PASSWORD,
+    ca_file: "ca_file",
+    username_example: "\"seats\"",
+    ca_file_example: "\"/etc/seatstore/corp-ca.pem\"",
+};
 /// The keys of `[mail]` that mean nothing without `smtp`.
 const KEYS_WITH_SMTP: &[&str] =
     &["username", secret::SMTP_PASSWORD.file, secret::SMTP_PASSWORD.credential, "ca_file", "timeout"];
@@ -286,10 +293,10 @@ fn mail(section: Option<Section<'_>>, listen: &ListenConfig, ground: &Ground<'_>
     };
     let Some(section) = section else { return config };
     ground.only(&section, KEYS_MAIL, found);
-    config.from = section.parsed("from", "\"Seats <seats@corp.example>\"", mailbox, found).unwrap_or(config.from);
+    config.from = section.parsed("from", "\"Seats <seats@corp.example>\"", smtp::mailbox, found).unwrap_or(config.from);
     let read = |text: &str| public_url(text, listen.allow_cleartext);
     config.public_url = section.parsed("public_url", "\"https://seats.corp.example\"", read, found);
-    config.smtp = smtp(&section, ground, found);
+    config.smtp = smtp::smtp(&section, &SMTP_KEYS, ground, found);
     let timeout = duration(&section, "timeout", "\"30s\"", MAIL_TIMEOUT_RANGE, found);
     config.timeout = timeout.unwrap_or(config.timeout);
     if let Some(text) = section.text("spool", "\"/var/lib/seatstore/mail\"", found) {
@@ -305,15 +312,6 @@ fn mail(section: Option<Section<'_>>, listen: &ListenConfig, ground: &Ground<'_>
         }
     }
     config
-}
-
-/// Who mail is from, as RFC 5322 writes it.
-fn mailbox(text: &str) -> Result<String, Complaint> {
-    let text = text.trim();
-    text.parse::<lettre::message::Mailbox>().map(|_| text.to_owned()).map_err(|_| {
-        Complaint::new(format!("{text:?} is not the sender of a mail"))
-            .help("an address, with a name if you like: \"Seats <seats@corp.example>\"")
-    })
 }
 
 /// What links begin with. An invitation is accepted by whoever has the link, so that it is not sent over plain HTTP.
@@ -333,95 +331,12 @@ fn public_url(text: &str, allow_cleartext: bool) -> Result<String, Complaint> {
         return Err(wrong("only a path may follow the host"));
     }
     let host_port = rest.split('/').next().unwrap_or_default();
-    let (host, _) = host_and_port(host_port).map_err(wrong)?;
-    if !is_https && !allow_cleartext && !is_loopback(&host) {
+    let (host, _) = smtp::host_and_port(host_port).map_err(wrong)?;
+    if !is_https && !allow_cleartext && !smtp::is_loopback(&host) {
         return Err(Complaint::new("links with this URL would be opened over plain HTTP")
             .help("write https://; who has the link of an invitation can accept it"));
     }
     Ok(text.trim_end_matches('/').to_owned())
-}
-
-fn smtp(section: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<SmtpConfig> {
-    let url = section.text("smtp", "\"smtp+starttls://mail.corp.example:587\"", found)?;
-    let read = smtp_url(url.get_ref()).map_err(|complaint| found.complain(url.span(), complaint)).ok();
-    let username = section.text("username", "\"seats\"", found);
-    let has_password =
-        [secret::SMTP_PASSWORD.file, secret::SMTP_PASSWORD.credential].iter().find(|key| section.has(key));
-    let password = secret::of(section, ground, &secret::SMTP_PASSWORD, section.has("username"), found);
-    if let Some((at, _)) = has_password.and_then(|key| section.entry(key)).filter(|_| !section.has("username")) {
-        let problem = Problem::wrong(at, "a password without `username`");
-        found.add(problem.help("add a line such as: username = \"seats\""));
-    }
-    let ca_file = section.text("ca_file", "\"/etc/seatstore/corp-ca.pem\"", found);
-    let ca_file = ca_file.and_then(|text| certificates(&text, ground, found));
-    let (security, host, port) = read?;
-    if has_password.is_some() && security == SmtpSecurity::None && !is_loopback(&host) {
-        let problem = Problem::wrong(url.span(), "this URL would send the password in clear text");
-        found.add(problem.help("write smtp+starttls:// or smtps://, or leave username and password out"));
-    }
-    let login = username.zip(password).map(|(username, password)| {
-        let username = username.get_ref().trim().to_owned();
-        SmtpLogin { username, password }
-    });
-    Some(SmtpConfig { security, host, port, login, ca_file })
-}
-
-/// Checks `scheme://host[:port]`.
-fn smtp_url(text: &str) -> Result<(SmtpSecurity, String, u16), Complaint> {
-    if text.contains('@') {
-        // Not shown: what stands before the @ may be a password.
-        return Err(Complaint::new("a URL holds no user and no password")
-            .help("write username and password_file, and only scheme and host in the URL"));
-    }
-    let wrong = |why: &str| {
-        Complaint::new(format!("{text:?} is not the URL of a mail server: {why}"))
-            .help("such as: \"smtp://127.0.0.1:25\", \"smtp+starttls://host:587\" or \"smtps://host:465\"")
-    };
-    let (scheme, rest) = text.trim().split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
-    let (security, port_default) = match scheme.to_ascii_lowercase().as_str() {
-        "smtp" => (SmtpSecurity::None, 25),
-        "smtp+starttls" => (SmtpSecurity::StartTls, 587),
-        "smtps" => (SmtpSecurity::Tls, 465),
-        _ => return Err(wrong("the scheme must be smtps, smtp+starttls or smtp")),
-    };
-    let (host, port) = host_and_port(rest.strip_suffix('/').unwrap_or(rest)).map_err(wrong)?;
-    Ok((security, host, port.unwrap_or(port_default)))
-}
-
-/// Takes `host[:port]` apart; an IPv6 address loses its brackets.
-fn host_and_port(text: &str) -> Result<(String, Option<u16>), &'static str> {
-    let (host, rest, is_good) = match text.strip_prefix('[') {
-        Some(bracketed) => {
-            let (host, rest) = bracketed.split_once(']').ok_or("a bracket is not closed")?;
-            (host, rest, host.parse::<Ipv6Addr>().is_ok())
-        }
-        None => {
-            let (host, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-            let well_formed = |c: char| c.is_alphanumeric() || "-._".contains(c);
-            (host, rest, !host.is_empty() && host.chars().all(well_formed))
-        }
-    };
-    if !is_good {
-        return Err("the host is no name and no address");
-    }
-    let digits = |port: &&str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    let port = match rest {
-        "" => None,
-        _ => Some(
-            rest.strip_prefix(':')
-                .filter(digits)
-                .and_then(|port| port.parse().ok())
-                .filter(|port| *port > 0)
-                .ok_or("the port is not a number from 1 to 65535")?,
-        ),
-    };
-    Ok((host.to_owned(), port))
-}
-
-/// Whether a host is this machine, whatever a name server says.
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn sign_in(section: Option<Section<'_>>, ground: &Ground<'_>, found: &mut Found) -> SignInConfig {

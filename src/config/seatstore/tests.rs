@@ -3,7 +3,7 @@
 
 mod rendered;
 
-use super::super::LogFormat;
+use super::super::{LogFormat, SmtpLogin};
 use super::*;
 use proptest::prelude::*;
 use secrecy::ExposeSecret;

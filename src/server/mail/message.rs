@@ -3,9 +3,10 @@
 //! Invariant: whatever the account is called and whatever the link is, the message has the headers written here and no
 //! other, and its text the lines written here and no other.
 
-use super::{Invitation, MailError, Sender};
+use super::{Invitation, MailError};
 use crate::model::{Email, Timestamp};
 use crate::server::dns::ascii_domain;
+use crate::smtp::{Sender, one_line};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
 use lettre::{Address, address::Envelope};
@@ -43,8 +44,8 @@ pub(super) fn written(invitation: &Invitation, sender: &Sender, now: Timestamp) 
     let account = shown(&invitation.account_name);
     let unwritable = |error: lettre::error::Error| permanent(format!("the invitation cannot be written: {error}"));
     Message::builder()
-        .envelope(Envelope::new(Some(sender.0.email.clone()), vec![to.clone()]).map_err(unwritable)?)
-        .from(sender.0.clone())
+        .envelope(Envelope::new(Some(sender.mailbox().email.clone()), vec![to.clone()]).map_err(unwritable)?)
+        .from(sender.mailbox().clone())
         .to(Mailbox::new(None, to))
         .subject(format!("Invitation to join {account}"))
         .date(SystemTime::from(now))
@@ -84,15 +85,9 @@ fn recipient(email: &Email) -> Result<Address, MailError> {
     Address::new(local, domain).map_err(|error| no_mail(error.to_string()))
 }
 
-/// A name in one line: without what ends a line, is not seen, or turns the writing direction around.
+/// A name in one line.
 fn shown(name: &str) -> String {
-    let unseen = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-    };
-    let words = name.split(|c: char| c.is_whitespace() || unseen(c)).filter(|word| !word.is_empty());
-    let line: String = words.collect::<Vec<_>>().join(" ").chars().take(ACCOUNT_NAME_CHARS_MAX).collect();
+    let line = one_line(name, ACCOUNT_NAME_CHARS_MAX);
     if line.is_empty() { "an account without a name".to_owned() } else { line }
 }
 

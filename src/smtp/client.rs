@@ -5,7 +5,7 @@
 //!
 //! Deliberately absent: OAuth, client certificates, TLS "if possible" (who can take it away would read the links).
 
-use super::{MailError, SmtpCredentials, SmtpSettings, UnusableMail};
+use super::{SmtpCredentials, SmtpError, SmtpSettings, UnusableMail};
 use lettre::Message;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -74,7 +74,10 @@ impl fmt::Debug for Smtp {
 
 impl Smtp {
     /// Checks the settings and reads the certificates; connects to nothing.
-    pub(super) fn new(settings: &SmtpSettings, hello: &str, timeout: Duration) -> Result<Self, UnusableMail> {
+    ///
+    /// # Errors
+    /// For settings with which no mail can leave.
+    pub fn new(settings: &SmtpSettings, hello: &str, timeout: Duration) -> Result<Self, UnusableMail> {
         let Place { scheme, host, port } = place(&settings.url)?;
         let ca_file = settings.ca_file.as_deref();
         let security = match scheme {
@@ -93,22 +96,38 @@ impl Smtp {
         Ok(Self { host, port, security, credentials, hello, timeout, idle: Mutex::new(None) })
     }
 
-    /// Hands one message over; when this returns, the mail server has taken it on.
-    pub(super) async fn send(&self, message: &Message) -> Result<(), MailError> {
+    /// Hands one message over; when this returns, the mail server has taken it on. A message whose fate is unknown counts as
+    /// `Temporary`.
+    ///
+    /// # Errors
+    /// See [`SmtpError`].
+    pub async fn send(&self, message: &Message) -> Result<(), SmtpError> {
         match tokio::time::timeout(self.timeout, self.deliver(message)).await {
             Ok(delivered) => delivered,
-            Err(_) => Err(MailError::Temporary {
-                message: format!(
-                    "mail server {}:{} did not take a message within {} s; it is tried again",
-                    self.host,
-                    self.port,
-                    self.timeout.as_secs_f64()
-                ),
-            }),
+            Err(_) => Err(self.too_slow("did not take a message")),
         }
     }
 
-    async fn deliver(&self, message: &Message) -> Result<(), MailError> {
+    fn too_slow(&self, what: &str) -> SmtpError {
+        let (host, port, seconds) = (&self.host, self.port, self.timeout.as_secs_f64());
+        SmtpError::Temporary { message: format!("mail server {host}:{port} {what} within {seconds} s") }
+    }
+
+    /// Whether the mail server can be reached, with TLS and credentials as configured; no message is sent.
+    ///
+    /// # Errors
+    /// `Temporary`, always.
+    pub async fn reach(&self) -> Result<(), SmtpError> {
+        let reached = tokio::time::timeout(self.timeout, async {
+            let mut connection = self.connect().await?;
+            // It said what we wanted to know; whether it also says good-bye does not matter.
+            _ = connection.quit().await;
+            Ok(())
+        });
+        reached.await.unwrap_or_else(|_| Err(self.too_slow("did not answer")))
+    }
+
+    async fn deliver(&self, message: &Message) -> Result<(), SmtpError> {
         let mut connection = match self.kept() {
             Some(mut connection) => match connection.test_connected().await {
                 true => connection,
@@ -124,7 +143,7 @@ impl Smtp {
         delivered
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
         let wrapped = match &self.security {
             Security::Wrapped(trust) => Some(trust.clone()),
             Security::Clear | Security::StartTls(_) => None,
@@ -144,14 +163,14 @@ impl Smtp {
         Ok(connection)
     }
 
-    async fn hand_over(&self, connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), MailError> {
+    async fn hand_over(&self, connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), SmtpError> {
         let envelope = message.envelope();
         let mut parameters = Vec::new();
         if !envelope.to().iter().all(|recipient| AsRef::<str>::as_ref(recipient).is_ascii()) {
             if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-                return Err(MailError::Permanent {
+                return Err(SmtpError::Permanent {
                     message: format!(
-                        "mail server {}:{} cannot send to an address that is not ASCII (it has no SMTPUTF8); invite \
+                        "mail server {}:{} cannot send to an address that is not ASCII (it has no SMTPUTF8); use \
                          another address of that person",
                         self.host, self.port
                     ),
@@ -182,12 +201,12 @@ impl Smtp {
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some((connection, Instant::now()));
     }
 
-    fn failed(&self, step: Step, error: &Error) -> MailError {
+    fn failed(&self, step: Step, error: &Error) -> SmtpError {
         let server = format!("mail server {}:{}", self.host, self.port);
         let answer = answer(error);
         let code = error.status().map(|code| code.to_string()).unwrap_or_default();
         let text = error.source().map(ToString::to_string).unwrap_or_default();
-        let temporary = |message: String| MailError::Temporary { message: format!("{message}; it is tried again") };
+        let temporary = |message: String| SmtpError::Temporary { message };
         match step {
             Step::Connect => temporary(format!("{server} cannot be reached: {answer}; see whether it runs there")),
             Step::SignIn => temporary(format!("{server} does not let us sign in: {answer}; look at the credentials")),
@@ -196,10 +215,10 @@ impl Smtp {
                 temporary(format!("{server} does not send for us: {answer}; look at the credentials and the sender"))
             }
             Step::Recipient if error.is_permanent() => {
-                MailError::Permanent { message: format!("{server} refuses the recipient: {answer}") }
+                SmtpError::Permanent { message: format!("{server} refuses the recipient: {answer}") }
             }
             Step::Content if error.is_permanent() => {
-                MailError::Permanent { message: format!("{server} refuses the message: {answer}") }
+                SmtpError::Permanent { message: format!("{server} refuses the message: {answer}") }
             }
             Step::Recipient => temporary(format!("{server} does not take mail to the recipient now: {answer}")),
             Step::Content => temporary(format!("{server} did not take the message: {answer}")),
