@@ -5,7 +5,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `arguments` | the command line of `seatsync` as typed |
-//! | `run`, `workshop` | the service: everything put together; what a configuration is made into |
+//! | `run`, `workshop`, `herald` | the service: everything put together; what a configuration is made into; who tells somebody |
 //! | `ask` | whom a command asks: the running service, or this process |
 //! | `reload`, `sync`, `apply`, `approve`, `explain`, `status`, `history`, `check`, `accounts`, `init` | one command each; `plan` is in `sync` |
 //! | `notify` | `notify-test` |
@@ -24,6 +24,7 @@ mod check;
 mod exit;
 mod explain;
 mod folder;
+mod herald;
 mod history;
 mod init;
 mod json;

@@ -1,6 +1,7 @@
 //! `run`: the service, everything put together, until it is told to stop.
 
 use super::exit::{Exit, Stop};
+use super::herald::Herald;
 use super::workshop::{self, Workshop};
 use super::world::{self, Purpose};
 use super::{ask, log};
@@ -20,7 +21,7 @@ use crate::status::{Daemon, Metrics, View};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// So many looks at the clock in one interval of the watchdog, while nothing is to do.
@@ -67,12 +68,18 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     beside.spawn(renewer.serve(hangups, reloads));
     beside.spawn(signals.pass_on(pokes, hangups_in, halt));
 
+    let terms = workshop::terms(&config);
+    let (in_force, configs) = watch::channel(Arc::new(config));
+    let herald = Herald { live: board.watch(), configs, path: ask::identity(path), metrics: metrics.clone() };
+    let (leave, left) = oneshot::channel();
+    let herald = tokio::spawn(herald.serve(left));
+
     systemd::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving {}", path.display());
     let rest_max = interval.map_or(alarm::SLEEP_MAX, |interval| alarm::SLEEP_MAX.min(interval / BEATS_PER_INTERVAL));
     let steward = Steward {
-        terms: workshop::terms(&config),
-        foundry: Workshop { config, meter },
+        terms,
+        foundry: Workshop { meter, in_force },
         world,
         mailbox,
         board,
@@ -83,7 +90,10 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
         said: pass::Said::default(),
     };
     steward.run().await;
-    // What is told beside the loop is told to its end only where somebody waits for it.
+    drop(leave);
+    if let Err(error) = herald.await {
+        tracing::warn!("what was to be told broke off: {error}");
+    }
     beside.shutdown().await;
     tracing::info!("stopped");
     Ok(Exit::Done)

@@ -10,20 +10,22 @@ use crate::directory;
 use crate::model::{Meter, Timestamp};
 use crate::state::LocalState;
 use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Puts new configurations into the world of a running service.
 pub(super) struct Workshop {
-    /// What is in force.
-    pub(super) config: Config,
     /// Where exchanges with servers are told.
     pub(super) meter: Meter,
+    /// Where what is in force is shown to whoever works beside the loop.
+    pub(super) in_force: watch::Sender<Arc<Config>>,
 }
 
 impl Foundry<directory::Configured, accounts::Configured, LocalState> for Workshop {
     type Plan = Box<Config>;
 
     fn adopt(&mut self, world: &mut AgentWorld, plan: Box<Config>) -> Result<Terms, String> {
-        needs_restart(&self.config, &plan)?;
+        needs_restart(&self.in_force.borrow(), &plan)?;
         // Everything that may fail comes first: the world is changed as a whole or not at all.
         let directory = world::directory(&plan, &self.meter).map_err(|stop| stop.to_string())?;
         match (&world.accounts, &plan.accounts) {
@@ -41,9 +43,10 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
         world.rules = plan.rules.clone();
         world.limits = plan.limits.clone();
         log::adjust(&plan.log);
-        tell_what_waits(&self.config, &plan);
-        self.config = *plan;
-        Ok(terms(&self.config))
+        let before = self.in_force.send_replace(Arc::new(*plan));
+        let now = self.in_force.borrow();
+        tell_what_waits(&before, &now);
+        Ok(terms(&now))
     }
 }
 
