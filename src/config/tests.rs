@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod chime;
+pub(super) mod manual;
 mod rendered;
 
 use super::*;
