@@ -270,7 +270,9 @@ fn outside_of_a_unit_the_file_of_the_packaged_unit_is_read() {
     std::fs::rename(folder.path().join("ldap-password"), folder.path().join("emea.ldap-password")).unwrap();
     assert_eq!(password("emea.toml"), PASSWORD.trim_end());
     // Another name than that of the packaged unit is somebody's own unit.
-    let text = text.replace("\"ldap\"\n", "\"mine\"\n").replace("bind_password_credential = \"ldap\"", "bind_password_credential = \"mine\"");
+    let text = text
+        .replace("\"ldap\"\n", "\"mine\"\n")
+        .replace("bind_password_credential = \"ldap\"", "bind_password_credential = \"mine\"");
     assert!(parse(&folder.path().join("emea.toml"), &text, &env).is_err());
 }
 
