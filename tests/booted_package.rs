@@ -47,14 +47,22 @@ fn all_is_there_and_nothing_is_started() {
     }
     let page = machine.sh("MANWIDTH=100 man seatsync");
     assert!(page.contains("Exit status:") && page.contains("78  configuration"), "{page}");
-    machine.sh("for program in seatsync seatstore; do . /usr/share/bash-completion/completions/$program 2>/dev/null || bash -n /usr/share/bash-completion/completions/$program; done");
+    let completed = machine.must(&[
+        "bash",
+        "-c",
+        ". /usr/share/bash-completion/completions/seatsync; COMP_WORDS=(seatsync his); COMP_CWORD=1; \
+         _seatsync seatsync his seatsync; echo ${COMPREPLY[*]}",
+    ]);
+    assert_eq!(completed.trim(), "history");
     for file in
         ["zsh/vendor-completions/_seatsync", "fish/vendor_completions.d/seatstore.fish", "doc/seatsync/README.md"]
     {
         assert!(machine.exists(&format!("/usr/share/{file}")), "{file}");
     }
     // What is hidden is hidden here too.
-    machine.sh("! grep -rl generate /usr/share/bash-completion/completions/seatsync /usr/share/zsh/vendor-completions");
+    machine.sh(
+        "! grep -rl generate /usr/share/bash-completion/completions/seatsync /usr/share/zsh/vendor-completions/_seat*",
+    );
 
     // The service may read the configuration; the keys are for the group alone.
     let modes = machine.must(&[
