@@ -148,8 +148,8 @@ pub(super) fn of(
             let secret = match credential(text.get_ref(), directory) {
                 Ok(path) => read(&path).map_err(|complaint| of_unit(complaint, text.get_ref(), &beside)),
                 // A command that an operator runs by hand gets no credentials, and looks where the packaged units do.
-                Err(_) if directory.is_none() && *text.get_ref() == pointer.credential_example && beside.exists() => {
-                    read(&beside)
+                Err(complaint) if directory.is_none() && *text.get_ref() == pointer.credential_example => {
+                    if beside.exists() { read(&beside) } else { Err(neither(&complaint, &beside)) }
                 }
                 Err(complaint) => Err(complaint),
             };
@@ -170,6 +170,14 @@ fn credential(name: &str, directory: Option<&Path>) -> Result<PathBuf, Complaint
         ))
     })?;
     Ok(directory.join(name))
+}
+
+/// Neither a credential nor the file that the packaged units would load it from.
+fn neither(complaint: &Complaint, beside: &Path) -> Complaint {
+    Complaint::new(format!("{}, and there is no {}", complaint.message, beside.display())).help(
+        "write the secret into that file (chmod 600): the packaged units load the credential from it, and so do commands \
+         that are run by hand",
+    )
 }
 
 /// Says where the secret of a unit comes from: the file that systemd made is not the one to write to.
