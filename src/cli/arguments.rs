@@ -58,6 +58,9 @@ pub(super) enum Command {
     Accounts(AccountsOptions),
     /// Write a commented starter configuration
     Init(InitOptions),
+    /// Manual pages and shell completions of both programs, for packages
+    #[command(hide = true)]
+    Generate(GenerateOptions),
 }
 
 #[derive(Debug, Args)]
@@ -167,4 +170,11 @@ pub(super) struct InitOptions {
     /// Where to write it; default: the file that -c names, else ./seatsync.toml
     #[arg(value_name = "FILE")]
     pub path: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GenerateOptions {
+    /// The folder to write them to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }

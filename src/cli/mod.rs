@@ -12,6 +12,7 @@
 //! | `world` | from the configuration to the directory, the account store and the state |
 //! | `show`, `json`, `progress` | what is printed: text, documents, how far a pass is |
 //! | `exit`, `log` | how a command ends, and what is logged meanwhile |
+//! | `generate` | manual pages and completions, for packages |
 //! | `folder` | whether the folder of a database can be written, for `check` |
 //! | `seatstore` | the other program |
 
@@ -25,6 +26,7 @@ mod exit;
 mod explain;
 mod folder;
 mod herald;
+mod generate;
 mod history;
 mod init;
 mod json;
@@ -102,5 +104,6 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
         Command::NotifyTest => notify::test(config).await,
         Command::Accounts(options) => accounts::accounts(config, options).await,
         Command::Init(options) => init::init(explicit.as_deref(), options),
+        Command::Generate(options) => generate::generate(&options),
     }
 }

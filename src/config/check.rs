@@ -42,7 +42,7 @@ pub(super) const KEYS_LOG: &[&str] = &["format", "level"];
 const KEYS_LOG_AGENT: &[&str] = &["format", "level", "addresses"];
 
 /// The sections, as in a header, with their keys.
-const SECTIONS: &Sections = &[
+pub(super) const SECTIONS: &Sections = &[
     ("directory", "[directory]", &[directory::KEYS_COMMON, directory::KEYS_LDAP, directory::KEYS_LDIF]),
     ("tier", "[[tier]]", &[KEYS_TIER]),
     ("rules", "[rules]", &[KEYS_RULES]),

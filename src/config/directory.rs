@@ -95,10 +95,11 @@ fn ldap(section: &Section<'_>, ground: &Ground<'_>, is_certain: bool, found: &mu
     };
     let user_filter = section.parsed("user_filter", "\"(!(employeeType=robot))\"", check, found);
     let email_attributes = email_attributes(section, found);
+    let base_dn = base_dn?;
     Some(LdapConfig {
         urls: urls?,
-        base_dn: base_dn?,
-        bind_dn: bind_dn?.into_inner().to_owned(),
+        bind_dn: bind_name(bind_dn?.get_ref(), &base_dn),
+        base_dn,
         bind_password: bind_password?,
         ca_file,
         starttls,
@@ -108,6 +109,15 @@ fn ldap(section: &Section<'_>, ground: &Ground<'_>, is_certain: bool, found: &mu
         user_filter,
         email_attributes,
     })
+}
+
+/// A name alone is completed to the user principal name that Active Directory gives everybody: with the domain of the base.
+fn bind_name(written: &str, base_dn: &str) -> String {
+    let is_alone = written.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
+    let parts = base_dn.split(',').filter_map(|part| part.split_once('='));
+    let components = parts.filter(|(kind, _)| kind.trim().eq_ignore_ascii_case("dc"));
+    let domain: Vec<&str> = components.map(|(_, value)| value.trim()).collect();
+    if is_alone && !domain.is_empty() { format!("{written}@{}", domain.join(".")) } else { written.to_owned() }
 }
 
 fn ldif(section: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<LdifConfig> {

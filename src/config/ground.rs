@@ -3,9 +3,13 @@
 use super::Environment;
 use super::diagnose::{Found, Problem, Problems};
 use super::raw::{Section, kind};
+use std::ffi::OsStr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
+
+/// The names, without `.toml`, of the configurations whose other files have no prefix.
+const CONFIGS_DEFAULT: [&str; 2] = ["seatsync", "seatstore"];
 
 /// The sections of a kind of file: name, as in a header, and the lists of their keys.
 pub(super) type Sections = [(&'static str, &'static str, &'static [&'static [&'static str]])];
@@ -13,6 +17,8 @@ pub(super) type Sections = [(&'static str, &'static str, &'static [&'static [&'s
 /// What the file stands on: where it is, what is around it, and which sections it may have.
 pub(super) struct Ground<'a> {
     folder: PathBuf,
+    /// What the names of files begin with that belong to this configuration alone; empty for the first of a machine.
+    prefix: String,
     pub(super) env: &'a Environment,
     sections: &'static Sections,
 }
@@ -21,6 +27,11 @@ impl Ground<'_> {
     /// A path as meant: relative to the folder of the file.
     pub(super) fn path(&self, written: &str) -> PathBuf {
         self.folder.join(written)
+    }
+
+    /// A file beside the configuration, as the packaged units name it: `NAME`, or `emea.NAME` for `emea.toml`.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{}{name}", self.prefix))
     }
 
     /// Notes the keys of `section` that are not `known`.
@@ -62,6 +73,12 @@ impl Ground<'_> {
     }
 }
 
+/// `emea.` for `emea.toml`, nothing for the configuration that a program reads when nobody says otherwise.
+fn prefix(path: &Path) -> String {
+    let stem = path.file_stem().and_then(OsStr::to_str).filter(|stem| !CONFIGS_DEFAULT.contains(stem));
+    stem.map(|stem| format!("{stem}.")).unwrap_or_default()
+}
+
 /// Where a table is shown: at its key, unless the parser gave none.
 fn place(key: &Range<usize>, table: Range<usize>) -> Range<usize> {
     if key.is_empty() { table } else { key.clone() }
@@ -80,7 +97,8 @@ pub(super) fn check<T>(
     let (tree, errors) = DeTable::parse_recoverable(text);
     let mut found = Found::default();
     syntax(text, errors, sections, &mut found);
-    let ground = Ground { folder: path.parent().map(Path::to_path_buf).unwrap_or_default(), env, sections };
+    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let ground = Ground { folder, prefix: prefix(path), env, sections };
     let root = Section::new("the file", 0..0, tree.get_ref());
     let names: Vec<&str> = sections.iter().map(|(name, _, _)| *name).collect();
     ground.only(&root, &names, &mut found);

@@ -110,6 +110,11 @@ impl Pointer {
         format!("{} = \"{}\"", self.file, self.file_example)
     }
 
+    /// The file beside the configuration that the packaged units load the credential from.
+    fn file_name(&self) -> &'static str {
+        self.file_example.rsplit('/').next().unwrap_or_default()
+    }
+
     fn credential_line(&self) -> String {
         format!("{} = \"{}\"", self.credential, self.credential_example)
     }
@@ -159,8 +164,16 @@ pub(super) fn of(
         }
         (None, Some(_)) => {
             let text = section.text(pointer.credential, &format!("{:?}", pointer.credential_example), found)?;
-            let path = credential(text.get_ref(), ground.env.credentials_directory.as_deref());
-            let secret = path.and_then(|path| read(&path));
+            let beside = ground.beside(pointer.file_name());
+            let directory = ground.env.credentials_directory.as_deref();
+            let secret = match credential(text.get_ref(), directory) {
+                Ok(path) => read(&path).map_err(|complaint| of_unit(complaint, text.get_ref(), &beside)),
+                // A command that an operator runs by hand gets no credentials, and looks where the packaged units do.
+                Err(complaint) if directory.is_none() && *text.get_ref() == pointer.credential_example => {
+                    if beside.exists() { read(&beside) } else { Err(neither(&complaint, &beside)) }
+                }
+                Err(complaint) => Err(complaint),
+            };
             secret.map_err(|complaint| found.complain(text.span(), complaint)).ok()
         }
     }
@@ -178,6 +191,24 @@ fn credential(name: &str, directory: Option<&Path>) -> Result<PathBuf, Complaint
         ))
     })?;
     Ok(directory.join(name))
+}
+
+/// Neither a credential nor the file that the packaged units would load it from.
+fn neither(complaint: &Complaint, beside: &Path) -> Complaint {
+    Complaint::new(format!("{}, and there is no {}", complaint.message, beside.display())).help(
+        "write the secret into that file (chmod 600): the packaged units load the credential from it, and so do commands \
+         that are run by hand",
+    )
+}
+
+/// Says where the secret of a unit comes from: the file that systemd made is not the one to write to.
+fn of_unit(complaint: Complaint, name: &str, beside: &Path) -> Complaint {
+    let help = format!(
+        "put it into the file that LoadCredential={name}: of the unit names ({} in the packaged one; root:root, chmod 600), \
+         and start the service again",
+        beside.display()
+    );
+    complaint.help(help)
 }
 
 /// Whether what should be a path could be the secret itself: nothing is there, and it does not look like a path either.
@@ -327,6 +358,14 @@ mod tests {
         assert!(read(folder.path()).unwrap_err().message.ends_with("is not a regular file"));
         assert!(read(&folder.path().join("none")).unwrap_err().message.starts_with("cannot read the secret in "));
         assert!(read(Path::new("/dev/null")).unwrap_err().message.ends_with("is not a regular file"));
+    }
+
+    #[test]
+    fn an_empty_credential_names_the_file_to_write_to() {
+        let complaint = of_unit(secret(b"\n", 0o400).unwrap_err(), "ldap", Path::new("/etc/seatsync/ldap-password"));
+        assert_eq!(complaint.message, "the secret in FILE is empty");
+        let help = complaint.help.unwrap();
+        assert!(help.contains("LoadCredential=ldap:") && help.contains("/etc/seatsync/ldap-password"), "{help}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod chime;
 mod notify;
+pub(super) mod manual;
 mod rendered;
 
 use super::*;
@@ -257,6 +258,49 @@ fn a_credential_needs_systemd() {
     let problems = parse(&folder.path().join("x.toml"), &text, &Environment::default()).unwrap_err();
     assert_eq!(problems.count(), 1);
     assert!(problems.to_string().contains("CREDENTIALS_DIRECTORY is not set"), "{problems}");
+}
+
+#[test]
+fn outside_of_a_unit_the_file_of_the_packaged_unit_is_read() {
+    let text = FULL.replace("bind_password_file = \"ldap-password\"", "bind_password_credential = \"ldap\"");
+    let folder = folder_with(PASSWORD);
+    let env = Environment::default();
+    let password = |config: &str| match parse(&folder.path().join(config), &text, &env).unwrap().directory {
+        DirectoryConfig::Ldap(ldap) => ldap.bind_password.expose_secret().to_owned(),
+        DirectoryConfig::Ldif(_) => panic!("not a file"),
+    };
+    assert_eq!(password("seatsync.toml"), PASSWORD.trim_end());
+    std::fs::rename(folder.path().join("ldap-password"), folder.path().join("emea.ldap-password")).unwrap();
+    assert_eq!(password("emea.toml"), PASSWORD.trim_end());
+    // Another name than that of the packaged unit is somebody's own unit.
+    let text = text
+        .replace("\"ldap\"\n", "\"mine\"\n")
+        .replace("bind_password_credential = \"ldap\"", "bind_password_credential = \"mine\"");
+    assert!(parse(&folder.path().join("emea.toml"), &text, &env).is_err());
+}
+
+#[test]
+fn a_bind_name_alone_is_of_the_domain_of_the_base() {
+    let folder = folder_with(PASSWORD);
+    let bound = |base: &str, name: &str| {
+        let text = FULL.replace("\"DC=corp,DC=example\"", &format!("{base:?}"));
+        let text = text.replace("\"svc-seatsync@corp.example\"", &format!("{name:?}"));
+        match parse(&folder.path().join("x.toml"), &text, &Environment::default()).unwrap().directory {
+            DirectoryConfig::Ldap(ldap) => ldap.bind_dn,
+            DirectoryConfig::Ldif(_) => panic!("not a file"),
+        }
+    };
+    for (base, name, expected) in [
+        ("DC=corp,DC=example", "svc-seatsync", "svc-seatsync@corp.example"),
+        ("OU=People, dc=corp , dc=example", "svc.seatsync", "svc.seatsync@corp.example"),
+        ("DC=corp,DC=example", "svc@other.example", "svc@other.example"),
+        ("DC=corp,DC=example", "CN=svc,DC=corp,DC=example", "CN=svc,DC=corp,DC=example"),
+        ("DC=corp,DC=example", "CORP\\svc", "CORP\\svc"),
+        ("DC=corp,DC=example", "Seat Sync", "Seat Sync"),
+        ("o=Corp", "svc-seatsync", "svc-seatsync"),
+    ] {
+        assert_eq!(bound(base, name), expected, "{name} below {base}");
+    }
 }
 
 #[test]

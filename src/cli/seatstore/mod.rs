@@ -37,6 +37,11 @@ pub fn main() -> ExitCode {
     super::run("seatstore", "SEATSTORE_LOG", |arguments: &Arguments| arguments.verbose, dispatch)
 }
 
+/// The command line as a value, for manual pages and completions.
+pub(super) fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
     let Arguments { config: explicit, verbose: _, json, server, command } = arguments;
     let path = explicit.clone().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));

@@ -1,6 +1,7 @@
 //! `seatstore serve`: the server until it is told to stop.
 //!
-//! SIGHUP reads the access keys and the certificate again; SIGTERM and SIGINT let what is running end, and leave.
+//! SIGHUP reads the access keys and the certificate again; SIGTERM and SIGINT let what is running end, and leave. A service
+//! manager that wants to know (systemd, `Type=notify`) is told when it is ready, reads again, and leaves.
 
 use super::check::{CERTIFICATE_DAYS_MIN, HOURS_A_DAY};
 use crate::cli::exit::{Exit, Stop};
@@ -15,6 +16,7 @@ use crate::server::rate::RateLimit;
 use crate::server::serve::{Reloader, ServeSettings, Server};
 use crate::server::sign_in::SignInSettings;
 use http::HeaderName;
+use sd_notify::NotifyState;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -37,16 +39,20 @@ pub(super) async fn serve(config: SeatstoreConfig) -> Result<Exit, Stop> {
     tracing::info!(keys = loaded.keys, "serving");
     let reloader = server.reloader();
     tell_of_certificate(&reloader);
+    let ready = format!("listening on {scheme}://{address}");
+    let listening = ready.clone();
     let stop = async move {
         loop {
             tokio::select! {
-                _ = hangup.recv() => reload(&reloader),
-                _ = terminate.recv() => return,
-                _ = interrupt.recv() => return,
+                _ = hangup.recv() => reload(&reloader, &listening),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
             }
         }
+        tell_manager(&[NotifyState::Stopping, NotifyState::Status("finishing what is running")]);
     };
-    show::say(&format!("seatstore: listening on {scheme}://{address}\n"))?;
+    show::say(&format!("seatstore: {ready}\n"))?;
+    tell_manager(&[NotifyState::Ready, NotifyState::Status(&ready)]);
     let stopped = server.run(stop).await;
     if stopped.cut > 0 {
         tracing::warn!("{} requests did not end in time and were cut", stopped.cut);
@@ -59,18 +65,30 @@ fn listen_to(kind: SignalKind) -> Result<Signal, Stop> {
     signal(kind).map_err(|error| Stop::Other(format!("cannot listen to signals: {error}")))
 }
 
-fn reload(reloader: &Reloader) {
-    match reloader.reload() {
+/// Tells systemd, when it started us and wants to be told; nobody else hears it.
+fn tell_manager(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!("systemd could not be told ({error}): NOTIFY_SOCKET names no socket that can be written to");
+    }
+}
+
+/// Reads again; `listening` is what the service manager shows when all is well.
+fn reload(reloader: &Reloader, listening: &str) {
+    tell_manager(&[NotifyState::Reloading]);
+    let status = match reloader.reload() {
         Ok(loaded) => {
             tracing::info!(keys = loaded.keys, "keys and certificate read again");
             tell_of_certificate(reloader);
+            listening.to_owned()
         }
         Err(errors) => {
             for error in errors {
                 tracing::error!("not read again, the former stays: {error}");
             }
+            format!("{listening}; the last reload failed, see the journal")
         }
-    }
+    };
+    tell_manager(&[NotifyState::Ready, NotifyState::Status(&status)]);
 }
 
 /// Warns of a certificate that clients refuse, or soon will.

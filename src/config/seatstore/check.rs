@@ -92,7 +92,7 @@ const KEYS_INVITATIONS: &[&str] = &["valid"];
 const KEYS_SIGN_IN: &[&str] = &[secret::SIGN_IN_TOKEN.file, secret::SIGN_IN_TOKEN.credential, "email_header"];
 
 /// The sections, as in a header, with their keys.
-const SECTIONS: &Sections = &[
+pub(super) const SECTIONS: &Sections = &[
     ("listen", "[listen]", &[KEYS_LISTEN]),
     ("store", "[store]", &[KEYS_STORE]),
     ("api", "[api]", &[KEYS_API]),

@@ -151,6 +151,12 @@ fn the_default_of_from_is_a_sender() {
 
 /// The shipped file is a configuration, writes below `target` only, and names every key, each in its own section.
 #[test]
+fn the_manual_has_every_key() {
+    let page = include_str!("../../../man/seatstore.toml.5");
+    assert_eq!(crate::config::tests::manual::missing(page, super::check::SECTIONS), Vec::<String>::new());
+}
+
+#[test]
 fn the_shipped_file_is_one_and_names_every_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/seatstore.toml");
     let config = load(&path).unwrap();
