@@ -64,7 +64,7 @@ fn the_first_pass_begins_at_once_and_the_commands_are_answered_by_the_service() 
 
 #[test]
 fn signals_sync_audit_and_stop() {
-    let agent = serve("").settled();
+    let agent = serve("[log]\nlevel = 'debug'\n").settled();
     let first = agent.status()["last_pass"]["id"].clone();
     agent.signal("USR1");
     agent.until("SIGUSR1 brings a pass", |agent| agent.status()["last_pass"]["id"] != first);

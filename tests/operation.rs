@@ -19,7 +19,7 @@ use site::Site;
 /// Passes before the first measurement: caches are filled, lazily made things are made.
 const PASSES_TO_WARM_UP: usize = 40;
 /// Passes of each day.
-const PASSES_A_DAY: usize = 50;
+const PASSES_A_DAY: usize = 60;
 /// Days.
 const DAYS: usize = 3;
 /// What a process may grow by for other reasons than a leak, in KiB: an allocator gives back late.

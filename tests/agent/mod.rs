@@ -2,9 +2,12 @@
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
-use serde_json::Value;
+use seatsync::model::Timestamp;
+use seatsync::status::Document;
+use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -63,11 +66,18 @@ impl<H> Agent<H> {
         Said { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
     }
 
-    /// What `status --json` says.
+    /// What `status --json` says, asked without a process of its own: it is looked at often.
     pub fn status(&self) -> Value {
-        let ran = self.run(&["status", "--json"]);
-        assert_eq!(ran.code, 0, "{}", ran.stderr);
-        serde_json::from_str(&ran.stdout).unwrap()
+        let config = fs::canonicalize(&self.config).unwrap();
+        let mut socket = UnixStream::connect(self.socket()).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        let hello = json!({"format": 1, "config": config, "by": "", "ask": "status"});
+        writeln!(socket, "{hello}").unwrap();
+        let mut line = String::new();
+        BufReader::new(socket).read_line(&mut line).unwrap();
+        let told: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+        let live = serde_json::from_value(told["answer"]["live"].clone()).unwrap_or_else(|error| panic!("{line}: {error}"));
+        serde_json::to_value(Document::of(&live, Timestamp::now())).unwrap()
     }
 
     /// The log so far.
