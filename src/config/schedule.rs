@@ -11,7 +11,7 @@ mod notes;
 
 use super::value;
 use crate::model::Timestamp;
-use chrono::{Days, Duration as Delta, LocalResult, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
+use chrono::{Duration as Delta, LocalResult, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -112,10 +112,14 @@ pub(super) fn system_timezone() -> Tz {
 
 fn next_by_clock(any_of: &[cron::Schedule], follows_clock: bool, now: Timestamp, timezone: Tz) -> Option<Timestamp> {
     let utc = chrono::DateTime::<Utc>::from_timestamp(now.as_second(), 0)?.naive_utc();
-    let offset = |at: NaiveDateTime| i64::from(timezone.offset_from_utc_datetime(&at).fix().local_minus_utc());
-    // When the clock goes back within the next day, a time on the wall that has been may come again.
-    let goes_back = (offset(utc) - offset(utc.checked_add_days(Days::new(1))?)).max(0);
-    let mut wall = utc.checked_add_signed(Delta::seconds(offset(utc) - goes_back - 1))?;
+    let offset = i64::from(timezone.offset_from_utc_datetime(&utc).fix().local_minus_utc());
+    let wall_now = utc.checked_add_signed(Delta::seconds(offset))?;
+    // In the first run of a repeated hour, a time on the wall that has been comes again.
+    let goes_back = match timezone.from_local_datetime(&wall_now) {
+        LocalResult::Ambiguous(first, second) if second.timestamp() > now.as_second() => second - first,
+        LocalResult::Ambiguous(..) | LocalResult::Single(_) | LocalResult::None => Delta::zero(),
+    };
+    let mut wall = wall_now.checked_sub_signed(goes_back)?.checked_sub_signed(Delta::seconds(1))?;
     let mut best: Option<Timestamp> = None;
     for _ in 0..CANDIDATES_MAX {
         // The earliest instant of each time on the wall never goes back: past `best`, nothing better comes.
@@ -330,8 +334,7 @@ impl Field {
 
     /// First and last, the latter beyond `max` when the range goes over the end.
     fn range(&self, first: u32, last: u32, text: &str) -> Result<(u32, u32), String> {
-        // `SUN-TUE` written as `7-2` begins at 0; `5-7` ends at 7, which is 0 again.
-        let first = if self.is_weekday() && first == 7 && last < 7 { 0 } else { first };
+        // `5-7` ends at 7, which is 0 again; `7-2` ends at 9, which is 2.
         match (first <= last, self.wraps) {
             (true, _) => Ok((first, last)),
             (false, true) => Ok((first, last + self.max - self.min + 1)),

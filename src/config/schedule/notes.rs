@@ -52,7 +52,7 @@ fn of_the_clock(minute: &str, hour: &str, month: &str) -> Vec<String> {
 fn uneven(field: &Field, text: &str, whole: &str) -> Option<String> {
     let size = field.max - field.min + 1;
     let steps = text.split(',').filter_map(|part| part.strip_prefix("*/").and_then(number));
-    let step = steps.filter(|step| *step > 0).find(|step| size % step != 0)?;
+    let step = steps.filter(|step| *step > 0).find(|step| !size.is_multiple_of(*step))?;
     let last = field.min + (size - 1) / step * step;
     let rest = field.min + size - last;
     let (name, first) = (field.name, field.min);
