@@ -271,12 +271,12 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
             }
             Ask::Plan { .. } | Ask::Approve { .. } | Ask::Explain { .. } | Ask::Accounts | Ask::History { .. } => {
                 let answer = self.look(&order).await;
-                let is_approval = matches!(order.ask, Ask::Approve { .. }) && answer.is_ok();
-                order.end(answer);
-                if is_approval {
+                if matches!(order.ask, Ask::Approve { .. }) {
+                    // Before the answer: whoever looks next shall see it.
                     self.remember().await;
                     self.announce(course);
                 }
+                order.end(answer);
             }
             Ask::Status | Ask::Reload => {
                 order.end(Err(Refusal::failed("that is not for the loop; please report this")));
