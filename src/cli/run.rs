@@ -7,7 +7,7 @@ use super::world::{self, Purpose};
 use super::{ask, log};
 use crate::accounts::chime::Operation;
 use crate::config::{AccountsConfig, Config, DirectoryConfig, control_default};
-use crate::control::{Answer, Ask, Control, ControlSettings, Desks, Order, Refusal};
+use crate::control::{self, Answer, Ask, Control, ControlSettings, Desks, Order, Refusal};
 use crate::daemon::board::Board;
 use crate::daemon::mailbox::{Mailbox, ORDERS_MAX, Slots};
 use crate::daemon::pulse::Pulse;
@@ -170,7 +170,7 @@ fn serve_control(
     lines: Lines,
     beside: &mut JoinSet<()>,
 ) -> Result<(), Stop> {
-    let group = config.status.control_group.clone();
+    let group = config.status.control_group.clone().or_else(control::usual_group);
     let identity = ask::identity(path);
     let socket = match &config.status.control {
         Some(named) => named.clone(),
