@@ -38,7 +38,8 @@ impl<H> Agent<H> {
     pub fn start(home: H, config: &Path) -> Self {
         let (child, log) = spawn(config);
         let agent = Self { home: Some(home), config: config.to_owned(), child, log };
-        agent.until("it answers", |agent| agent.socket().exists() && agent.run(&["status"]).code == 0);
+        // A killed one leaves its socket behind, at which nobody listens.
+        agent.until("it answers", |agent| UnixStream::connect(agent.socket()).is_ok());
         agent
     }
 
@@ -76,7 +77,8 @@ impl<H> Agent<H> {
         let mut line = String::new();
         BufReader::new(socket).read_line(&mut line).unwrap();
         let told: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
-        let live = serde_json::from_value(told["answer"]["live"].clone()).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let live =
+            serde_json::from_value(told["answer"]["live"].clone()).unwrap_or_else(|error| panic!("{line}: {error}"));
         serde_json::to_value(Document::of(&live, Timestamp::now())).unwrap()
     }
 
