@@ -189,7 +189,7 @@ impl Control {
         tracing::debug!(?ask, by, "asked on the control socket");
         let desk = match &ask {
             Ask::Status => {
-                let live = desks.live.borrow().clone();
+                let live = Box::new(desks.live.borrow().clone());
                 return write_line(&mut write, &Tell::Answer(Box::new(Answer::Live(live)))).await;
             }
             Ask::Reload => desks.reload,

@@ -159,7 +159,7 @@ impl<P> Mailbox<P> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
     use crate::control::Tell;
