@@ -17,4 +17,4 @@ mod server;
 pub use ask::{Answer, Ask, Order, Refusal, Tell, Verdict};
 pub use client::{ClientError, Connection, connect};
 pub use peer::{Caller, Gatekeeper, PeerError, usual_group};
-pub use server::{Control, ControlError, ControlSettings, Desks};
+pub use server::{Callers, Control, ControlError, ControlSettings, Desks};

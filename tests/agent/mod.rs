@@ -36,7 +36,12 @@ pub struct Said {
 impl<H> Agent<H> {
     /// Starts one with this configuration, whose control socket is `control.sock` beside it, and waits until it answers.
     pub fn start(home: H, config: &Path) -> Self {
-        let (child, log) = spawn(config);
+        Self::start_with(home, config, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn start_with(home: H, config: &Path, environment: &[(&str, &str)]) -> Self {
+        let (child, log) = spawn(config, environment);
         let agent = Self { home: Some(home), config: config.to_owned(), child, log };
         // A killed one leaves its socket behind, at which nobody listens.
         agent.until("it answers", |agent| UnixStream::connect(agent.socket()).is_ok());
@@ -53,16 +58,22 @@ impl<H> Agent<H> {
         self.config.with_file_name("control.sock")
     }
 
+    /// Its configuration.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// A command of the same configuration, not started yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seatsync"));
+        command.args(arguments).env("SEATSYNC_CONFIG", &self.config).env("USER", "operator");
+        command.env_remove("SUDO_USER").stdin(Stdio::null());
+        command
+    }
+
     /// A command of the same configuration.
     pub fn run(&self, arguments: &[&str]) -> Said {
-        let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_seatsync"))
-            .args(arguments)
-            .env("SEATSYNC_CONFIG", &self.config)
-            .env("USER", "operator")
-            .env_remove("SUDO_USER")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Said { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
     }
@@ -173,12 +184,13 @@ pub fn kill(pid: u32, signal: &str) {
     assert!(status.success());
 }
 
-fn spawn(config: &Path) -> (Child, Arc<Mutex<Vec<String>>>) {
+fn spawn(config: &Path, environment: &[(&str, &str)]) -> (Child, Arc<Mutex<Vec<String>>>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_seatsync"))
         .arg("run")
         .env("SEATSYNC_CONFIG", config)
         .env_remove("NOTIFY_SOCKET")
         .env_remove("JOURNAL_STREAM")
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(File::create(config.with_file_name("stdout")).unwrap())
         .stderr(Stdio::piped())
