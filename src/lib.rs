@@ -12,6 +12,7 @@
 //! | [`decide`] | who should hold what, what to change, what to hold back: pure | model |
 //! | [`durable`] | sled with its guards | nothing of ours |
 //! | [`trust`] | whose certificates are trusted | nothing of ours |
+//! | [`web`] | what clients of HTTP share | model |
 //! | [`listen`] | connections and their limits, for whatever is served over HTTP | model |
 //! | [`directory`] | LDAP and LDIF | model; `ldap` also trust |
 //! | [`accounts`] | the account store, seen from the agent | model; `embedded` also store, `chime` also wire and trust |
@@ -48,6 +49,7 @@ pub mod state;
 pub mod status;
 pub mod store;
 pub mod trust;
+pub mod web;
 pub mod wire;
 
 #[cfg(test)]

@@ -84,6 +84,15 @@ fn it_starts_is_ready_and_passes_by_the_clock() {
     assert!(!status.is_empty() && status.lines().count() == 1, "{status:?}");
     assert_eq!(machine.show(UNIT, "NRestarts"), "0");
 
+    // In the journal a change is found by its fields, and nobody's address is in it.
+    let found = machine.must(&["journalctl", "--unit", UNIT, "--output", "json", "ACTION=suspend"]);
+    let lines: Vec<serde_json::Value> = found.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 1, "{found}");
+    for field in ["PASS", "GUID", "FROM", "TO", "MESSAGE"] {
+        assert!(lines[0][field].is_string(), "{field}: {found}");
+    }
+    assert!(!machine.journal(UNIT).contains("@ad.test"), "{}", machine.journal(UNIT));
+
     // The password is root's, and yet the service, which is not root, has it.
     assert_eq!(machine.must(&["stat", "-c", "%a %U", PASSWORD_FILE]).trim(), "600 root");
     let process = machine.must(&["cat", &format!("/proc/{}/status", machine.show(UNIT, "MainPID"))]);

@@ -18,7 +18,6 @@ use crate::model::{HistoryEntry, Meter, Peer, Timestamp};
 use crate::pass;
 use crate::state::{HistoryReader, StateError};
 use crate::status::{Daemon, Metrics, View};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -86,7 +85,7 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
         pulse,
         rest_max,
         listener: Counts(metrics),
-        random: workshop::random,
+        random: crate::web::random_part,
         said: pass::Said::default(),
     };
     steward.run().await;
@@ -105,22 +104,7 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
 /// What is known when the service begins.
 fn daemon(path: &Path) -> Daemon {
     let now = Timestamp::now();
-    Daemon {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        pid: std::process::id(),
-        config: ask::identity(path),
-        started: now,
-        loaded: now,
-        rejected: None,
-        running: None,
-        outage: None,
-        next_sync: None,
-        next_audit: None,
-        overdue_at: None,
-        directory_read: None,
-        warnings: BTreeMap::new(),
-        expiries: Vec::new(),
-    }
+    Daemon::new(env!("CARGO_PKG_VERSION"), std::process::id(), ask::identity(path), now)
 }
 
 /// A server that lets us wait longer than systemd does looks like a hung pass.

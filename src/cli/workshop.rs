@@ -9,6 +9,7 @@ use crate::daemon::{Foundry, Terms};
 use crate::directory;
 use crate::model::{Meter, Timestamp};
 use crate::state::LocalState;
+use crate::web::random_part;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -54,22 +55,14 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
 /// When passes are due, as the configuration says.
 pub(super) fn terms(config: &Config) -> Terms {
     let ScheduleConfig { sync, audit, timezone, jitter } = &config.schedule;
-    let alarm =
-        |schedule: &crate::config::Schedule| Alarm::new(schedule.clone(), *timezone, *jitter, Timestamp::now(), random);
+    let alarm = |schedule: &crate::config::Schedule| {
+        Alarm::new(schedule.clone(), *timezone, *jitter, Timestamp::now(), random_part)
+    };
     Terms {
         sync: alarm(sync),
         audit: alarm(audit),
         account: config.accounts.account().to_owned(),
         addresses: config.log.addresses,
-    }
-}
-
-/// A number from 0 to 1. One that cannot be had is as good as any other.
-pub(super) fn random() -> f64 {
-    let mut bytes = [0; 4];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.5,
     }
 }
 

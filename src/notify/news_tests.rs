@@ -15,22 +15,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn daemon() -> Daemon {
-    Daemon {
-        version: "1".to_owned(),
-        pid: 1,
-        config: "/etc/seatsync/seatsync.toml".into(),
-        started: at(0),
-        loaded: at(0),
-        rejected: None,
-        running: None,
-        outage: None,
-        next_sync: None,
-        next_audit: None,
-        overdue_at: None,
-        directory_read: None,
-        warnings: BTreeMap::new(),
-        expiries: Vec::new(),
-    }
+    Daemon::new("1", 1, "/etc/seatsync/seatsync.toml".into(), at(0))
 }
 
 /// Nothing to tell.

@@ -9,6 +9,7 @@ use super::NotifyError;
 use super::message::{Message, masked};
 use crate::model::Timestamp;
 use crate::trust;
+use crate::web::{chain, retry_after};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -281,30 +282,6 @@ fn unsent(error: &reqwest::Error) -> Trouble {
 fn place(url: &reqwest::Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
-}
-
-/// Seconds, or a date (RFC 9110 10.2.3); one that has passed is now.
-fn retry_after(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO))
-}
-
-/// An error with its causes, without what says the same twice.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_words = cause.to_string();
-        if !words.contains(&cause_words) {
-            words = format!("{words}: {cause_words}");
-        }
-        next = cause.source();
-    }
-    words
 }
 
 #[cfg(test)]

@@ -183,22 +183,7 @@ impl Scene {
             halt: halt.clone(),
         };
         let (mailbox, slots) = Mailbox::new(halt.clone());
-        let daemon = Daemon {
-            version: "0".to_owned(),
-            pid: 1,
-            config: "/etc/seatsync/seatsync.toml".into(),
-            started: now(),
-            loaded: now(),
-            rejected: None,
-            running: None,
-            outage: None,
-            next_sync: None,
-            next_audit: None,
-            overdue_at: None,
-            directory_read: None,
-            warnings: BTreeMap::new(),
-            expiries: Vec::new(),
-        };
+        let daemon = Daemon::new("0", 1, "/etc/seatsync/seatsync.toml".into(), now());
         let (board, pulse, ears) = (Board::new(daemon, now), Pulse::default(), Ears::default());
         let steward = Steward {
             world,

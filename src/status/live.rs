@@ -121,6 +121,28 @@ pub struct Outage {
     pub passes_by: bool,
 }
 
+impl Daemon {
+    /// What is known when the service begins.
+    pub fn new(version: &str, pid: u32, config: PathBuf, started: Timestamp) -> Self {
+        Self {
+            version: version.to_owned(),
+            pid,
+            config,
+            started,
+            loaded: started,
+            rejected: None,
+            running: None,
+            outage: None,
+            next_sync: None,
+            next_audit: None,
+            overdue_at: None,
+            directory_read: None,
+            warnings: BTreeMap::new(),
+            expiries: Vec::new(),
+        }
+    }
+}
+
 impl Live {
     /// What the state on disk says, without a daemon.
     pub fn of_memory(memory: &Memory, limits: &Limits, now: Timestamp) -> Self {
