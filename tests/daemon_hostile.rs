@@ -315,6 +315,23 @@ fn a_log_that_nobody_reads_any_more_does_not_end_it() {
 }
 
 #[test]
+fn a_command_whose_messages_nobody_reads_does_its_work() {
+    let (company, config) = company();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let sync = Command::new(env!("CARGO_BIN_EXE_seatsync"))
+        .args(["sync", "-c"])
+        .arg(&config)
+        .env("SEATSYNC_LOG", "trace")
+        .stdin(Stdio::null())
+        .stderr(writer)
+        .output()
+        .unwrap();
+    assert_eq!(sync.status.code(), Some(0));
+    assert!(company.run(&["plan"]).stdout.contains("in sync"));
+}
+
+#[test]
 fn a_link_to_the_configuration_may_be_turned_to_another_version() {
     let (company, config) = company();
     let version = |name: &str| company.path(name);
@@ -452,5 +469,53 @@ fn the_schedule_goes_on_while_somebody_asks_without_a_pause() {
         ends.store(true, Ordering::SeqCst);
         assert!(seen.len() >= 6, "{} passes in {:?}", seen.len(), began.elapsed());
     });
+    ends_soon(agent);
+}
+
+/// A small file system in memory, gone with the value.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: PathBuf) -> Self {
+        fs::create_dir(&at).unwrap();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(&at).status().unwrap();
+        assert!(mount.success(), "mounting needs root");
+        Self(at)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: in a test that failed, the service still runs on it.
+        _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// So many passes do not fit into what sled has set aside on a disk that is full: some 700 do.
+const PASSES_MAX: usize = 10_000;
+
+#[test]
+fn a_disk_that_is_full_for_a_while_is_told_and_ends_nothing() {
+    let (company, config) = company();
+    let disk = SmallDisk::mount(company.path("disk"));
+    company.configure("= \"state\"", "= \"disk/state\"");
+    let agent = Agent::start(company, &config).settled();
+    let mut filler = fs::File::create(disk.0.join("filler")).unwrap();
+    while filler.write_all(&[0; 4096]).is_ok() {}
+    drop(filler);
+    let sync = json!({"sync": {"audit": false, "user": null}});
+    let refusal = (0..PASSES_MAX).find_map(|_| {
+        let mut said = String::new();
+        ask(&agent.socket(), agent.config(), &sync).read_to_string(&mut said).unwrap();
+        said.lines().last().filter(|line| line.contains("refused")).map(str::to_owned)
+    });
+    assert!(refusal.expect("the disk is full").contains("check its rights and the free space"));
+    let status = agent.status();
+    assert_eq!(status["state"], "failing", "{status:#}");
+    assert!(status["reason"].as_str().unwrap().contains("free space"), "{status:#}");
+    fs::remove_file(disk.0.join("filler")).unwrap();
+    let said = agent.run(&["sync"]);
+    assert!(said.code == 0 && said.stdout.contains("in sync"), "{}{}", said.stdout, said.stderr);
+    assert_eq!(agent.status()["state"], "ok");
     ends_soon(agent);
 }

@@ -26,6 +26,7 @@ static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 /// Starts logging as the configuration says, which the command line and that variable overrule.
 pub(super) fn start(config: &LogConfig) {
     let (filter, problem) = filter(config);
+    // A line that cannot be written is lost: a complaint of that on the same closed stderr would be a panic.
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -46,11 +47,7 @@ pub(super) fn start(config: &LogConfig) {
 pub(super) fn start_service(config: &LogConfig) {
     let (filter, problem) = filter(config);
     let (filter, handle) = reload::Layer::new(filter);
-    // A line that cannot be written is lost: to complain of that on stderr, which is closed, would end the service.
-    let text = || {
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-        lines.with_ansi(false).with_target(false).log_internal_errors(false)
-    };
+    let text = || tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
     let mut unheard = None;
     let lines: Box<dyn Layer<_> + Send + Sync> = match config.format {
         LogFormat::Json => Box::new(text().json()),
