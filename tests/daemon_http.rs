@@ -3,18 +3,26 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod ad;
 mod agent;
 mod company;
 mod fake_ldap;
+mod loopback;
 mod monitor;
+mod proxy;
+mod seatstore;
 mod site;
 
+use ad::Ad;
 use agent::Agent;
 use company::Company;
 use fake_ldap::{Act, BASE, BIND_DN, FakeLdap, Kind, PASSWORD, Script, Tls};
 use jiff::tz::TimeZone;
 use monitor::{Monitor, series};
+use proxy::{Fault, Proxy, first};
 use rcgen::{CertificateParams, KeyPair};
+use seatstore::Server;
+use seatsync::accounts::chime::Operation;
 use seatsync::model::{Timestamp, WarningKind};
 use serde_json::{Value, json};
 use site::{Directory, Site};
@@ -360,6 +368,53 @@ fn each_question_to_the_directory_is_counted() {
     assert!(first >= 7.0, "five pages of people, groups, the root: {first}");
     assert_eq!(agent.run(&["sync"]).code, 0);
     assert!(check() > first);
+}
+
+#[test]
+fn each_question_to_a_real_domain_controller_and_a_real_account_store_is_counted() {
+    let mut server = Server::new();
+    let account = server.account("Corp", "EnterpriseDirectory", &["ad.test"]);
+    server.resume();
+    let proxy = Proxy::start(server.address());
+    // One listing fails, and is made again.
+    proxy.script(first("ListUsers", &[Fault::Refuse(503)]));
+    let mut ad = Ad::start();
+    let mut site = Site::new(ad.directory(), &["App-Pro"], &["App-Plus"]);
+    site.accounts_section = Some(server.accounts_section(&proxy.url(), &account));
+    site.more = format!("listen = '127.0.0.1:0'\n{IDLE}");
+    let config = site.write_config();
+    let agent = Agent::start(site, &config);
+    let monitor = Monitor::of(&agent);
+    let agent = agent.settled();
+    assert_eq!(agent.status()["state"], "ok");
+    // At rest, both have counted the same, by operation.
+    let check = || {
+        let metrics = monitor.metrics();
+        for operation in Operation::ALL.map(Operation::name) {
+            assert_eq!(metrics.exchanges("http", operation), proxy.asked(operation) as f64, "{operation}");
+        }
+        metrics
+    };
+    let created = check();
+    assert_eq!(created.of("http_request_duration_seconds_count{operation=\"ListUsers\",outcome=\"refused\"}"), 1.0);
+    assert!(created.exchanges("http", "BatchCreateUser") >= 1.0 && created.exchanges("ldap", "search") >= 3.0);
+    ad.disable("bob");
+    assert_eq!(agent.run(&["sync"]).code, 0);
+    let suspended = check();
+    assert_eq!(suspended.exchanges("http", "BatchSuspendUser"), 1.0);
+    let of_a_pass = suspended.exchanges("ldap", "search") - created.exchanges("ldap", "search");
+    assert!(of_a_pass >= 3.0, "the root, people, groups: {of_a_pass}");
+    assert_eq!(agent.run(&["sync"]).code, 0);
+    let again = check();
+    assert_eq!(again.exchanges("ldap", "search") - suspended.exchanges("ldap", "search"), of_a_pass);
+    assert_eq!(again.exchanges("http", "BatchSuspendUser"), 1.0, "there was nothing to do");
+
+    ad.stop();
+    assert_eq!(agent.run(&["sync"]).code, 1);
+    let away = check();
+    let unanswered = "ldap_request_duration_seconds_count{operation=\"connect\",outcome=\"unanswered\"}";
+    assert!(away.of(unanswered) > again.of(unanswered));
+    assert_eq!(away.of("outage"), 1.0);
 }
 
 #[test]

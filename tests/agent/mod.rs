@@ -35,7 +35,11 @@ impl<H> Agent<H> {
     pub fn start(home: H, config: &Path) -> Self {
         let (child, log) = spawn(config);
         let agent = Self { home: Some(home), config: config.to_owned(), child, log };
-        agent.until("it answers", |agent| agent.socket().exists() && agent.run(&["status"]).code == 0);
+        // Before it listens the command may answer from the state on the disk, or be told that this is in use: neither is it.
+        agent.until("it answers", |agent| {
+            let status: Option<Value> = serde_json::from_str(&agent.run(&["status", "--json"]).stdout).ok();
+            status.is_some_and(|status| status["daemon"]["pid"] == agent.pid())
+        });
         agent
     }
 
