@@ -62,40 +62,16 @@ fn serve_settled(more: &str) -> (Agent<Company>, Monitor) {
     (agent.settled(), monitor)
 }
 
-/// Takes the directory away, or brings it back.
-fn directory_is_there(company: &Company, there: bool) {
-    let (ldif, away) = (company.path("quickstart.ldif"), company.path("away.ldif"));
-    let (from, to) = if there { (away, ldif) } else { (ldif, away) };
-    fs::rename(from, to).unwrap();
-}
-
-/// Takes everybody out of `Chime Plus`, which is more than is taken without asking; gives the directory as it was.
-fn empty_a_group(company: &Company) -> String {
-    let whole = fs::read_to_string(company.path("quickstart.ldif")).unwrap();
-    let group = whole.find("dn: CN=Chime Plus,").unwrap();
-    let end = group + whole[group..].find("\n\n").unwrap();
-    let left: String = whole[group..end].lines().filter(|line| !line.starts_with("member:")).fold(
-        String::new(),
-        |mut left, line| {
-            left.push_str(line);
-            left.push('\n');
-            left
-        },
-    );
-    fs::write(company.path("quickstart.ldif"), format!("{}{left}{}", &whole[..group], &whole[end..])).unwrap();
-    whole
-}
-
 #[test]
 fn it_is_alive_before_it_is_ready() {
     let company = company(IDLE);
-    directory_is_there(&company, false);
+    company.directory_is_there(false);
     let (agent, monitor) = serve(company);
     agent.until("the first pass has failed", |agent| !agent.status()["daemon"]["outage"].is_null());
     let (is_ready, why) = monitor.readiness();
     assert!(!is_ready && why.contains("no good pass since the start") && why.contains("quickstart.ldif"), "{why}");
     assert_eq!(monitor.health(), (true, "ok\n".to_owned()), "nobody is called for one failed pass");
-    directory_is_there(agent.home(), true);
+    agent.home().directory_is_there(true);
     agent.signal("USR1");
     agent.until("it is ready", |_| monitor.readiness() == (true, "ready\n".to_owned()));
     assert_eq!(monitor.health(), (true, "ok\n".to_owned()));
@@ -174,7 +150,7 @@ fn what_happens_is_counted_and_what_is_so_is_shown() {
     assert!(then.of("last_success_timestamp_seconds") > first.of("last_success_timestamp_seconds"));
 
     // Nobody of a group is left: those losses wait.
-    let whole = empty_a_group(agent.home());
+    let whole = agent.home().empty_a_group();
     assert_eq!(agent.run(&["sync"]).code, 4);
     let held = monitor.metrics();
     let losses = agent.status()["held"]["losses"].as_f64().unwrap();
@@ -189,14 +165,14 @@ fn what_happens_is_counted_and_what_is_so_is_shown() {
     assert_eq!((mended.of("held{kind=\"loss\"}"), mended.find("held_since_timestamp_seconds")), (0.0, None));
 
     // The directory is away, then back.
-    directory_is_there(agent.home(), false);
+    agent.home().directory_is_there(false);
     assert_eq!(agent.run(&["sync"]).code, 1);
     let away = monitor.metrics();
     assert_eq!((away.of("outage"), away.of("state{state=\"ok\"}")), (1.0, 0.0));
     assert!(away.of("outage_passes") >= 1.0 && away.of("passes_total{result=\"failed\"}") >= 1.0);
     assert_eq!(away.find("people"), None, "a pass that failed has counted nobody");
     assert_eq!(away.of("last_success_timestamp_seconds"), mended.of("last_success_timestamp_seconds"));
-    directory_is_there(agent.home(), true);
+    agent.home().directory_is_there(true);
     assert_eq!(agent.run(&["sync"]).code, 0);
     let back = monitor.metrics();
     assert_eq!((back.of("outage"), back.of("outage_passes"), back.of("state{state=\"ok\"}")), (0.0, 0.0, 1.0));
@@ -215,7 +191,7 @@ fn what_happens_is_counted_and_what_is_so_is_shown() {
 #[test]
 fn both_formats_of_a_service_that_has_worked_say_the_same_and_promtool_agrees() {
     let (agent, monitor) = serve_settled(IDLE);
-    empty_a_group(agent.home());
+    agent.home().empty_a_group();
     assert_eq!(agent.run(&["sync"]).code, 4);
     let open = monitor.get("/metrics");
     assert!(open.head.contains("application/openmetrics-text; version=1.0.0"), "{}", open.head);
@@ -248,7 +224,7 @@ fn three_passes_without_a_good_one_turn_the_light_red_and_a_good_one_green() {
     agent.until("all is well", |_| monitor.health().0);
     let before = monitor.metrics().of("last_success_timestamp_seconds");
     agent.until("passes go on by themselves", |_| monitor.metrics().of("last_success_timestamp_seconds") > before);
-    directory_is_there(agent.home(), false);
+    agent.home().directory_is_there(false);
     // On the way it may already be red while the service is no more than late.
     agent.until("it is red and says why", |_| {
         let (is_well, why) = monitor.health();
@@ -257,14 +233,14 @@ fn three_passes_without_a_good_one_turn_the_light_red_and_a_good_one_green() {
     let metrics = monitor.metrics();
     assert!(metrics.of("overdue_timestamp_seconds") < Timestamp::now().as_duration().as_secs_f64());
     assert!(monitor.get("/").body.contains("quickstart.ldif"));
-    directory_is_there(agent.home(), true);
+    agent.home().directory_is_there(true);
     agent.until("it is green again", |_| monitor.health() == (true, "ok\n".to_owned()));
 }
 
 #[test]
 fn what_is_held_past_its_time_turns_the_light_red_until_it_is_mended() {
     let (agent, monitor) = serve_settled(&format!("{IDLE}[limits]\napproval_expires = '1s'\n"));
-    let whole = empty_a_group(agent.home());
+    let whole = agent.home().empty_a_group();
     assert_eq!(agent.run(&["sync"]).code, 4);
     let hash = agent.status()["held"]["hash"].as_str().unwrap().to_owned();
     agent.until("it is red", |_| !monitor.health().0);

@@ -43,11 +43,7 @@ struct Told {
 impl Told {
     fn start() -> Self {
         let mail = json!({ "username": "seatsync", "password": PASSWORD });
-        Self {
-            hook: Receiver::start(&json!({ "secret": SECRET })),
-            mail: SmtpServer::start(&mail),
-            texts: Vec::new(),
-        }
+        Self { hook: Receiver::start(&json!({ "secret": SECRET })), mail: SmtpServer::start(&mail), texts: Vec::new() }
     }
 
     /// The next news, which both must be told of; gives its facts and the text of the mail.
@@ -96,23 +92,6 @@ fn serve_told(told: &Told, more: &str) -> Agent<Company> {
     serve(company(told.hook.port(), told.mail.port(), more)).settled()
 }
 
-/// Takes everybody out of `Chime Plus`, which is more than is taken without asking.
-fn empty_a_group(company: &Company) {
-    let whole = fs::read_to_string(company.path("quickstart.ldif")).unwrap();
-    let group = whole.find("dn: CN=Chime Plus,").unwrap();
-    let end = group + whole[group..].find("\n\n").unwrap();
-    let left: Vec<&str> = whole[group..end].lines().filter(|line| !line.starts_with("member:")).collect();
-    let left = left.join("\n");
-    fs::write(company.path("quickstart.ldif"), format!("{}{left}\n{}", &whole[..group], &whole[end..])).unwrap();
-}
-
-/// Takes the directory away, or brings it back.
-fn directory_is_there(company: &Company, there: bool) {
-    let (ldif, away) = (company.path("quickstart.ldif"), company.path("away.ldif"));
-    let (from, to) = if there { (away, ldif) } else { (ldif, away) };
-    fs::rename(from, to).unwrap();
-}
-
 /// A reload that is refused, of a text with an address in it.
 #[track_caller]
 fn refuse_a_configuration(agent: &Agent<Company>) {
@@ -145,7 +124,7 @@ fn held_losses_are_told_once_to_both_however_often_it_is_looked_or_started() {
     let mut told = Told::start();
     let agent = serve_told(&told, IDLE);
     let people: Value = serde_json::from_str(&agent.run(&["accounts", "list", "--json"]).stdout).unwrap();
-    empty_a_group(agent.home());
+    agent.home().empty_a_group();
     assert_eq!(agent.run(&["sync"]).code, 4);
     let held = agent.status()["held"].clone();
     let (facts, mail) = told.next("losses_held", "wait for approval");
@@ -194,7 +173,7 @@ fn held_losses_are_told_once_to_both_however_often_it_is_looked_or_started() {
 fn passes_that_fail_are_told_after_three_and_their_end_also_by_another_process() {
     let mut told = Told::start();
     let agent = serve_told(&told, BUSY);
-    directory_is_there(agent.home(), false);
+    agent.home().directory_is_there(false);
     let (facts, mail) = told.next("failing", "passes have failed since");
     assert!(facts["passes"].as_u64().unwrap() >= 3, "{facts:#}");
     assert!(facts["reason"].as_str().unwrap().contains("quickstart.ldif"), "{facts:#}");
@@ -204,7 +183,7 @@ fn passes_that_fail_are_told_after_three_and_their_end_also_by_another_process()
     agent.until("it fails after the start too", |agent| {
         agent.status()["daemon"]["outage"]["passes"].as_u64().is_some_and(|passes| passes >= 4)
     });
-    directory_is_there(agent.home(), true);
+    agent.home().directory_is_there(true);
     let (since, _) = told.next("recovered", "passes succeed again");
     assert_eq!(since["since"], facts["since"], "it is one outage, whoever saw it");
     until_counted(&agent, "sent", 1.0);
@@ -216,9 +195,9 @@ fn passes_that_fail_are_told_after_three_and_their_end_also_by_another_process()
 fn one_failed_pass_is_nobodys_business() {
     let mut told = Told::start();
     let agent = serve_told(&told, IDLE);
-    directory_is_there(agent.home(), false);
+    agent.home().directory_is_there(false);
     assert_eq!(agent.run(&["sync"]).code, 1);
-    directory_is_there(agent.home(), true);
+    agent.home().directory_is_there(true);
     assert_eq!(agent.run(&["sync"]).code, 0);
     refuse_a_configuration(&agent);
     told.next("configuration_rejected", "refused");
@@ -230,7 +209,7 @@ fn where_nobody_listens_passes_go_on_and_each_message_is_one_warning() {
     let unheard = |log: &str, channel: &str| {
         log.lines().filter(|line| line.contains("nobody was told") && line.contains(channel)).count()
     };
-    empty_a_group(agent.home());
+    agent.home().empty_a_group();
     assert_eq!(agent.run(&["sync"]).code, 4);
     agent.until("the first message is given up", |agent| unheard(&agent.log(), "webhook") == 1);
     for _ in 0..3 {
@@ -262,7 +241,7 @@ fn a_reload_with_another_webhook_tells_that_one() {
     let port = |receiver: &Receiver| format!(":{}{PATH}", receiver.port());
     agent.home().configure(&port(&before), &port(&told.hook));
     assert_eq!(agent.run(&["reload"]).code, 0);
-    empty_a_group(agent.home());
+    agent.home().empty_a_group();
     assert_eq!(agent.run(&["sync"]).code, 4);
     told.next("losses_held", "wait for approval");
     until_counted(&agent, "sent", 1.0);

@@ -4,10 +4,8 @@
 
 use serde_json::Value;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that must happen.
@@ -20,7 +18,6 @@ pub struct Agent<H> {
     pub home: Option<H>,
     config: PathBuf,
     child: Child,
-    log: Arc<Mutex<Vec<String>>>,
 }
 
 /// How a command ended.
@@ -33,8 +30,7 @@ pub struct Said {
 impl<H> Agent<H> {
     /// Starts one with this configuration, whose control socket is `control.sock` beside it, and waits until it answers.
     pub fn start(home: H, config: &Path) -> Self {
-        let (child, log) = spawn(config);
-        let agent = Self { home: Some(home), config: config.to_owned(), child, log };
+        let agent = Self { home: Some(home), config: config.to_owned(), child: spawn(config) };
         // Before it listens the command may answer from the state on the disk, or be told that this is in use: neither is it.
         agent.until("it answers", |agent| {
             let status: Option<Value> = serde_json::from_str(&agent.run(&["status", "--json"]).stdout).ok();
@@ -74,9 +70,9 @@ impl<H> Agent<H> {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// The log so far.
+    /// The log of this process so far: whatever it wrote before it answered is in it.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap().join("\n")
+        String::from_utf8_lossy(&fs::read(log_path(&self.config)).unwrap()).into_owned()
     }
 
     pub fn pid(&self) -> u32 {
@@ -165,23 +161,20 @@ pub fn kill(pid: u32, signal: &str) {
     assert!(status.success());
 }
 
-fn spawn(config: &Path) -> (Child, Arc<Mutex<Vec<String>>>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_seatsync"))
+fn log_path(config: &Path) -> PathBuf {
+    config.with_file_name("log")
+}
+
+fn spawn(config: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_seatsync"))
         .arg("run")
         .env("SEATSYNC_CONFIG", config)
         .env_remove("NOTIFY_SOCKET")
         .env_remove("JOURNAL_STREAM")
         .stdin(Stdio::null())
         .stdout(File::create(config.with_file_name("stdout")).unwrap())
-        .stderr(Stdio::piped())
+        // A file and no pipe: there is nobody in between who may be late.
+        .stderr(File::create(log_path(config)).unwrap())
         .spawn()
-        .unwrap();
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let (kept, stderr) = (log.clone(), child.stderr.take().unwrap());
-    std::thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            kept.lock().unwrap().push(line);
-        }
-    });
-    (child, log)
+        .unwrap()
 }
