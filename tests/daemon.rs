@@ -64,7 +64,7 @@ fn the_first_pass_begins_at_once_and_the_commands_are_answered_by_the_service() 
 
 #[test]
 fn signals_sync_audit_and_stop() {
-    let agent = serve("").settled();
+    let agent = serve("[log]\nlevel = 'debug'\n").settled();
     let first = agent.status()["last_pass"]["id"].clone();
     agent.signal("USR1");
     agent.until("SIGUSR1 brings a pass", |agent| agent.status()["last_pass"]["id"] != first);
@@ -337,4 +337,28 @@ fn a_control_socket_that_cannot_be_made_is_told() {
     }
     fs::write(company.path("quickstart.toml"), format!("{toml}\nlisten = 'everywhere'\n")).unwrap();
     assert_eq!(company.run(&["run"]).code, 78);
+}
+
+#[test]
+fn steps_are_streamed_to_whoever_waits() {
+    let agent = serve("").settled();
+    let said = say(&agent.socket(), 0, &hello(&agent, json!({"sync": {"audit": true, "user": null}})));
+    let lines: Vec<Value> =
+        said.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (end, steps) = lines.split_last().unwrap();
+    assert!(end["answer"]["report"]["in_sync"].as_bool().unwrap(), "{end}");
+    let steps: Vec<String> = steps.iter().map(|line| line["step"].to_string()).collect();
+    for step in ["remembering", "reading", "auditing", "deciding"] {
+        assert!(steps.iter().any(|told| told.contains(step)), "{step} is not among {steps:?}");
+    }
+}
+
+#[test]
+fn lines_as_json_on_request() {
+    let agent = serve("[log]\nformat = 'json'\naddresses = true\n").settled();
+    let lines: Vec<Value> = agent.log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let created = |line: &&Value| line["fields"]["action"] == "create";
+    let create = lines.iter().find(created).expect("the first pass creates accounts");
+    assert!(create["fields"]["guid"].is_string() && create["fields"]["pass"].is_string(), "{create}");
+    assert!(create["fields"]["email"].as_str().unwrap().contains('@'), "addresses were asked for: {create}");
 }

@@ -30,7 +30,8 @@ pub(super) fn start(config: &LogConfig) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        .with_target(false);
+        .with_target(false)
+        .log_internal_errors(false);
     let started = match config.format {
         LogFormat::Json => lines.json().try_init(),
         LogFormat::Auto | LogFormat::Text => lines.try_init(),
@@ -45,7 +46,11 @@ pub(super) fn start(config: &LogConfig) {
 pub(super) fn start_service(config: &LogConfig) {
     let (filter, problem) = filter(config);
     let (filter, handle) = reload::Layer::new(filter);
-    let text = || tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    // A line that cannot be written is lost: to complain of that on stderr, which is closed, would end the service.
+    let text = || {
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        lines.with_ansi(false).with_target(false).log_internal_errors(false)
+    };
     let mut unheard = None;
     let lines: Box<dyn Layer<_> + Send + Sync> = match config.format {
         LogFormat::Json => Box::new(text().json()),

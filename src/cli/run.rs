@@ -7,7 +7,7 @@ use super::world::{self, Purpose};
 use super::{ask, log};
 use crate::accounts::chime::Operation;
 use crate::config::{AccountsConfig, Config, DirectoryConfig, control_default};
-use crate::control::{Answer, Ask, Control, ControlSettings, Desks, Order, Refusal};
+use crate::control::{self, Answer, Ask, Callers, Control, ControlSettings, Desks, Order, Refusal};
 use crate::daemon::board::Board;
 use crate::daemon::mailbox::{Mailbox, ORDERS_MAX, Slots};
 use crate::daemon::pulse::Pulse;
@@ -54,15 +54,15 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     let halt = world.halt.clone();
     beside.spawn(systemd::keep_line(board.watch()));
     let interval = systemd::watchdog_interval();
+    warn_of_long_waits(&config);
     if let Some(interval) = interval {
-        warn_of_long_waits(&config, interval);
         beside.spawn(systemd::feed(pulse.clone(), interval));
     }
     serve_status(&config, &board, &metrics, &halt, &mut beside).await?;
     let (hangups_in, hangups) = mpsc::channel(1);
     let (reload, reloads) = mpsc::channel(ORDERS_MAX);
     let Slots { pokes, renewals, orders } = slots;
-    serve_control(path, &config, &board, Lines { orders, reload, history }, &mut beside)?;
+    let callers = serve_control(path, &config, &board, Lines { orders, reload, history }, &mut beside)?;
     let owned = path.to_owned();
     let renewer = Renewer { read: Arc::new(move || workshop::read(&owned)), renewals, board: board.clone() };
     beside.spawn(renewer.serve(hangups, reloads));
@@ -94,6 +94,9 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     if let Err(error) = herald.await {
         tracing::warn!("what was to be told broke off: {error}");
     }
+    if let Some(callers) = callers {
+        callers.leave().await;
+    }
     beside.shutdown().await;
     tracing::info!("stopped");
     Ok(Exit::Done)
@@ -121,7 +124,8 @@ fn daemon(path: &Path) -> Daemon {
 }
 
 /// A server that lets us wait longer than systemd does looks like a hung pass.
-fn warn_of_long_waits(config: &Config, interval: std::time::Duration) {
+pub(super) fn warn_of_long_waits(config: &Config) {
+    let Some(interval) = systemd::watchdog_interval() else { return };
     let mut waits = Vec::new();
     if let DirectoryConfig::Ldap(ldap) = &config.directory {
         waits.push(("[directory] timeout", ldap.timeout));
@@ -171,27 +175,29 @@ fn serve_control(
     board: &Board,
     lines: Lines,
     beside: &mut JoinSet<()>,
-) -> Result<(), Stop> {
-    let group = config.status.control_group.clone();
-    let identity = ask::identity(path);
+) -> Result<Option<Callers>, Stop> {
+    let group = config.status.control_group.clone().or_else(control::usual_group);
+    // Not where links lead now: they may be turned, and the usual socket is found by the name that was given.
+    let named = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let socket = match &config.status.control {
-        Some(named) => named.clone(),
+        Some(written) => written.clone(),
         // Where nobody named one, a folder that is not there means that this process was not started by its unit.
-        None => match control_default(&identity).filter(|socket| socket.parent().is_some_and(Path::is_dir)) {
+        None => match control_default(&named).filter(|socket| socket.parent().is_some_and(Path::is_dir)) {
             Some(usual) => usual,
             None => {
                 tracing::warn!("no control socket: name one in [status] control, so that commands reach this service");
-                return Ok(());
+                return Ok(None);
             }
         },
     };
-    let control = Control::bind(ControlSettings { path: socket, group, config: identity })
+    let control = Control::bind(ControlSettings { path: socket, group, config: named })
         .map_err(|error| Stop::Other(error.to_string()))?;
+    let callers = control.callers();
     let (history_in, history) = mpsc::channel(ORDERS_MAX);
     let Lines { orders, reload, history: reader } = lines;
     beside.spawn(read_history(reader, history, orders.clone()));
     beside.spawn(control.serve(Desks { live: board.watch(), line: orders, reload, history: history_in }));
-    Ok(())
+    Ok(Some(callers))
 }
 
 /// The audit log, also while a pass runs; names that only the directory knows wait for the loop.

@@ -16,7 +16,7 @@ use std::path::Path;
 pub(super) async fn status(config: &Path, options: StatusOptions) -> Result<Exit, Stop> {
     let now = Timestamp::now();
     let live = match ask::service(config, Ask::Status).await? {
-        Some(Answer::Live(live)) => live,
+        Some(Answer::Live(live)) => *live,
         Some(_) => return Err(ask::unexpected()),
         None => {
             let config = world::configuration(config)?;

@@ -46,6 +46,7 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
         let before = self.in_force.send_replace(Arc::new(*plan));
         let now = self.in_force.borrow();
         tell_what_waits(&before, &now);
+        super::run::warn_of_long_waits(&now);
         Ok(terms(&now))
     }
 }

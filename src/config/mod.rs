@@ -182,7 +182,7 @@ pub struct StatusConfig {
     pub listen: Option<SocketAddr>,
     /// The socket for the commands; `None` is where [`control_default`] says.
     pub control: Option<PathBuf>,
-    /// Whose members may use it, beside root and the user of the service.
+    /// Whose members may use it, beside root and the user of the service; `None` is the group that the package makes.
     pub control_group: Option<String>,
 }
 

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod chime;
-mod notify;
 pub(super) mod manual;
+mod notify;
 mod rendered;
 
 use super::*;

@@ -111,7 +111,7 @@ pub enum Answer {
         observed: Vec<Observed>,
     },
     /// Of `Status`.
-    Live(Live),
+    Live(Box<Live>),
     /// Of `Reload`: the configuration is good. Whether it is in force, or will be when the running pass has ended.
     Reloaded {
         /// In force already.

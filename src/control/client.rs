@@ -12,6 +12,9 @@ use tokio::time::timeout;
 /// How long the socket may take to let us in.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
+/// How long a daemon may take to say how it is: that waits for nothing.
+const STATUS_TIME: Duration = Duration::from_secs(15);
+
 /// A daemon that listens.
 #[derive(Debug)]
 pub struct Connection {
@@ -62,7 +65,7 @@ pub async fn connect(path: &Path) -> Result<Option<Connection>, ClientError> {
 }
 
 impl Connection {
-    /// Asks, and waits for the answer as long as it takes; leaving earlier leaves the daemon alone.
+    /// Asks, and waits for the answer as long as it takes (but for [`Ask::Status`]); leaving earlier leaves the daemon alone.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -70,6 +73,7 @@ impl Connection {
         let Self { stream, path } = self;
         let unusable = |why: String| ClientError::Unusable { path: path.clone(), why };
         let (read, mut write) = stream.into_split();
+        let patience = if ask == Ask::Status { STATUS_TIME } else { Duration::MAX };
         let mut line = serde_json::to_vec(&Hello { format: FORMAT, config, by, ask })
             .map_err(|error| unusable(error.to_string()))?;
         line.push(b'\n');
@@ -78,8 +82,11 @@ impl Connection {
         let mut read = BufReader::new(read);
         loop {
             let mut line = Vec::new();
-            let limited = (&mut read).take(ANSWER_BYTES_MAX).read_until(b'\n', &mut line).await;
-            limited.map_err(|error| unusable(format!("the answer broke off: {error}")))?;
+            let mut limited = (&mut read).take(ANSWER_BYTES_MAX);
+            let came = timeout(patience, limited.read_until(b'\n', &mut line)).await.map_err(|_| {
+                unusable(format!("no answer within {patience:?}; is it stopped or overloaded? See: systemctl status"))
+            })?;
+            came.map_err(|error| unusable(format!("the answer broke off: {error}")))?;
             if !line.ends_with(b"\n") {
                 return Err(unusable(
                     "it ended before it had answered. Nothing is lost: what was sent is written down, and its next pass \

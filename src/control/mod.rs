@@ -16,5 +16,5 @@ mod server;
 
 pub use ask::{Answer, Ask, Order, Refusal, Tell, Verdict};
 pub use client::{ClientError, Connection, connect};
-pub use peer::{Caller, Gatekeeper, PeerError};
-pub use server::{Control, ControlError, ControlSettings, Desks};
+pub use peer::{Caller, Gatekeeper, PeerError, usual_group};
+pub use server::{Callers, Control, ControlError, ControlSettings, Desks};

@@ -3,7 +3,7 @@
 //! The kernel says who is at the other end (`SO_PEERCRED`, unix(7)), and the file's mode keeps others away before; this is
 //! the second lock, since a mode is soon changed.
 
-use nix::unistd::{Gid, Group, Uid, User, geteuid, getgrouplist};
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgrouplist, getgroups};
 use std::ffi::CString;
 
 /// Who asks.
@@ -29,6 +29,17 @@ pub enum PeerError {
     /// The group is not there, or the system does not say.
     #[error("[status] control_group: {0}")]
     Group(String),
+}
+
+/// The group that the package makes for operators.
+const USUAL_GROUP: &str = "seatsync";
+
+/// The group whose members may ask where nobody named one: the one the package makes, if this process belongs to it, as the
+/// service does. Asks the system's databases, so it may block.
+pub fn usual_group() -> Option<String> {
+    let group = Group::from_name(USUAL_GROUP).ok().flatten()?;
+    let belongs = getegid() == group.gid || getgroups().is_ok_and(|groups| groups.contains(&group.gid));
+    belongs.then(|| USUAL_GROUP.to_owned())
 }
 
 /// Decides who may ask.

@@ -13,10 +13,15 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-/// Most callers at one time; further ones wait to be let in.
-const CALLERS_MAX: usize = 32;
+/// Most callers at one time; further ones wait to be let in. Three queues of 32, 32 that a pass serves and 32 that it left
+/// behind may wait for an answer: the others find room all the same, or nobody could ask how a pass that hangs is.
+const CALLERS_MAX: u32 = 192;
+/// How long what was asked may take to be answered when the service ends.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// The longest path of a socket, in bytes (unix(7)).
+const PATH_BYTES_MAX: usize = 107;
 /// How long a caller may take to say what is wanted.
 const ASK_TIME: Duration = Duration::from_secs(10);
 /// How long a caller may take to read a piece of the answer.
@@ -29,6 +34,8 @@ const TELLS_MAX: usize = 64;
 const LOOKUP_TIME: Duration = Duration::from_secs(10);
 /// What is waited after the system gave no connection, for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// How often that is told while it lasts.
+const REMINDER_EVERY: Duration = Duration::from_secs(60);
 
 /// What the socket is made with.
 #[derive(Clone, Debug)]
@@ -37,7 +44,8 @@ pub struct ControlSettings {
     pub path: PathBuf,
     /// Whose members may use it too.
     pub group: Option<String>,
-    /// The configuration that this daemon works with: asks about another one are sent away.
+    /// The configuration that this daemon works with, as an absolute path: asks about another one are sent away. It may
+    /// lead over links, which are followed at each ask: they may be turned to another version.
     pub config: PathBuf,
 }
 
@@ -85,6 +93,21 @@ pub struct Control {
     path: PathBuf,
     config: PathBuf,
     gate: Gatekeeper,
+    room: Arc<Semaphore>,
+}
+
+/// Whoever is at the socket.
+#[derive(Debug)]
+pub struct Callers(Arc<Semaphore>);
+
+impl Callers {
+    /// Waits until all have heard their answers, but not for long; nobody is let in any more.
+    pub async fn leave(self) {
+        // One place is held by whoever waits at the door.
+        if timeout(FAREWELL, self.0.acquire_many(CALLERS_MAX - 1)).await.is_err() {
+            tracing::debug!("somebody at the control socket has not read the answer within {FAREWELL:?}");
+        }
+    }
 }
 
 impl Control {
@@ -96,14 +119,27 @@ impl Control {
         let ControlSettings { path, group, config } = settings;
         let gate = Gatekeeper::new(group.as_deref())?;
         let unusable = |why: String| ControlError::Unusable { path: path.clone(), why };
+        let bytes = path.as_os_str().len();
+        if bytes > PATH_BYTES_MAX {
+            return Err(unusable(format!(
+                "its path has {bytes} bytes, and that of a socket may have {PATH_BYTES_MAX}; name a shorter one in \
+                 [status] control"
+            )));
+        }
         match fs::symlink_metadata(&path) {
             Ok(there) if !there.file_type().is_socket() => {
                 return Err(unusable("there is a file that is no socket; name another place".to_owned()));
             }
-            Ok(_) if std::os::unix::net::UnixStream::connect(&path).is_ok() => {
-                return Err(ControlError::InUse { path });
-            }
-            Ok(_) => {}
+            Ok(_) => match std::os::unix::net::UnixStream::connect(&path) {
+                Ok(_) => return Err(ControlError::InUse { path }),
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {}
+                // Of another kind, or of somebody who does not let us in: it may well be alive.
+                Err(error) => {
+                    return Err(unusable(format!(
+                        "there is a socket already ({error}); remove it, or name another place"
+                    )));
+                }
+            },
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(unusable(error.to_string())),
         }
@@ -136,19 +172,27 @@ impl Control {
                 _ => error.to_string(),
             })
         })?;
-        Ok(Self { listener, path, config, gate })
+        Ok(Self { listener, path, config, gate, room: Arc::new(Semaphore::new(CALLERS_MAX as usize)) })
+    }
+
+    /// To wait for them at the end.
+    pub fn callers(&self) -> Callers {
+        Callers(self.room.clone())
     }
 
     /// Serves until dropped.
     pub async fn serve(self, desks: Desks) {
-        let room = Arc::new(Semaphore::new(CALLERS_MAX));
         let this = Arc::new(self);
+        let mut complained: Option<Instant> = None;
         loop {
-            let Ok(place) = room.clone().acquire_owned().await else { return };
+            let Ok(place) = this.room.clone().acquire_owned().await else { return };
             let stream = match this.listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    tracing::warn!("the control socket gave no connection: {error}");
+                    if complained.is_none_or(|at| at.elapsed() >= REMINDER_EVERY) {
+                        complained = Some(Instant::now());
+                        tracing::warn!("the control socket gave no connection: {error}");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
@@ -182,14 +226,14 @@ impl Control {
             Err(refusal) => return write_line(&mut write, &Tell::Refused(refusal)).await,
         };
         let Hello { format: _, config, by, ask } = hello;
-        if config != self.config {
+        if config != self.config && fs::canonicalize(&self.config).ok() != Some(config) {
             return write_line(&mut write, &Tell::Elsewhere { config: self.config.clone() }).await;
         }
         let by = name_of(&caller, &by);
         tracing::debug!(?ask, by, "asked on the control socket");
         let desk = match &ask {
             Ask::Status => {
-                let live = desks.live.borrow().clone();
+                let live = Box::new(desks.live.borrow().clone());
                 return write_line(&mut write, &Tell::Answer(Box::new(Answer::Live(live)))).await;
             }
             Ask::Reload => desks.reload,
@@ -241,10 +285,9 @@ impl Drop for Control {
     }
 }
 
+/// Not longer than usual names, since the length of a path has a limit.
 fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".new-{}", std::process::id()));
-    name.into()
+    path.with_file_name(format!(".{}", std::process::id()))
 }
 
 /// Who asks, for the record: only root is believed to be somebody else.

@@ -70,6 +70,11 @@ impl Alarm {
         due
     }
 
+    /// Whether a scheduled time has passed that was not told yet, be it that it waits for its jitter.
+    pub fn owes(&self, now: Timestamp) -> bool {
+        self.schedule.next_after(self.settled, self.timezone).is_some_and(|planned| planned <= now)
+    }
+
     /// When it will be due, if nobody sets the clock; `None` when the schedule has ended.
     pub fn next(&self) -> Option<Timestamp> {
         self.next

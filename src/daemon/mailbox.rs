@@ -64,6 +64,56 @@ pub struct Renewal<P> {
     pub plan: P,
     /// Told when it has been taken on, or why not.
     pub adopted: oneshot::Sender<Result<(), String>>,
+    /// Whether a later one was refused while this one waited: then that is what has to be said of the file.
+    pub is_overtaken: bool,
+}
+
+/// Where a new configuration is left; one that comes before another was taken on replaces it. Clones are one.
+#[derive(Debug)]
+pub struct Renewals<P>(Arc<Waited<P>>);
+
+#[derive(Debug)]
+struct Waited<P> {
+    renewal: Mutex<Option<Renewal<P>>>,
+    news: Notify,
+}
+
+impl<P> Clone for Renewals<P> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<P> Renewals<P> {
+    fn new() -> Self {
+        Self(Arc::new(Waited { renewal: Mutex::new(None), news: Notify::new() }))
+    }
+
+    /// Leaves one.
+    pub fn leave(&self, renewal: Renewal<P>) {
+        *self.0.renewal.lock().unwrap_or_else(PoisonError::into_inner) = Some(renewal);
+        self.0.news.notify_one();
+    }
+
+    /// A later one was refused.
+    pub fn overtake(&self) {
+        if let Some(waiting) = self.0.renewal.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            waiting.is_overtaken = true;
+        }
+    }
+
+    fn take(&self) -> Option<Renewal<P>> {
+        self.0.renewal.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn left(&self) -> Renewal<P> {
+        loop {
+            if let Some(renewal) = self.take() {
+                return renewal;
+            }
+            self.0.news.notified().await;
+        }
+    }
 }
 
 /// What the loop does next.
@@ -86,7 +136,7 @@ pub enum Turn<P> {
 pub struct Mailbox<P> {
     halt: Halt,
     pokes: Pokes,
-    renewals: mpsc::Receiver<Renewal<P>>,
+    renewals: Renewals<P>,
     orders: mpsc::Receiver<Order>,
     taken: VecDeque<Order>,
 }
@@ -97,7 +147,7 @@ pub struct Slots<P> {
     /// Pokes.
     pub pokes: Pokes,
     /// New configurations.
-    pub renewals: mpsc::Sender<Renewal<P>>,
+    pub renewals: Renewals<P>,
     /// Orders.
     pub orders: mpsc::Sender<Order>,
 }
@@ -106,10 +156,10 @@ impl<P> Mailbox<P> {
     /// An empty one. It ends when `halt` is asked.
     pub fn new(halt: Halt) -> (Self, Slots<P>) {
         let pokes = Pokes::default();
-        let (renewals_in, renewals) = mpsc::channel(1);
+        let renewals = Renewals::new();
         let (orders_in, orders) = mpsc::channel(ORDERS_MAX);
-        let mailbox = Self { halt, pokes: pokes.clone(), renewals, orders, taken: VecDeque::new() };
-        (mailbox, Slots { pokes, renewals: renewals_in, orders: orders_in })
+        let mailbox = Self { halt, pokes: pokes.clone(), renewals: renewals.clone(), orders, taken: VecDeque::new() };
+        (mailbox, Slots { pokes, renewals, orders: orders_in })
     }
 
     /// What is next, or a look at the clock after `wait`.
@@ -120,9 +170,14 @@ impl<P> Mailbox<P> {
         tokio::select! {
             biased;
             () = self.halt.asked() => Turn::Stop,
-            Some(renewal) = self.renewals.recv() => Turn::Renew(renewal),
-            Some(order) = self.orders.recv() => Turn::Order(order),
-            poke = self.pokes.left() => Turn::Poke(poke),
+            renewal = self.renewals.left() => Turn::Renew(renewal),
+            // Neither has precedence: whoever asks without a pause must not keep a pass away for ever.
+            turn = async {
+                tokio::select! {
+                    Some(order) = self.orders.recv() => Turn::Order(order),
+                    poke = self.pokes.left() => Turn::Poke(poke),
+                }
+            } => turn,
             () = tokio::time::sleep(wait) => Turn::Tick,
         }
     }
@@ -149,6 +204,7 @@ impl<P> Mailbox<P> {
     /// Tells everybody who waits that nothing comes any more.
     pub fn close(&mut self, why: &str) {
         self.orders.close();
+        drop(self.renewals.take());
         while let Ok(order) = self.orders.try_recv() {
             self.taken.push_back(order);
         }
@@ -159,7 +215,7 @@ impl<P> Mailbox<P> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
     use crate::control::Tell;
@@ -217,5 +273,35 @@ mod tests {
         assert!(matches!(told.recv().await, Some(Tell::Refused(refusal)) if refusal.message == "the service stops"));
         let (late, _told) = order(Ask::Accounts);
         assert!(slots.orders.try_send(late).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_poke_comes_through_however_many_orders_wait() {
+        let (mut mailbox, slots) = Mailbox::<()>::new(Halt::default());
+        slots.pokes.leave(Poke::Sync);
+        let mut kept = Vec::new();
+        for _ in 0..1_000 {
+            let (next, told) = order(Ask::Accounts);
+            kept.push(told);
+            slots.orders.try_send(next).unwrap();
+            match mailbox.next(Duration::from_secs(9)).await {
+                Turn::Poke(Poke::Sync) => return,
+                turn => assert!(matches!(turn, Turn::Order(_)), "{turn:?}"),
+            }
+        }
+        panic!("the poke waits for ever");
+    }
+
+    #[tokio::test]
+    async fn the_last_configuration_counts() {
+        let (mut mailbox, slots) = Mailbox::new(Halt::default());
+        for plan in ["first", "last"] {
+            let (adopted, _) = oneshot::channel();
+            slots.renewals.leave(Renewal { plan, adopted, is_overtaken: false });
+        }
+        slots.renewals.overtake();
+        let Turn::Renew(renewal) = mailbox.next(Duration::ZERO).await else { panic!("one waits") };
+        assert_eq!((renewal.plan, renewal.is_overtaken), ("last", true));
+        assert!(matches!(mailbox.next(Duration::ZERO).await, Turn::Tick));
     }
 }

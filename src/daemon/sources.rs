@@ -36,11 +36,11 @@ impl Signals {
         loop {
             tokio::select! {
                 _ = self.sync.recv() => {
-                    tracing::info!("SIGUSR1: sync now");
+                    tracing::debug!("SIGUSR1: sync now");
                     pokes.leave(Poke::Sync);
                 }
                 _ = self.audit.recv() => {
-                    tracing::info!("SIGUSR2: audit now");
+                    tracing::debug!("SIGUSR2: audit now");
                     pokes.leave(Poke::Audit);
                 }
                 // One that waits already is as good as two.

@@ -90,11 +90,13 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
                 Turn::Renew(renewal) => self.renew(renewal, &mut course).await,
                 Turn::Order(order) => self.attend(order, &mut course).await,
                 Turn::Poke(poke) => self.whole_pass(&mut course, poke).await,
-                Turn::Tick => {
-                    if let Some(poke) = self.due(&course) {
-                        self.whole_pass(&mut course, poke).await;
-                    }
-                }
+                Turn::Tick => {}
+            }
+            // After each turn, not only when nothing waits: orders that come without a pause must not stop the clock.
+            if !self.world.halt.is_asked()
+                && let Some(poke) = self.due(&course)
+            {
+                self.whole_pass(&mut course, poke).await;
             }
         }
         self.mailbox.close("the service stops");
@@ -222,14 +224,18 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
     }
 
     async fn renew(&mut self, renewal: Renewal<F::Plan>, course: &mut Course) {
-        let Renewal { plan, adopted } = renewal;
+        let Renewal { plan, adopted, is_overtaken } = renewal;
+        // The new alarms begin now: what the old ones still owe would be lost with them.
+        let owes_audit = self.terms.audit.owes(self.board.now());
         let now = self.board.now();
         let outcome = match self.foundry.adopt(&mut self.world, plan) {
             Ok(terms) => {
                 self.terms = terms;
                 self.board.change(|daemon| {
                     daemon.loaded = now;
-                    daemon.rejected = None;
+                    if !is_overtaken {
+                        daemon.rejected = None;
+                    }
                 });
                 tracing::info!("the new configuration is in force");
                 Ok(())
@@ -246,7 +252,7 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
         _ = adopted.send(outcome);
         if is_in_force {
             // Whoever edits the mapping wants to see what it does. Its losses fall under the same limits.
-            self.whole_pass(course, Poke::Sync).await;
+            self.whole_pass(course, if owes_audit { Poke::Audit } else { Poke::Sync }).await;
         }
     }
 
@@ -271,12 +277,12 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
             }
             Ask::Plan { .. } | Ask::Approve { .. } | Ask::Explain { .. } | Ask::Accounts | Ask::History { .. } => {
                 let answer = self.look(&order).await;
-                let is_approval = matches!(order.ask, Ask::Approve { .. }) && answer.is_ok();
-                order.end(answer);
-                if is_approval {
+                if matches!(order.ask, Ask::Approve { .. }) {
+                    // Before the answer: whoever looks next shall see it.
                     self.remember().await;
                     self.announce(course);
                 }
+                order.end(answer);
             }
             Ask::Status | Ask::Reload => {
                 order.end(Err(Refusal::failed("that is not for the loop; please report this")));
@@ -316,8 +322,11 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
                 Ok(Answer::Accounts { account: self.terms.account.clone(), observed })
             }
             Ask::History { user, last } => {
-                let World { directory, state, .. } = world;
-                let entries = pass::history(Some(directory), state, user.as_deref(), *last).await;
+                let World { directory, state, halt, .. } = world;
+                let entries = tokio::select! {
+                    () = halt.asked() => return Err(Refusal::failed("the service stops")),
+                    entries = pass::history(Some(directory), state, user.as_deref(), *last) => entries,
+                };
                 entries.map(Answer::History).map_err(Refusal::failed)
             }
             Ask::Sync { .. } | Ask::Apply { .. } | Ask::Status | Ask::Reload => {

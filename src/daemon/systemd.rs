@@ -86,11 +86,39 @@ fn line(Live { remembered, daemon }: &Live) -> String {
         (None, _, None) => "first pass".to_owned(),
     };
     let rejected = if daemon.rejected.is_some() { "the new configuration was refused; " } else { "" };
-    format!("{rejected}{line}").chars().map(|c| if c.is_control() { ' ' } else { c }).take(LINE_CHARS_MAX).collect()
+    let line: String = format!("{rejected}{line}").chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    without_addresses(&line).chars().take(LINE_CHARS_MAX).collect()
+}
+
+/// Everybody on the machine may read the line: what looks like an e-mail address, also the name of a service account in
+/// the words of a server that refuses it, does not stand in it.
+fn without_addresses(line: &str) -> String {
+    let word = |word| if is_address(word) { "(an address)" } else { word };
+    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn is_address(word: &str) -> bool {
+    word.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
 }
 
 fn send(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!("systemd could not be told: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_left_out_and_nothing_else() {
+        for (line, kept) in [
+            ("the bind as svc@fake.test failed with 49", "the bind as (an address) failed with 49"),
+            ("\"a@x.example\", b@y and <c@z>: no", "(an address) (an address) and (an address) no"),
+            ("12 people,  3 @ noon; seatsync approve 5f@", "12 people,  3 @ noon; seatsync approve 5f@"),
+        ] {
+            assert_eq!(without_addresses(line), kept);
+        }
     }
 }

@@ -158,13 +158,30 @@ fn what_is_held_is_told_in_sum_and_once() {
     let once = "INFO 60 losses and 1 gain held: look with seatsync plan, release with seatsync approve f00";
     let summary = "INFO held: 1 change, 1 held, 0 failed; 1200 people, 900 seated";
     assert_eq!(messages(&told(&report, &mut said, false)), [once, summary]);
-    assert_eq!(messages(&told(&report, &mut said, false)), [summary]);
+    // Nothing new: the same every five minutes, for as long as nobody looks, is no line in the journal.
+    assert_eq!(messages(&told(&report, &mut said, false)), [summary.replace("INFO", "DEBUG")]);
     report.held = Some(note("ba2"));
     assert_eq!(told(&report, &mut said, false).len(), 2, "something else is held");
     report.held = None;
     assert_eq!(told(&report, &mut said, false).len(), 1);
     report.held = Some(note("ba2"));
     assert_eq!(told(&report, &mut said, false).len(), 2, "it is held again");
+}
+
+#[test]
+fn what_fails_again_is_told_once() {
+    let mut said = Said::default();
+    let refused = |who| suspension(who, Status::Failed("409".to_owned()));
+    let mut report = report(PassResult::Partial, vec![refused("alice")]);
+    let levels = |events: &[Event]| events.iter().map(|(level, _)| *level).collect::<Vec<_>>();
+    assert_eq!(levels(&told(&report, &mut said, false)), [Level::WARN, Level::INFO]);
+    assert_eq!(levels(&told(&report, &mut said, false)), [Level::DEBUG], "as before");
+    report.changes.push(refused("bob"));
+    assert_eq!(levels(&told(&report, &mut said, false)), [Level::WARN, Level::INFO], "only what is new");
+    report.changes.remove(0);
+    told(&report, &mut said, false);
+    report.changes.push(refused("alice"));
+    assert_eq!(levels(&told(&report, &mut said, false)), [Level::WARN, Level::INFO], "it had not failed in between");
 }
 
 #[test]

@@ -243,7 +243,7 @@ impl Scene {
 
     async fn renew(&self, rules: Rules) -> Result<(), String> {
         let (adopted, adoption) = oneshot::channel();
-        self.slots.renewals.send(Renewal { plan: rules, adopted }).await.unwrap();
+        self.slots.renewals.leave(Renewal { plan: rules, adopted, is_overtaken: false });
         adoption.await.unwrap()
     }
 }
@@ -430,6 +430,20 @@ async fn one_person_explained_planned_and_listed_while_it_runs() {
             scene.users.borrow().values().find(|user| user.email == email(3)).unwrap().seat,
             Seat::Active(Tier::new("pro"))
         );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_audit_that_waits_for_its_jitter_is_not_lost_to_a_reload() {
+    play(async |scene| {
+        // Between three o'clock, when the audit is due, and the ten seconds by which it comes late.
+        sleep(15 * HOUR + Duration::from_secs(5)).await;
+        let audits = || scene.ears.0.phases.lock().unwrap().get("audit").copied().unwrap_or(0);
+        let before = audits();
+        scene.renew(rules(&["Pro"], &["Plus"])).await.unwrap();
+        sleep(MINUTE).await;
+        assert_eq!(audits(), before + 1);
     })
     .await;
 }

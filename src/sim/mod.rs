@@ -4,7 +4,7 @@
 //! effects the process is "dead" and every further effect fails until the next start. That reaches every point between
 //! two effects, which killing a real process reaches only by luck; `tests/crash.rs` does the latter.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod day;
 mod laws;

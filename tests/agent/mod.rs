@@ -2,8 +2,12 @@
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
-use serde_json::Value;
+use seatsync::model::Timestamp;
+use seatsync::status::Document;
+use serde_json::{Value, json};
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -30,12 +34,14 @@ pub struct Said {
 impl<H> Agent<H> {
     /// Starts one with this configuration, whose control socket is `control.sock` beside it, and waits until it answers.
     pub fn start(home: H, config: &Path) -> Self {
-        let agent = Self { home: Some(home), config: config.to_owned(), child: spawn(config) };
-        // Before it listens the command may answer from the state on the disk, or be told that this is in use: neither is it.
-        agent.until("it answers", |agent| {
-            let status: Option<Value> = serde_json::from_str(&agent.run(&["status", "--json"]).stdout).ok();
-            status.is_some_and(|status| status["daemon"]["pid"] == agent.pid())
-        });
+        Self::start_with(home, config, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn start_with(home: H, config: &Path, environment: &[(&str, &str)]) -> Self {
+        let agent = Self { home: Some(home), config: config.to_owned(), child: spawn(config, environment) };
+        // A killed one leaves its socket behind, at which nobody listens.
+        agent.until("it answers", |agent| UnixStream::connect(agent.socket()).is_ok());
         agent
     }
 
@@ -49,25 +55,39 @@ impl<H> Agent<H> {
         self.config.with_file_name("control.sock")
     }
 
+    /// Its configuration.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// A command of the same configuration, not started yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seatsync"));
+        command.args(arguments).env("SEATSYNC_CONFIG", &self.config).env("USER", "operator");
+        command.env_remove("SUDO_USER").stdin(Stdio::null());
+        command
+    }
+
     /// A command of the same configuration.
     pub fn run(&self, arguments: &[&str]) -> Said {
-        let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_seatsync"))
-            .args(arguments)
-            .env("SEATSYNC_CONFIG", &self.config)
-            .env("USER", "operator")
-            .env_remove("SUDO_USER")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Said { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
     }
 
-    /// What `status --json` says.
+    /// What `status --json` says, asked without a process of its own: it is looked at often.
     pub fn status(&self) -> Value {
-        let ran = self.run(&["status", "--json"]);
-        assert_eq!(ran.code, 0, "{}", ran.stderr);
-        serde_json::from_str(&ran.stdout).unwrap()
+        let config = fs::canonicalize(&self.config).unwrap();
+        let mut socket = UnixStream::connect(self.socket()).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        let hello = json!({"format": 1, "config": config, "by": "", "ask": "status"});
+        writeln!(socket, "{hello}").unwrap();
+        let mut line = String::new();
+        BufReader::new(socket).read_line(&mut line).unwrap();
+        let told: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+        let live =
+            serde_json::from_value(told["answer"]["live"].clone()).unwrap_or_else(|error| panic!("{line}: {error}"));
+        serde_json::to_value(Document::of(&live, Timestamp::now())).unwrap()
     }
 
     /// The log of this process so far: whatever it wrote before it answered is in it.
@@ -165,12 +185,13 @@ fn log_path(config: &Path) -> PathBuf {
     config.with_file_name("log")
 }
 
-fn spawn(config: &Path) -> Child {
+fn spawn(config: &Path, environment: &[(&str, &str)]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_seatsync"))
         .arg("run")
         .env("SEATSYNC_CONFIG", config)
         .env_remove("NOTIFY_SOCKET")
         .env_remove("JOURNAL_STREAM")
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(File::create(config.with_file_name("stdout")).unwrap())
         // A file and no pipe: there is nobody in between who may be late.

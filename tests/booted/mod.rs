@@ -210,8 +210,8 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         // SIGTERM, and not SIGKILL: the supervisor clears up behind itself.
-        let id = self.supervisor.id().to_string();
-        _ = Command::new("kill").args(["-TERM", &id]).status();
+        // By the shell's own `kill`, since there may be no other.
+        _ = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.supervisor.id())]).status();
         _ = self.supervisor.wait();
     }
 }

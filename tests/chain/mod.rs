@@ -84,6 +84,11 @@ impl Chain {
         self.configure(&format!("{accounts}timeout = \"{}s\"\n", TIMEOUT.as_secs()));
     }
 
+    /// Where the agent's configuration is.
+    pub fn config_path(&self) -> std::path::PathBuf {
+        self.folder.path().join("seatsync.toml")
+    }
+
     /// The agent has that `[accounts]` section from now on.
     pub fn configure(&self, accounts: &str) {
         let toml = format!(

@@ -59,3 +59,27 @@ pub fn seats(machine: &Machine) -> Vec<String> {
     seats.sort();
     seats
 }
+
+/// The unit.
+pub const UNIT: &str = "seatsync";
+/// A schedule that no test lives to see: passes happen on demand.
+pub const NEVER: &str = "@yearly";
+
+/// Writes when passes are started, without jitter.
+pub fn schedule(machine: &Machine, config: &str, sync: &str) {
+    machine.edit(config, "sync  = \"*/5 * * * *\"", &format!("sync  = {sync:?}"));
+    machine.edit(config, "# jitter   = \"20s\"", "jitter   = \"0s\"");
+}
+
+/// A pass now.
+pub fn poke(machine: &Machine, unit: &str) {
+    machine.must(&["systemctl", "kill", "-s", "USR1", "--kill-whom=main", unit]);
+}
+
+/// Waits until the account store is as wanted.
+#[track_caller]
+pub fn wait_for_seats(machine: &Machine, wanted: &[&str]) {
+    crate::booted::wait_for(&format!("{wanted:?}"), crate::booted::DEADLINE, || {
+        (seats(machine) == wanted).then_some(())
+    });
+}

@@ -1,6 +1,6 @@
 //! Our reading of crontab lines against croner's, and against a search minute by minute.
 //!
-//! `PROPTEST_CASES` sets how many lines are tried.
+//! `PROPTEST_CASES` sets how many lines are tried, here and in any property.
 
 use super::grammar::{DAY, HOUR, Line, MINUTE, MONTH, Made, SECOND, WEEKDAY, list};
 use super::*;
@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 
 /// Lines tried by default.
 const CASES: u32 = 2_000;
-/// A search minute by minute costs as much as so many lines against croner.
-const CASES_PER_SEARCH: u32 = 40;
+/// Weeks searched minute by minute by default: each costs as much as twenty lines against croner.
+const WEEKS: u32 = 50;
 /// Fires compared of each line.
 const FIRES: usize = 5;
 /// Where the `cron` crate ends its calendar, and some years before it.
@@ -36,11 +36,6 @@ const ZONES: [Tz; 9] = [
 
 /// 1 January 2024 and 1 January 2036.
 const START_SECONDS: std::ops::Range<i64> = 1_704_067_200..2_082_758_400;
-
-fn configured(per: u32) -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
-    ProptestConfig { cases: (cases / per).max(1), ..ProptestConfig::default() }
-}
 
 fn offset_seconds(timezone: Tz, second: i64) -> i64 {
     let at = DateTime::from_timestamp(second, 0).unwrap().naive_utc();
@@ -160,7 +155,7 @@ fn parsed(line: &str, cron: &Cron) -> Result<Option<Schedule>, TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(configured(1))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     /// In every zone, by our law for jumps of the clock; and as croner itself has it, where it has the same law.
     #[test]
@@ -237,7 +232,7 @@ fn fires_at(line: &Line, timezone: Tz, second: i64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(configured(CASES_PER_SEARCH))]
+    #![proptest_config(ProptestConfig::with_cases(WEEKS))]
 
     /// No fire of a week is skipped, none is made up, and each is later than the one before.
     #[test]
@@ -259,7 +254,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(configured(CASES_PER_SEARCH))]
+    #![proptest_config(ProptestConfig::with_cases(WEEKS))]
 
     /// Over a jump of the clock too.
     #[test]
