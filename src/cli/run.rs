@@ -137,6 +137,8 @@ async fn serve_status(
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
         Stop::Other(format!("[status] listen: {address} cannot be listened at: {error}; is another service there?"))
     })?;
+    // With port 0 only the system knows.
+    tracing::info!("the status page is at http://{}/", listener.local_addr().unwrap_or(address));
     let view = View { live: board.watch(), metrics: metrics.clone(), now: Timestamp::now };
     let halt = halt.clone();
     beside.spawn(crate::status::serve(listener, view, async move { halt.asked().await }));

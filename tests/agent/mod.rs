@@ -10,7 +10,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that must happen.
@@ -23,7 +22,6 @@ pub struct Agent<H> {
     pub home: Option<H>,
     config: PathBuf,
     child: Child,
-    log: Arc<Mutex<Vec<String>>>,
 }
 
 /// How a command ended.
@@ -41,8 +39,7 @@ impl<H> Agent<H> {
 
     /// The same with more in its environment.
     pub fn start_with(home: H, config: &Path, environment: &[(&str, &str)]) -> Self {
-        let (child, log) = spawn(config, environment);
-        let agent = Self { home: Some(home), config: config.to_owned(), child, log };
+        let agent = Self { home: Some(home), config: config.to_owned(), child: spawn(config, environment) };
         // A killed one leaves its socket behind, at which nobody listens.
         agent.until("it answers", |agent| UnixStream::connect(agent.socket()).is_ok());
         agent
@@ -93,9 +90,9 @@ impl<H> Agent<H> {
         serde_json::to_value(Document::of(&live, Timestamp::now())).unwrap()
     }
 
-    /// The log so far.
+    /// The log of this process so far: whatever it wrote before it answered is in it.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap().join("\n")
+        String::from_utf8_lossy(&fs::read(log_path(&self.config)).unwrap()).into_owned()
     }
 
     pub fn pid(&self) -> u32 {
@@ -184,8 +181,12 @@ pub fn kill(pid: u32, signal: &str) {
     assert!(status.success());
 }
 
-fn spawn(config: &Path, environment: &[(&str, &str)]) -> (Child, Arc<Mutex<Vec<String>>>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_seatsync"))
+fn log_path(config: &Path) -> PathBuf {
+    config.with_file_name("log")
+}
+
+fn spawn(config: &Path, environment: &[(&str, &str)]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_seatsync"))
         .arg("run")
         .env("SEATSYNC_CONFIG", config)
         .env_remove("NOTIFY_SOCKET")
@@ -193,15 +194,8 @@ fn spawn(config: &Path, environment: &[(&str, &str)]) -> (Child, Arc<Mutex<Vec<S
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(File::create(config.with_file_name("stdout")).unwrap())
-        .stderr(Stdio::piped())
+        // A file and no pipe: there is nobody in between who may be late.
+        .stderr(File::create(log_path(config)).unwrap())
         .spawn()
-        .unwrap();
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let (kept, stderr) = (log.clone(), child.stderr.take().unwrap());
-    std::thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            kept.lock().unwrap().push(line);
-        }
-    });
-    (child, log)
+        .unwrap()
 }

@@ -51,6 +51,24 @@ impl Company {
         fs::write(self.path(name), text.replacen(from, to, 1)).unwrap();
     }
 
+    /// Takes the directory away, or brings it back.
+    pub fn directory_is_there(&self, there: bool) {
+        let (ldif, away) = (self.path("quickstart.ldif"), self.path("away.ldif"));
+        let (from, to) = if there { (away, ldif) } else { (ldif, away) };
+        fs::rename(from, to).unwrap();
+    }
+
+    /// Takes everybody out of `Chime Plus`, which is more than is taken without asking; gives the directory as it was.
+    pub fn empty_a_group(&self) -> String {
+        let whole = fs::read_to_string(self.path("quickstart.ldif")).unwrap();
+        let group = whole.find("dn: CN=Chime Plus,").unwrap();
+        let end = group + whole[group..].find("\n\n").unwrap();
+        let left: Vec<&str> = whole[group..end].lines().filter(|line| !line.starts_with("member:")).collect();
+        let emptied = [&whole[..group], &left.join("\n"), &whole[end..]].concat();
+        fs::write(self.path("quickstart.ldif"), emptied).unwrap();
+        whole
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_seatsync"))
             .args(arguments)

@@ -5,12 +5,17 @@
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long something may take that must come.
+const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Runs until dropped.
 pub struct SmtpServer {
     process: Child,
-    output: BufReader<ChildStdout>,
+    output: mpsc::Receiver<String>,
     port: u16,
 }
 
@@ -22,7 +27,10 @@ impl SmtpServer {
         // Bytecode would be written beside the sources.
         command.arg("-B").arg(script).arg(options.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-        let output = BufReader::new(process.stdout.take().unwrap());
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let (line, output) = mpsc::channel();
+        // Ends with the process; that nobody listens any more is no matter.
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|each| line.send(each)));
         let mut server = Self { process, output, port: 0 };
         server.port = u16::try_from(server.line()["port"].as_u64().unwrap()).unwrap();
         server
@@ -34,13 +42,15 @@ impl SmtpServer {
     }
 
     /// The next message that it took on; waits for it.
+    #[track_caller]
     pub fn message(&mut self) -> Value {
         self.line()
     }
 
+    #[track_caller]
     fn line(&mut self) -> Value {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
+        let line = self.output.recv_timeout(DEADLINE);
+        let line = line.unwrap_or_else(|error| panic!("nothing came to the mail server: {error}"));
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("the mail server said {line:?}: {error}"))
     }
 }
