@@ -11,6 +11,7 @@
 //! | [`model`] | the nouns | nothing of ours |
 //! | [`decide`] | who should hold what, what to change, what to hold back: pure | model |
 //! | [`durable`] | sled with its guards | nothing of ours |
+//! | [`halt`] | telling whoever works to stop | nothing of ours |
 //! | [`trust`] | whose certificates are trusted | nothing of ours |
 //! | [`web`] | what clients of HTTP share | model |
 //! | [`listen`] | connections and their limits, for whatever is served over HTTP | model |
@@ -39,6 +40,7 @@ pub mod daemon;
 pub mod decide;
 pub mod directory;
 pub mod durable;
+pub mod halt;
 pub mod listen;
 pub mod model;
 pub mod notify;

@@ -7,6 +7,7 @@ mod conformance;
 
 use conformance::World;
 use seatsync::accounts::chime::{Chime, ChimeSettings};
+use seatsync::halt::Halt;
 use seatsync::listen::Limits;
 use seatsync::model::{Email, Meter, StoreKind, Tier, Timestamp, UserId};
 use seatsync::server::admission::AdmissionSettings;
@@ -81,6 +82,7 @@ impl ServedWorld {
             requests_max: 16,
             tiers: self.tiers().to_vec(),
             meter: Meter::default(),
+            halt: Halt::default(),
         });
         self.running = Some(Running { client: client.unwrap(), stop, server });
     }

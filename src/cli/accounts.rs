@@ -2,11 +2,11 @@
 
 use super::arguments::{AccountsCommand, AccountsOptions};
 use super::exit::{Exit, Stop};
-use super::world::{self, Purpose};
+use super::world::{self, Purpose, Ties};
 use super::{ask, json, show};
 use crate::accounts::AccountStore;
 use crate::control::{Answer, Ask};
-use crate::model::{Meter, Observed};
+use crate::model::Observed;
 use std::path::Path;
 
 /// `seatsync accounts list`.
@@ -17,7 +17,7 @@ pub(super) async fn accounts(config: &Path, options: AccountsOptions) -> Result<
         Some(_) => return Err(ask::unexpected()),
         None => {
             let config = world::configuration(config)?;
-            let observed = world::accounts(&config, Purpose::Look, &Meter::default())?.list().await?;
+            let observed = world::accounts(&config, Purpose::Look, &Ties::default())?.list().await?;
             (config.accounts.account().to_owned(), observed)
         }
     };

@@ -3,10 +3,9 @@
 use super::arguments::ApproveOptions;
 use super::exit::{Exit, Stop};
 use super::progress::Progress;
-use super::world::{self, Purpose};
+use super::world::{self, Purpose, Ties};
 use super::{ask, show};
 use crate::control::{Answer, Ask};
-use crate::model::Meter;
 use crate::pass::{self, ApproveError, Released, ReportedChange, Status};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,7 +18,7 @@ pub(super) async fn approve(config: &Path, options: ApproveOptions) -> Result<Ex
         Some(_) => return Err(ask::unexpected()),
         None => {
             let config = world::configuration(config)?;
-            let mut world = world::open(&config, Purpose::Change, &Meter::default())?;
+            let mut world = world::open(&config, Purpose::Change, &Ties::default())?;
             let progress = Progress::start();
             let watch = |step| progress.tell(step);
             match pass::approve(&mut world, hash.as_deref(), &whoever(), &watch).await {

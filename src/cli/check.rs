@@ -4,7 +4,7 @@ use super::arguments::CheckOptions;
 use super::exit::{Exit, Stop};
 use super::folder;
 use super::show;
-use super::world::{self, Purpose};
+use super::world::{self, Purpose, Ties};
 use crate::accounts::chime::About;
 use crate::accounts::{AccountStore, AccountsError};
 use crate::config::{AccountsConfig, ChimeConfig, Config, ScheduleConfig};
@@ -220,7 +220,7 @@ async fn account_store(config: &Config, findings: &mut Findings) -> Result<(), S
 
 async fn embedded(config: &Config, path: &Path, name: &str, findings: &mut Findings) -> Result<(), Stop> {
     let result = async {
-        let mut store = match world::accounts(config, Purpose::Look, &Meter::default()) {
+        let mut store = match world::accounts(config, Purpose::Look, &Ties::default()) {
             Ok(store) => store,
             // Whoever has the state has the account store too, and can write both.
             Err(Stop::Accounts(AccountsError::Unavailable { message })) if is_in_use(config) => return Ok(message),
@@ -259,7 +259,7 @@ const CLOCK_SKEW_S_MAX: i64 = 240;
 
 /// An account store that is a service: what it says of itself, then whether everybody can be read.
 async fn served(config: &Config, chime: &ChimeConfig, findings: &mut Findings) -> Result<(), Stop> {
-    let mut store = match world::open_chime(config, chime, &Meter::default()) {
+    let mut store = match world::open_chime(config, chime, &Ties::default()) {
         Ok(store) => store,
         Err(stop) => return findings.tell("account store", Err(stop.to_string())),
     };

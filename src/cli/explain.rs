@@ -3,11 +3,10 @@
 use super::arguments::ExplainOptions;
 use super::exit::{Exit, Stop};
 use super::progress::Progress;
-use super::world::{self, Purpose};
+use super::world::{self, Purpose, Ties};
 use super::{ask, json, show};
 use crate::control::{Answer, Ask};
 use crate::decide::{Explanation, NextStep};
-use crate::model::Meter;
 use crate::pass;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,7 +19,7 @@ pub(super) async fn explain(config: &Path, options: ExplainOptions) -> Result<Ex
         Some(_) => return Err(ask::unexpected()),
         None => {
             let config = world::configuration(config)?;
-            let mut world = world::open(&config, Purpose::Look, &Meter::default())?;
+            let mut world = world::open(&config, Purpose::Look, &Ties::default())?;
             let progress = Progress::start();
             pass::explain(&mut world, &who, &|step| progress.tell(step)).await?
         }

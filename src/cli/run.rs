@@ -3,7 +3,7 @@
 use super::exit::{Exit, Stop};
 use super::herald::Herald;
 use super::workshop::{self, Workshop};
-use super::world::{self, Purpose};
+use super::world::{self, Purpose, Ties};
 use super::{ask, log};
 use crate::accounts::chime::Operation;
 use crate::config::{AccountsConfig, Config, DirectoryConfig, control_default};
@@ -14,6 +14,7 @@ use crate::daemon::pulse::Pulse;
 use crate::daemon::renew::Renewer;
 use crate::daemon::sources::Signals;
 use crate::daemon::{Steward, alarm, systemd};
+use crate::halt::Halt;
 use crate::model::{HistoryEntry, Meter, Peer, Timestamp};
 use crate::pass;
 use crate::state::{HistoryReader, StateError};
@@ -44,7 +45,8 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     if let AccountsConfig::Chime(_) = &config.accounts {
         metrics.foresee(Peer::AccountStore, Operation::ALL.map(Operation::name));
     }
-    let world = world::open(&config, Purpose::Change, &meter)?;
+    let ties = Ties { meter, halt: Halt::default() };
+    let world = world::open(&config, Purpose::Change, &ties)?;
     let history = world.state.reader();
     let board = Board::new(daemon(path), Timestamp::now);
     let (mailbox, slots) = Mailbox::new(world.halt.clone());
@@ -78,7 +80,7 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     let rest_max = interval.map_or(alarm::SLEEP_MAX, |interval| alarm::SLEEP_MAX.min(interval / BEATS_PER_INTERVAL));
     let steward = Steward {
         terms,
-        foundry: Workshop { meter, in_force },
+        foundry: Workshop { ties, in_force },
         world,
         mailbox,
         board,
@@ -130,7 +132,7 @@ async fn serve_status(
     config: &Config,
     board: &Board,
     metrics: &Metrics,
-    halt: &pass::Halt,
+    halt: &Halt,
     beside: &mut JoinSet<()>,
 ) -> Result<(), Stop> {
     let Some(address) = config.status.listen else { return Ok(()) };

@@ -3,10 +3,10 @@
 use super::arguments::{PlanOptions, SyncOptions};
 use super::exit::{Exit, Stop};
 use super::progress::Progress;
-use super::world::{self, Purpose};
+use super::world::{self, Purpose, Ties};
 use super::{ask, json, show};
 use crate::control::{Answer, Ask};
-use crate::model::{Meter, PassResult};
+use crate::model::PassResult;
 use crate::pass::{self, Report, Request};
 use std::path::Path;
 
@@ -30,7 +30,7 @@ pub(super) async fn plan(config: &Path, options: PlanOptions) -> Result<Exit, St
         Some(_) => return Err(ask::unexpected()),
         None => {
             let config = world::configuration(config)?;
-            let mut world = world::open(&config, Purpose::Look, &Meter::default())?;
+            let mut world = world::open(&config, Purpose::Look, &Ties::default())?;
             let progress = Progress::start();
             let request = Request { audit, only: user, expect: None };
             let preview = pass::preview(&mut world, &request, &|step| progress.tell(step)).await?;
@@ -72,7 +72,7 @@ pub(super) async fn run(config: &Path, asked: Ask, request: &Request) -> Result<
     }
     let config = world::configuration(config)?;
     let purpose = if request.audit { Purpose::Audit } else { Purpose::Change };
-    let mut world = world::open(&config, purpose, &Meter::default())?;
+    let mut world = world::open(&config, purpose, &Ties::default())?;
     let progress = Progress::start();
     Ok(pass::run(&mut world, request, &|step| progress.tell(step)).await?)
 }

@@ -1,13 +1,13 @@
 //! What a configuration is made into while the service runs: the parts of the world that it changes, and no others.
 
-use super::world::{self, AgentWorld, Purpose};
+use super::world::{self, AgentWorld, Purpose, Ties};
 use super::{ask, log};
 use crate::accounts;
 use crate::config::{AccountsConfig, Config, ScheduleConfig};
 use crate::daemon::alarm::Alarm;
 use crate::daemon::{Foundry, Terms};
 use crate::directory;
-use crate::model::{Meter, Timestamp};
+use crate::model::Timestamp;
 use crate::state::LocalState;
 use crate::web::random_part;
 use std::path::Path;
@@ -16,8 +16,8 @@ use tokio::sync::watch;
 
 /// Puts new configurations into the world of a running service.
 pub(super) struct Workshop {
-    /// Where exchanges with servers are told.
-    pub(super) meter: Meter,
+    /// What ties the parts of the world to this service.
+    pub(super) ties: Ties,
     /// Where what is in force is shown to whoever works beside the loop.
     pub(super) in_force: watch::Sender<Arc<Config>>,
 }
@@ -28,7 +28,7 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
     fn adopt(&mut self, world: &mut AgentWorld, plan: Box<Config>) -> Result<Terms, String> {
         needs_restart(&self.in_force.borrow(), &plan)?;
         // Everything that may fail comes first: the world is changed as a whole or not at all.
-        let directory = world::directory(&plan, &self.meter).map_err(|stop| stop.to_string())?;
+        let directory = world::directory(&plan, &self.ties.meter).map_err(|stop| stop.to_string())?;
         match (&world.accounts, &plan.accounts) {
             // Its folder is open, and admits one: it is told what is new.
             (accounts::Configured::Embedded(open), AccountsConfig::Embedded { path, account, kind }) => {
@@ -36,7 +36,7 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
                 open.refurnish(&settings).map_err(|error| error.to_string())?;
             }
             _ => {
-                let opened = world::accounts(&plan, Purpose::Change, &self.meter);
+                let opened = world::accounts(&plan, Purpose::Change, &self.ties);
                 world.accounts = opened.map_err(|stop| stop.to_string())?;
             }
         }

@@ -6,9 +6,10 @@ use crate::accounts::{self, chime, embedded};
 use crate::config::{AccountsConfig, ChimeConfig, Config, ConfigError, DirectoryConfig, Environment, LdapConfig};
 use crate::config::{EmailConfig, NotifyConfig, SmtpConfig, SmtpLogin, WebhookConfig};
 use crate::directory::{self, ldap, ldif};
+use crate::halt::Halt;
 use crate::model::{Meter, StoreKind, Timestamp};
 use crate::notify;
-use crate::pass::{Halt, World};
+use crate::pass::World;
 use crate::smtp::{SmtpCredentials, SmtpSettings};
 use crate::state::local::{self, LocalState, StateSettings};
 use std::path::Path;
@@ -27,6 +28,15 @@ pub(super) enum Purpose {
     Audit,
 }
 
+/// What ties the parts of a world to whoever works with it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ties {
+    /// Where each exchange with a server is told.
+    pub(super) meter: Meter,
+    /// When it is asked, all of them come to their end.
+    pub(super) halt: Halt,
+}
+
 /// Reads the configuration, all of whose problems come back at once, and begins to log as it says.
 pub(super) fn configuration(path: &Path) -> Result<Config, Stop> {
     let config = read(path)?;
@@ -43,15 +53,15 @@ pub(super) fn read(path: &Path) -> Result<Config, ConfigError> {
 }
 
 /// Opens everything the configuration names; each exchange with a server is told to `meter`.
-pub(super) fn open(config: &Config, purpose: Purpose, meter: &Meter) -> Result<AgentWorld, Stop> {
+pub(super) fn open(config: &Config, purpose: Purpose, ties: &Ties) -> Result<AgentWorld, Stop> {
     Ok(World {
-        directory: directory(config, meter)?,
+        directory: directory(config, &ties.meter)?,
         state: state(config, purpose)?,
-        accounts: accounts(config, purpose, meter)?,
+        accounts: accounts(config, purpose, ties)?,
         rules: config.rules.clone(),
         limits: config.limits.clone(),
         now: Timestamp::now,
-        halt: Halt::default(),
+        halt: ties.halt.clone(),
     })
 }
 
@@ -127,11 +137,11 @@ pub(super) fn smtp_settings(config: SmtpConfig) -> SmtpSettings {
 }
 
 /// The account store only.
-pub(super) fn accounts(config: &Config, purpose: Purpose, meter: &Meter) -> Result<accounts::Configured, Stop> {
+pub(super) fn accounts(config: &Config, purpose: Purpose, ties: &Ties) -> Result<accounts::Configured, Stop> {
     let settings = match &config.accounts {
         AccountsConfig::Embedded { path, account, kind } => embedded_settings(config, path, account, *kind),
         AccountsConfig::Chime(chime) => {
-            return Ok(accounts::Configured::Chime(Box::new(open_chime(config, chime, meter)?)));
+            return Ok(accounts::Configured::Chime(Box::new(open_chime(config, chime, ties)?)));
         }
     };
     let access = match purpose {
@@ -159,7 +169,7 @@ pub(super) fn embedded_settings(
 }
 
 /// The account store behind the admin API.
-pub(super) fn open_chime(config: &Config, chime: &ChimeConfig, meter: &Meter) -> Result<chime::Chime, Stop> {
+pub(super) fn open_chime(config: &Config, chime: &ChimeConfig, ties: &Ties) -> Result<chime::Chime, Stop> {
     let ChimeConfig { endpoint, region, account, access_key_id, secret_access_key, ca_file, timeout, requests_max } =
         chime.clone();
     let tiers = config.rules.order().iter().cloned().collect();
@@ -173,6 +183,7 @@ pub(super) fn open_chime(config: &Config, chime: &ChimeConfig, meter: &Meter) ->
         timeout,
         requests_max,
         tiers,
-        meter: meter.clone(),
+        meter: ties.meter.clone(),
+        halt: ties.halt.clone(),
     })?)
 }

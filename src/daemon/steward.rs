@@ -187,10 +187,7 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
         self.remember().await;
         let expiries = self.world.directory.expiries();
         let expiries = expiries.into_iter().chain(self.world.accounts.expiries()).collect();
-        self.board.change(|daemon| {
-            daemon.running = None;
-            daemon.expiries = expiries;
-        });
+        self.board.change(|daemon| daemon.expiries = expiries);
         self.announce(course);
     }
 
@@ -205,7 +202,7 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
         }
     }
 
-    /// Brings the times on the board up to date, and lets everybody know.
+    /// Brings the board up to date between passes, in one change: whoever looks sees all of it or nothing.
     fn announce(&self, course: &Course) {
         let Terms { sync, audit, .. } = &self.terms;
         let scheduled = sync.next();
@@ -215,6 +212,7 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
         };
         let last_good = self.board.read().remembered.last_good;
         self.board.change(|daemon| {
+            daemon.running = None;
             daemon.next_sync = next;
             daemon.next_audit = audit.next();
             daemon.outage = course.outage().cloned();

@@ -15,8 +15,9 @@ mod tell;
 #[cfg(test)]
 mod crossing_tests;
 
+pub use crate::halt::Halt;
 pub use ask::{ApproveError, Released, approve, explain, history, named_in};
-pub use halt::Halt;
+use halt::or_answer;
 pub use report::{Report, ReportedChange, Status};
 pub use tell::{Said, tell};
 
@@ -249,7 +250,7 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     let mut memory = world.state.load().await?;
     watch(Step::Recovering { open: memory.open.len() });
     let looked = recover::look_again(&mut world.accounts, &memory.open, &id, at);
-    let recovered = world.halt.or_answer(looked).await?;
+    let recovered = or_answer(&world.halt, looked).await?;
     let mut learned = Vec::new();
     learn(&mut memory, &mut learned, recovered.settled);
     let mut warnings = recovered.warnings;
@@ -262,17 +263,17 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     if confirmed > 0
         && !request.audit
         && memory.origin == Origin::Known
-        && world.halt.or_answer(world.accounts.is_empty()).await??
+        && or_answer(&world.halt, world.accounts.is_empty()).await??
     {
         return Err(PassError::StoreEmptied { confirmed });
     }
 
     watch(Step::Reading);
-    let roster = absorb(world.halt.or_answer(world.directory.read()).await??);
+    let roster = absorb(or_answer(&world.halt, world.directory.read()).await??);
 
     if request.audit || memory.origin != Origin::Known {
         watch(Step::Auditing);
-        let observed = world.halt.or_answer(world.accounts.list()).await??;
+        let observed = or_answer(&world.halt, world.accounts.list()).await??;
         let adopted = adopt(&observed, &roster, &memory.snapshot, at);
         take_in(&mut memory, &mut learned, &mut warnings, adopted);
     }
@@ -280,14 +281,14 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     take_in(&mut memory, &mut learned, &mut warnings, inherited);
 
     watch(Step::Deciding);
-    let kind = world.halt.or_answer(world.accounts.kind()).await??;
+    let kind = or_answer(&world.halt, world.accounts.kind()).await??;
     let renames = world.accounts.renames();
     let (mut desired, mut planned) = decide(&roster, &world.rules, &memory, kind, renames, at);
     // Who is waited for (invited, or not yet registered) may have arrived since: one look, so that nobody waits for
     // the next audit. After a listing that look has been had.
     if !request.audit && memory.origin == Origin::Known && !planned.waiting().is_empty() {
         let look = look_for(&mut world.accounts, &planned, &memory);
-        let arrived = world.halt.or_answer(look).await??;
+        let arrived = or_answer(&world.halt, look).await??;
         if !arrived.is_empty() {
             learn(&mut memory, &mut learned, arrived);
             (desired, planned) = decide(&roster, &world.rules, &memory, kind, renames, at);

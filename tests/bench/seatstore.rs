@@ -135,6 +135,7 @@ fn client(server: &Server, account: &str) -> Chime {
         requests_max: REQUESTS_AT_ONCE,
         tiers: vec![Tier::new("Pro"), Tier::new("Plus")],
         meter: seatsync::model::Meter::default(),
+        halt: seatsync::halt::Halt::default(),
     };
     Chime::open(settings).unwrap()
 }

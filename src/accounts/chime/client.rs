@@ -11,6 +11,7 @@ use super::failure::{Failure, Refused, refusal};
 use super::pace::{Pace, RETRY_AFTER_MAX};
 use super::sign::Signer;
 use super::trust;
+use crate::halt::Halt;
 use crate::model::{Exchange, Meter, Peer, Timestamp, Went};
 use crate::web::{chain, http_date, random_part, retry_after};
 use crate::wire::HEADER_ERROR_TYPE;
@@ -56,6 +57,7 @@ pub(super) struct ClientSettings<'a> {
     pub(super) timeout: Duration,
     pub(super) requests_max: usize,
     pub(super) meter: Meter,
+    pub(super) halt: Halt,
 }
 
 /// A connection pool, a key and a pace.
@@ -70,6 +72,7 @@ pub(super) struct Client {
     timeout: Duration,
     tally: Tally,
     meter: Meter,
+    halt: Halt,
     certificate: Mutex<Shown>,
     /// Seconds by which the server's clock is ahead.
     ahead_s: AtomicI64,
@@ -108,7 +111,7 @@ impl Trouble {
 
 impl Client {
     pub(super) fn new(settings: ClientSettings<'_>) -> Result<Self, Failure> {
-        let ClientSettings { endpoint, account, signer, ca_file, timeout, requests_max, meter } = settings;
+        let ClientSettings { endpoint, account, signer, ca_file, timeout, requests_max, meter, halt } = settings;
         let refused = |why: String| Failure::Refused {
             status: None,
             message: format!("the account store {endpoint} cannot be used: {why}"),
@@ -143,6 +146,7 @@ impl Client {
             timeout,
             tally: Tally::default(),
             meter,
+            halt,
             certificate: Mutex::default(),
             ahead_s: AtomicI64::new(SKEW_UNKNOWN),
         })
@@ -237,6 +241,7 @@ impl Client {
             let is_over = attempts >= ATTEMPTS_MAX
                 || overloads >= OVERLOADS_MAX
                 || began.elapsed() + delay >= CALL_DEADLINE
+                || self.halt.is_asked()
                 || (may_be_done && !call.absolute);
             let Call { operation, target: _, body: _, absolute: _ } = call;
             let tried = attempts + overloads;
@@ -246,13 +251,24 @@ impl Client {
                 return Err(if may_be_done { Failure::Unknown { message } } else { Failure::Undone { message } });
             }
             tracing::debug!(%operation, tried, delay_ms = delay.as_millis(), "sent again: {why}");
-            sleep(delay).await;
+            // Told to stop while it waits, it says what the last attempt came to: there is no time for another.
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = self.halt.asked() => {
+                    let message = format!("{operation} at {} was not sent again, told to stop: {why}", self.endpoint);
+                    return Err(if may_be_done { Failure::Unknown { message } } else { Failure::Undone { message } });
+                }
+            }
         }
     }
 
     /// One attempt, with what the pace and the meter learn from it.
     async fn attempt<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Trouble> {
-        let slot = self.pace.slot().await;
+        let slot = tokio::select! {
+            biased;
+            () = self.halt.asked() => return Err(Trouble::Unreached { why: "told to stop before it was sent".to_owned() }),
+            slot = self.pace.slot() => slot,
+        };
         self.tally.count(call.operation);
         let limit = self.timeout;
         let began = Instant::now();

@@ -33,6 +33,7 @@ mod trust;
 pub use call::Operation;
 
 use super::{AccountStore, AccountsError, Sought};
+use crate::halt::Halt;
 use crate::model::{Expiry, Intent, Meter, Observed, Outcome, StoreKind, Tier};
 use crate::wire::{AccountResponse, Extension};
 use call::Call;
@@ -74,6 +75,8 @@ pub struct ChimeSettings {
     pub tiers: Vec<Tier>,
     /// Where each attempt of a request is told.
     pub meter: Meter,
+    /// When it is asked, nothing is waited for and nothing sent again: what is under way is the end of it.
+    pub halt: Halt,
 }
 
 /// The account store behind the admin API.
@@ -119,6 +122,7 @@ impl Chime {
             requests_max,
             tiers,
             meter,
+            halt,
         } = settings;
         let client = Arc::new(Client::new(ClientSettings {
             endpoint,
@@ -128,6 +132,7 @@ impl Chime {
             timeout,
             requests_max,
             meter,
+            halt,
         })?);
         Ok(Self { lookout: Lookout::new(client.clone()), client, tiers, profile: None })
     }

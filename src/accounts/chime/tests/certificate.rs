@@ -45,6 +45,7 @@ async fn the_end_of_the_certificate_is_known_with_the_first_answer() {
         requests_max: 8,
         tiers: vec![Tier::new("pro")],
         meter: Meter::default(),
+        halt: Halt::default(),
     })
     .unwrap();
     assert_eq!(chime.expiries(), []);

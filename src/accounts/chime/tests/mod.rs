@@ -5,11 +5,13 @@ mod certificate;
 mod errands;
 mod fake;
 mod faults;
+mod halted;
 mod looks;
 mod metered;
 mod seats;
 
 use super::*;
+use crate::halt::Halt;
 use crate::model::{Action, Email, ObjectGuid, PassId, Seat, Timestamp, UserId};
 use fake::{Fake, Fault};
 
@@ -25,6 +27,14 @@ fn client_at(endpoint: &str, timeout: Duration) -> Chime {
 }
 
 fn metered_client_at(endpoint: &str, timeout: Duration, meter: Meter) -> Chime {
+    tied_client_at(endpoint, timeout, meter, Halt::default())
+}
+
+fn halted_client_at(endpoint: &str, halt: &Halt) -> Chime {
+    tied_client_at(endpoint, Duration::from_secs(30), Meter::default(), halt.clone())
+}
+
+fn tied_client_at(endpoint: &str, timeout: Duration, meter: Meter, halt: Halt) -> Chime {
     Chime::open(ChimeSettings {
         endpoint: endpoint.to_owned(),
         region: "us-east-1".into(),
@@ -36,6 +46,7 @@ fn metered_client_at(endpoint: &str, timeout: Duration, meter: Meter) -> Chime {
         requests_max: 8,
         tiers: vec![Tier::new("pro"), Tier::new("plus")],
         meter,
+        halt,
     })
     .unwrap()
 }
