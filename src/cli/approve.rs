@@ -21,7 +21,7 @@ pub(super) async fn approve(config: &Path, options: ApproveOptions) -> Result<Ex
             let mut world = world::open(&config, Purpose::Change, &Ties::default())?;
             let progress = Progress::start();
             let watch = |step| progress.tell(step);
-            match pass::approve(&mut world, hash.as_deref(), &whoever(), &watch).await {
+            match pass::approve(&mut world, hash.as_deref(), &ask::whoever(), &watch).await {
                 Ok(released) => released,
                 Err(ApproveError::Pass(error)) => return Err(error.into()),
                 Err(ApproveError::State(error)) => return Err(error.into()),
@@ -59,18 +59,4 @@ pub(super) async fn approve(config: &Path, options: ApproveOptions) -> Result<Ex
     );
     show::say(&text)?;
     Ok(Exit::Done)
-}
-
-/// Who runs this command, for the record.
-pub(super) fn whoever() -> String {
-    use std::os::unix::fs::MetadataExt;
-    let name =
-        ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
-    let uid = std::fs::metadata("/proc/self").map(|me| me.uid().to_string());
-    match (name, uid) {
-        (Some(name), Ok(uid)) => format!("{name} (uid {uid})"),
-        (Some(name), Err(_)) => name,
-        (None, Ok(uid)) => format!("uid {uid}"),
-        (None, Err(_)) => "somebody".to_owned(),
-    }
 }

@@ -1,6 +1,5 @@
 //! Whom a command asks: the service that works with the same configuration, and where there is none, this process.
 
-use super::approve::whoever;
 use super::exit::Stop;
 use super::progress::Progress;
 use crate::control::{self, Answer, Ask, ClientError};
@@ -31,4 +30,18 @@ pub(super) fn identity(path: &Path) -> PathBuf {
 /// An answer to another question.
 pub(super) fn unexpected() -> Stop {
     Stop::Other("the service answered another question: restart it after an upgrade".to_owned())
+}
+
+/// Who runs this command, for the record.
+pub(super) fn whoever() -> String {
+    use std::os::unix::fs::MetadataExt;
+    let name =
+        ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    let uid = std::fs::metadata("/proc/self").map(|me| me.uid().to_string());
+    match (name, uid) {
+        (Some(name), Ok(uid)) => format!("{name} (uid {uid})"),
+        (Some(name), Err(_)) => name,
+        (None, Ok(uid)) => format!("uid {uid}"),
+        (None, Err(_)) => "somebody".to_owned(),
+    }
 }

@@ -6,7 +6,7 @@ use super::workshop::{self, Workshop};
 use super::world::{self, Purpose, Ties};
 use super::{ask, log};
 use crate::accounts::chime::Operation;
-use crate::config::{AccountsConfig, Config, DirectoryConfig, control_default};
+use crate::config::{AccountsConfig, Config, control_default};
 use crate::control::{self, Answer, Ask, Callers, Control, ControlSettings, Desks, Order, Refusal};
 use crate::daemon::board::Board;
 use crate::daemon::mailbox::{Mailbox, ORDERS_MAX, Slots};
@@ -55,7 +55,7 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     let halt = world.halt.clone();
     beside.spawn(systemd::keep_line(board.watch()));
     let interval = systemd::watchdog_interval();
-    warn_of_long_waits(&config);
+    workshop::warn_of_long_waits(&config);
     if let Some(interval) = interval {
         beside.spawn(systemd::feed(pulse.clone(), interval));
     }
@@ -107,24 +107,6 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
 fn daemon(path: &Path) -> Daemon {
     let now = Timestamp::now();
     Daemon::new(env!("CARGO_PKG_VERSION"), std::process::id(), ask::identity(path), now)
-}
-
-/// A server that lets us wait longer than systemd does looks like a hung pass.
-pub(super) fn warn_of_long_waits(config: &Config) {
-    let Some(interval) = systemd::watchdog_interval() else { return };
-    let mut waits = Vec::new();
-    if let DirectoryConfig::Ldap(ldap) = &config.directory {
-        waits.push(("[directory] timeout", ldap.timeout));
-    }
-    if let AccountsConfig::Chime(chime) = &config.accounts {
-        waits.push(("[accounts] timeout", chime.timeout));
-    }
-    for (name, wait) in waits.into_iter().filter(|(_, wait)| *wait >= interval / 2) {
-        tracing::warn!(
-            "{name} is {wait:?}, and systemd ends the service after {interval:?} without a sign of life: a server that \
-             hangs then costs a restart; make the time-out shorter, or WatchdogSec= longer"
-        );
-    }
 }
 
 /// The page, health, metrics.

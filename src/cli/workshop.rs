@@ -3,9 +3,9 @@
 use super::world::{self, AgentWorld, Purpose, Ties};
 use super::{ask, log};
 use crate::accounts;
-use crate::config::{AccountsConfig, Config, ScheduleConfig};
+use crate::config::{AccountsConfig, Config, DirectoryConfig, ScheduleConfig};
 use crate::daemon::alarm::Alarm;
-use crate::daemon::{Foundry, Terms};
+use crate::daemon::{Foundry, Terms, systemd};
 use crate::directory;
 use crate::model::Timestamp;
 use crate::state::LocalState;
@@ -47,7 +47,7 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
         let before = self.in_force.send_replace(Arc::new(*plan));
         let now = self.in_force.borrow();
         tell_what_waits(&before, &now);
-        super::run::warn_of_long_waits(&now);
+        warn_of_long_waits(&now);
         Ok(terms(&now))
     }
 }
@@ -97,6 +97,24 @@ fn tell_what_waits(before: &Config, after: &Config) {
     }
     if before.log.format != after.log.format {
         tracing::warn!("[log] format is as it was until the service is restarted");
+    }
+}
+
+/// A server that lets us wait longer than systemd does looks like a hung pass.
+pub(super) fn warn_of_long_waits(config: &Config) {
+    let Some(interval) = systemd::watchdog_interval() else { return };
+    let mut waits = Vec::new();
+    if let DirectoryConfig::Ldap(ldap) = &config.directory {
+        waits.push(("[directory] timeout", ldap.timeout));
+    }
+    if let AccountsConfig::Chime(chime) = &config.accounts {
+        waits.push(("[accounts] timeout", chime.timeout));
+    }
+    for (name, wait) in waits.into_iter().filter(|(_, wait)| *wait >= interval / 2) {
+        tracing::warn!(
+            "{name} is {wait:?}, and systemd ends the service after {interval:?} without a sign of life: a server that \
+             hangs then costs a restart; make the time-out shorter, or WatchdogSec= longer"
+        );
     }
 }
 

@@ -79,6 +79,7 @@ pub struct Course {
     outage: Option<(Outage, Side)>,
     told_at: Option<Timestamp>,
     retry_at: Option<Timestamp>,
+    owes_audit: bool,
 }
 
 impl Course {
@@ -90,6 +91,22 @@ impl Course {
     /// When to try again before the schedule says so.
     pub fn retry_at(&self) -> Option<Timestamp> {
         self.retry_at
+    }
+
+    /// Whether an audit has failed and none has come to its end since: the next pass is to be one. Else an outage at the
+    /// hour of the audit would put it off by a day.
+    pub fn owes_audit(&self) -> bool {
+        self.owes_audit
+    }
+
+    /// An audit begins; it is owed until it has come to its end.
+    pub fn audit_begins(&mut self) {
+        self.owes_audit = true;
+    }
+
+    /// An audit came to its end.
+    pub fn audit_ended(&mut self) {
+        self.owes_audit = false;
     }
 
     /// A pass came to a plan.

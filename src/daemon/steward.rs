@@ -125,12 +125,15 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
     /// A pass over everybody, for whoever waits for one.
     async fn whole_pass(&mut self, course: &mut Course, poke: Poke) {
         let (orders, joined) = self.mailbox.board();
-        let audit = poke == Poke::Audit || joined == Some(Poke::Audit);
+        let audit = poke == Poke::Audit || joined == Some(Poke::Audit) || course.owes_audit();
         self.pass(course, Request { audit, only: None, expect: None }, orders).await;
     }
 
     async fn pass(&mut self, course: &mut Course, request: Request, orders: Vec<Order>) {
         let Self { world, board, pulse, listener, .. } = self;
+        if request.audit && request.only.is_none() {
+            course.audit_begins();
+        }
         let since = board.now();
         board.change(|daemon| daemon.running = Some(Running { since, step: "starting".to_owned() }));
         let clock = Phases::start(&*listener);
@@ -161,6 +164,9 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
             Ok(report) => {
                 pass::tell(report, &mut self.said, self.terms.addresses);
                 self.listener.passed(report);
+                if request.audit && request.only.is_none() {
+                    course.audit_ended();
+                }
                 if let Some(Word::Over(outage)) = course.went_well() {
                     let Outage { since, passes, reason: _, passes_by: _ } = outage;
                     let minutes = now.duration_since(since).as_mins();
@@ -263,7 +269,7 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
             Ask::Sync { audit, user: None } => {
                 let (mut orders, joined) = self.mailbox.board();
                 orders.insert(0, order);
-                let audit = audit || joined == Some(Poke::Audit);
+                let audit = audit || joined == Some(Poke::Audit) || course.owes_audit();
                 self.pass(course, Request { audit, only: None, expect: None }, orders).await;
             }
             Ask::Sync { audit, user } => {

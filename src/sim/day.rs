@@ -307,6 +307,26 @@ async fn outages_of_both_sides_cost_nobody_a_seat_and_few_lines() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_audit_that_met_an_outage_is_made_up_for_when_it_ends() {
+    play(async |scene| {
+        let audits = || *scene.ears.0.phases.lock().unwrap().get("audit").unwrap_or(&0);
+        // It is noon. Nobody answers from two to four in the morning, and the audit is due at three.
+        sleep(14 * HOUR).await;
+        // The very first pass has listed the account store, to adopt what is there.
+        assert_eq!(audits(), 1);
+        scene.answers.set(false);
+        sleep(2 * HOUR).await;
+        assert_eq!(audits(), 1, "the listing comes after the reading, which fails");
+        scene.answers.set(true);
+        sleep(10 * MINUTE).await;
+        assert_eq!(audits(), 2, "not a day later");
+        sleep(2 * HOUR).await;
+        assert_eq!(audits(), 2, "and once");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_neither_floods_nor_silences() {
     play(async |scene| {
         sleep(MINUTE).await;

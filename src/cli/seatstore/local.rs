@@ -1,6 +1,6 @@
 //! Commands on the files of a server that is stopped.
 
-use crate::cli::approve::whoever;
+use crate::cli::ask::whoever;
 use crate::cli::exit::Stop;
 use crate::config::seatstore::SeatstoreConfig;
 use crate::model::Timestamp;
