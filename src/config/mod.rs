@@ -33,11 +33,13 @@ pub use smtp::{SmtpConfig, SmtpLogin, SmtpSecurity};
 
 use crate::model::{Limits, Rules, StoreKind};
 use chrono_tz::Tz;
+use raw::Section;
 use secrecy::SecretString;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use toml::de::{DeTable, DeValue};
 
 /// The largest configuration file accepted, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
@@ -272,11 +274,22 @@ pub fn load_with(path: &Path, env: &Environment) -> Result<Config, ConfigError> 
 }
 
 /// Where the control socket of a configuration is, without reading the secrets that it names, which only the service can:
-/// as `[status] control` says, else as [`control_default`]. `None` also for a file that cannot be read.
+/// as `[status] control` says, else as [`control_default`].
+///
+/// A file with mistakes, or none at all, still leads to the service that runs: that one has to be told to read it, and to
+/// say what is wrong with it.
 pub fn control_of(path: &Path) -> Option<PathBuf> {
-    let (path, text) = text_of(path, |_| String::new()).ok()?;
-    let table: toml::Table = text.parse().ok()?;
-    let written = table.get("status").and_then(|status| status.get("control")).and_then(toml::Value::as_str);
+    let path = std::path::absolute(path).ok()?;
+    let text = text_of(&path, |_| String::new()).map(|(_, text)| text).unwrap_or_default();
+    let (tree, _) = DeTable::parse_recoverable(text.strip_prefix('\u{feff}').unwrap_or(&text));
+    let status = Section::new("the file", 0..0, tree.get_ref()).entry("status");
+    let written = status.and_then(|(_, status)| match status.get_ref() {
+        DeValue::Table(status) => match Section::new("[status]", 0..0, status).entry("control")?.1.get_ref() {
+            DeValue::String(control) => Some(control.to_string()),
+            _ => None,
+        },
+        _ => None,
+    });
     match written {
         Some(control) => Some(path.parent()?.join(control)),
         None => control_default(&path),

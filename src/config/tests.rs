@@ -162,6 +162,19 @@ fn every_key_means_something() {
 }
 
 #[test]
+fn a_broken_file_still_leads_to_the_service() {
+    let folder = folder_with(PASSWORD);
+    let path = folder.path().join("seatsync.toml");
+    for text in [FULL.to_owned(), format!("{FULL}\n[log\n"), format!("\u{feff}x = \"\n{FULL}")] {
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(control_of(&path), Some(folder.path().join("control.sock")), "{text}");
+    }
+    let absent = Path::new("/etc/seatsync/nothing-of-the-kind.toml");
+    assert_eq!(control_of(absent), Some("/run/seatsync-nothing-of-the-kind/control.sock".into()));
+    assert_eq!(control_of(&folder.path().join("absent.toml")), None);
+}
+
+#[test]
 fn what_is_absent_has_a_default() {
     let folder = folder_with(PASSWORD);
     let config = parse_in(&folder, LEAST).unwrap();
