@@ -146,6 +146,47 @@ fn another_account_store_is_no_matter_of_a_reload() {
 }
 
 #[test]
+fn a_file_that_is_no_toml_any_more_is_told_to_the_service() {
+    let agent = serve("").settled();
+    let good = fs::read_to_string(agent.config()).unwrap();
+    for bad in [format!("{good}\n[limits\n"), format!("[rules]\nnested = \"yes\n{good}")] {
+        fs::write(agent.config(), bad).unwrap();
+        let reload = agent.run(&["reload"]);
+        assert_eq!(reload.code, 78, "{}", reload.stderr);
+        assert!(reload.stderr.contains("not valid TOML"), "{}", reload.stderr);
+        let status = agent.status();
+        assert!(status["daemon"]["rejected"]["problems"].as_str().unwrap().contains("not valid TOML"), "{status:#}");
+        fs::write(agent.config(), &good).unwrap();
+        assert_eq!(agent.run(&["reload"]).code, 0);
+    }
+}
+
+#[test]
+fn folders_that_go_while_it_runs_are_told_and_taken_again_when_they_are_back() {
+    let agent = serve("[schedule]\nsync = 'every 1s'\njitter = '0s'\n").settled();
+    let seats = agent.run(&["accounts", "list"]).stdout;
+    for name in ["accounts", "state"] {
+        let (folder, away) = (agent.home().path(name), agent.home().path("away"));
+        fs::rename(&folder, &away).unwrap();
+        // Something to write in both.
+        let member = "member: CN=Anton Weber,OU=People,DC=corner,DC=example\n";
+        let whole = fs::read_to_string(agent.home().path("quickstart.ldif")).unwrap();
+        agent.home().edit(member, "");
+        agent.until("it says what is gone", |agent| {
+            let status = agent.status();
+            ["degraded", "failing"].contains(&status["state"].as_str().unwrap())
+                && status["reason"].as_str().is_some_and(|reason| reason.contains(folder.to_str().unwrap()))
+        });
+        assert!(!folder.exists(), "nothing is begun anew in its place");
+        fs::rename(&away, &folder).unwrap();
+        agent.until("it is well again", |agent| agent.status()["state"] == "ok");
+        agent.until("what was due is done", |agent| agent.run(&["accounts", "list"]).stdout != seats);
+        fs::write(agent.home().path("quickstart.ldif"), whole).unwrap();
+        agent.until("and undone", |agent| agent.run(&["accounts", "list"]).stdout == seats);
+    }
+}
+
+#[test]
 fn an_outage_is_told_once_and_ends_by_itself() {
     let agent = serve("[schedule]\nsync = 'every 1s'\njitter = '0s'\n").settled();
     let ldif = agent.home().path("quickstart.ldif");

@@ -6,7 +6,7 @@ use super::lock::{self, Lock, beside};
 use super::table::{Table, framed, unframed};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -227,6 +227,7 @@ impl Database {
         if !inner.dirty.swap(false, Ordering::SeqCst) {
             return inner.usable();
         }
+        inner.writable()?;
         let next = *syncs + 1;
         ask_sled("write to", &inner.path, || {
             sled.insert(SYNC_KEY, framed(SYNC_KEY, &next.to_be_bytes()))?;
@@ -271,8 +272,33 @@ impl Inner {
 
     pub(super) fn writable(&self) -> Result<(), DurableError> {
         match &self.keep {
-            Keep::Writer { .. } => self.usable(),
+            Keep::Writer { file, .. } => {
+                self.usable()?;
+                self.still_there(file).map_err(|error| self.failed(error))
+            }
             Keep::Copy(_) => Err(self.closed()),
+        }
+    }
+
+    /// Whether the file that is written to is the one that stands at our path. A deleted file takes every write and
+    /// gives it back, until the process ends and all of it is gone.
+    fn still_there(&self, file: &File) -> Result<(), DurableError> {
+        let db = self.path.join("db");
+        let ours = file.metadata().map_err(|cause| DurableError::disk("find", &db, &cause))?;
+        let is_ours = match fs::metadata(&db) {
+            Ok(found) => (found.dev(), found.ino()) == (ours.dev(), ours.ino()),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => false,
+            Err(cause) => return Err(DurableError::disk("find", &db, &cause)),
+        };
+        match is_ours {
+            true => Ok(()),
+            false => Err(DurableError::Disk {
+                message: format!(
+                    "{} was removed, replaced or unmounted while it was in use, and nothing is written any more: put it \
+                     back or mount it",
+                    self.path.display()
+                ),
+            }),
         }
     }
 

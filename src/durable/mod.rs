@@ -6,6 +6,7 @@
 //! | `flush` ends in `sync_file_range`, which neither metadata nor the drive's cache obeys | [`Database::sync`] adds `fdatasync` |
 //! | a cut-off log is recovered silently to an earlier state | the number of the last sync is kept beside the folder and compared |
 //! | a folder that is gone is made anew without a word | [`Database::gone`] asks that number |
+//! | a folder that is deleted under it goes on taking writes | before each write the file is compared with what stands there |
 //! | pages are checked when they are read, and recovery may panic | every record has a CRC; every call is made inside `catch_unwind` |
 //! | a page above 128 KiB goes to a file of its own, which is never synced | [`VALUE_BYTES_MAX`], [`KEY_BYTES_MAX`] |
 //! | batches of 10,000 cost gigabytes; the cache defaults to 1 GB | [`BATCH_MAX`], an explicit cache |

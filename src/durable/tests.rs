@@ -305,6 +305,34 @@ fn a_folder_that_is_gone_is_remembered_by_its_lock() {
 }
 
 #[test]
+fn a_folder_that_goes_while_it_is_open_takes_no_more_writes() {
+    let home = tempfile::tempdir().unwrap();
+    let (path, away) = (home.path().join("state"), home.path().join("away"));
+    filled(&path, 3);
+    let change = |database: &Database| {
+        let mut batch = Batch::new();
+        batch.put(b"late".to_vec(), b"1".to_vec());
+        database.tree("t").and_then(|table| table.apply(&batch))
+    };
+    for is_replaced in [false, true] {
+        let database = open(&path);
+        fs::rename(&path, &away).unwrap();
+        if is_replaced {
+            fs::create_dir(&path).unwrap();
+            fs::copy(away.join("db"), path.join("db")).unwrap();
+        }
+        let Err(DurableError::Disk { message }) = change(&database) else { panic!("{is_replaced}") };
+        assert!(message.contains("while it was in use"), "{message}");
+        assert!(database.has_failed(), "it is to be opened again");
+        drop(database);
+        _ = fs::remove_dir_all(&path);
+        fs::rename(&away, &path).unwrap();
+        assert_eq!(everything(&open(&path), "t").unwrap().len(), 30, "what was written before is there, and no more");
+    }
+    change(&open(&path)).unwrap();
+}
+
+#[test]
 fn a_link_that_leads_nowhere_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("state");

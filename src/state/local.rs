@@ -236,9 +236,10 @@ fn load_to_write(place: &mut Place, settings: &StateSettings) -> Result<Memory, 
         // The lock must be let go before the folder can be opened again.
         Place::Open(failed) => {
             drop(failed);
-            open_to_write(settings)?
+            open_again(settings)?
         }
-        Place::Nothing | Place::Illegible(_) | Place::Closed => open_to_write(settings)?,
+        Place::Closed => open_again(settings)?,
+        Place::Nothing | Place::Illegible(_) => open_to_write(settings)?,
     };
     let (shelf, loaded) = match shelf.load() {
         Err(ShelfError::Durable(why @ DurableError::Damaged { .. })) => {
@@ -269,6 +270,18 @@ fn open_to_look(settings: &StateSettings) -> Result<Place, StateError> {
         }
         Err(error) => Err(told(settings, error)),
     }
+}
+
+/// What this process had open before. Gone since then, it is not made anew: its disk may come back at any time.
+fn open_again(settings: &StateSettings) -> Result<Shelf, StateError> {
+    if Database::exists(&settings.path).map_err(|error| told(settings, error.into()))? {
+        return open_to_write(settings);
+    }
+    Err(disk(format!(
+        "the state {path} was removed or unmounted while it was in use: put it back or mount it; to begin anew on purpose \
+         restart the service (seats are then learnt from the account store, and losses wait for you)",
+        path = settings.path.display()
+    )))
 }
 
 fn load_to_look(place: &mut Place, settings: &StateSettings) -> Result<Memory, StateError> {

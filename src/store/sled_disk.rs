@@ -55,6 +55,8 @@ const _: () = assert!(DOMAIN_HASH_BYTES <= USER_ID_BYTES_MAX);
 pub struct SledDisk {
     path: PathBuf,
     open: Option<Open>,
+    /// Whether it was open before: gone since then, it is not made anew, even where its lock is gone as well.
+    was_open: bool,
 }
 
 struct Open {
@@ -68,7 +70,7 @@ struct Open {
 impl SledDisk {
     /// The one in that folder, not opened yet.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), open: None }
+        Self { path: path.to_owned(), open: None, was_open: false }
     }
 
     fn encoded(&self, value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
@@ -118,6 +120,14 @@ impl StoreDisk for SledDisk {
         let path = &self.path;
         let sorted = |error| sorted(path, error);
         check_not_gone(path)?;
+        if self.was_open && !Database::exists(path).map_err(sorted)? {
+            return Err(StoreError::Disk {
+                message: format!(
+                    "the account store {} was removed or unmounted while it was in use: put it back or mount it",
+                    path.display()
+                ),
+            });
+        }
         let database = Database::open(path, CACHE_BYTES).map_err(sorted)?;
         let table = database.tree(TABLE).map_err(sorted)?;
         let book = read(path, &table)?;
@@ -129,6 +139,7 @@ impl StoreDisk for SledDisk {
         }
         let next_entry = log_end(path, &table)?;
         self.open = Some(Open { table, database, next_entry });
+        self.was_open = true;
         Ok(book)
     }
 
