@@ -44,8 +44,10 @@ pub(super) fn text(live: &Live, now: Timestamp) -> String {
         row(&mut out, "to do", &show::printable(&advice));
     }
     remembered(&mut out, &live.remembered, now);
-    if let Some(known) = &live.daemon {
-        daemon(&mut out, known, now);
+    match &live.daemon {
+        Some(known) => daemon(&mut out, known, now),
+        // Or the last good pass would look like a service that is well.
+        None => row(&mut out, "service", "none runs with this configuration; this is what the last pass left"),
     }
     out
 }
@@ -143,6 +145,7 @@ mod tests {
         state      never: no pass has been made
         to do      make one: seatsync sync
         seats      0 active of 0 accounts known
+        service    none runs with this configuration; this is what the last pass left
         ");
     }
 

@@ -88,7 +88,7 @@ fn findings(Live { remembered, daemon }: &Live, now: Timestamp) -> Vec<Finding> 
                     "the configuration that was read at {} was refused; the one before is in use",
                     words::time(*at)
                 ),
-                advice: "mend the file (seatsync check --offline says what is wrong), then: systemctl reload seatsync"
+                advice: "mend the file (seatsync status says what is wrong), then: systemctl reload seatsync"
                     .to_owned(),
             });
         }
