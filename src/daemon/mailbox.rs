@@ -74,8 +74,15 @@ pub struct Renewals<P>(Arc<Waited<P>>);
 
 #[derive(Debug)]
 struct Waited<P> {
-    renewal: Mutex<Option<Renewal<P>>>,
+    place: Mutex<Place<P>>,
     news: Notify,
+}
+
+#[derive(Debug)]
+enum Place<P> {
+    Open(Option<Renewal<P>>),
+    /// The loop has ended: whoever comes now is told, and not left to wait.
+    Closed,
 }
 
 impl<P> Clone for Renewals<P> {
@@ -86,24 +93,34 @@ impl<P> Clone for Renewals<P> {
 
 impl<P> Renewals<P> {
     fn new() -> Self {
-        Self(Arc::new(Waited { renewal: Mutex::new(None), news: Notify::new() }))
+        Self(Arc::new(Waited { place: Mutex::new(Place::Open(None)), news: Notify::new() }))
     }
 
-    /// Leaves one.
+    /// Leaves one. When the loop has ended it is dropped, which whoever waits for it hears.
     pub fn leave(&self, renewal: Renewal<P>) {
-        *self.0.renewal.lock().unwrap_or_else(PoisonError::into_inner) = Some(renewal);
+        if let Place::Open(place) = &mut *self.0.place.lock().unwrap_or_else(PoisonError::into_inner) {
+            *place = Some(renewal);
+        }
         self.0.news.notify_one();
     }
 
     /// A later one was refused.
     pub fn overtake(&self) {
-        if let Some(waiting) = self.0.renewal.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        let mut place = self.0.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Place::Open(Some(waiting)) = &mut *place {
             waiting.is_overtaken = true;
         }
     }
 
     fn take(&self) -> Option<Renewal<P>> {
-        self.0.renewal.lock().unwrap_or_else(PoisonError::into_inner).take()
+        match &mut *self.0.place.lock().unwrap_or_else(PoisonError::into_inner) {
+            Place::Open(place) => place.take(),
+            Place::Closed => None,
+        }
+    }
+
+    fn close(&self) {
+        *self.0.place.lock().unwrap_or_else(PoisonError::into_inner) = Place::Closed;
     }
 
     async fn left(&self) -> Renewal<P> {
@@ -204,7 +221,7 @@ impl<P> Mailbox<P> {
     /// Tells everybody who waits that nothing comes any more.
     pub fn close(&mut self, why: &str) {
         self.orders.close();
-        drop(self.renewals.take());
+        self.renewals.close();
         while let Ok(order) = self.orders.try_recv() {
             self.taken.push_back(order);
         }
@@ -267,9 +284,16 @@ mod tests {
         let (mut mailbox, slots) = Mailbox::<()>::new(halt.clone());
         let (waiting, mut told) = order(Ask::Accounts);
         slots.orders.try_send(waiting).unwrap();
+        let leave = || {
+            let (adopted, adoption) = oneshot::channel();
+            slots.renewals.leave(Renewal { plan: (), adopted, is_overtaken: false });
+            adoption
+        };
+        let early = leave();
         halt.ask();
         assert!(matches!(mailbox.next(Duration::ZERO).await, Turn::Stop));
         mailbox.close("the service stops");
+        assert!(early.await.is_err() && leave().await.is_err(), "no configuration will come into force any more");
         assert!(matches!(told.recv().await, Some(Tell::Refused(refusal)) if refusal.message == "the service stops"));
         let (late, _told) = order(Ask::Accounts);
         assert!(slots.orders.try_send(late).is_err());
