@@ -316,7 +316,7 @@ fn text_of(path: &Path, how_to_get_one: fn(&Path) -> String) -> Result<(PathBuf,
     if !is_file {
         return Err(unreadable("it is not a regular file; name the TOML file with --config".to_owned()));
     }
-    let file = std::fs::File::open(&path).map_err(|error| unreadable(error.to_string()))?;
+    let file = std::fs::File::open(&path).map_err(|error| unreadable(absent(&error, &how_to_get_one(&path))))?;
     let mut bytes = Vec::new();
     file.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
     if bytes.len() as u64 > CONFIG_BYTES_MAX {
@@ -334,6 +334,7 @@ fn text_of(path: &Path, how_to_get_one: fn(&Path) -> String) -> Result<(PathBuf,
 fn absent(error: &std::io::Error, how_to_get_one: &str) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => format!("{error}; name the file with --config, or {how_to_get_one}"),
+        std::io::ErrorKind::PermissionDenied => format!("{error}; run the command as root"),
         _ => error.to_string(),
     }
 }
