@@ -59,6 +59,27 @@ fn the_services_can_do_little() {
 }
 
 /// The template says what the first one says, with the name of the instance.
+/// Outside of a unit the commands read these files beside the configuration, and say that the units load them: so they do,
+/// and an absent one does not keep a service from its start.
+#[test]
+fn every_secret_that_a_configuration_can_name_is_loaded() {
+    let secrets = [
+        ("ldap", "ldap-password"),
+        ("seatstore-key", "seatstore-key"),
+        ("seatstore-secret", "seatstore-secret"),
+        ("webhook", "webhook-secret"),
+        ("smtp", "smtp-password"),
+    ];
+    for (unit, prefix) in [("seatsync.service", ""), ("seatsync-sync.service", ""), ("seatsync@.service", "%i.")] {
+        let text = fs::read_to_string(folder().join(unit)).unwrap();
+        for (name, file) in secrets {
+            let load = format!("\nLoadCredential={name}:/etc/seatsync/{prefix}{file}\n");
+            assert!(text.contains(&load), "{unit}: {load}");
+            assert!(text.contains(&format!("\nSetCredential={name}:\\n\n")), "{unit}: {name}");
+        }
+    }
+}
+
 #[test]
 fn an_instance_is_the_first_agent_under_another_name() {
     let lines = |unit: &str| -> Vec<String> {

@@ -68,10 +68,10 @@ fn the_example_is_right() {
         line.split_once('=').is_some_and(|(key, _)| super::super::notify::KEYS_NOTIFY.contains(&key.trim()))
     };
     let lines: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_key).collect();
-    assert_eq!(lines.len(), super::super::notify::KEYS_NOTIFY.len() - 2, "all but those of the credentials");
-    let text = lines.join("\n").replace("/etc/seatsync/webhook-secret", "ldap-password");
-    let text = text
-        .replace("/etc/seatsync/smtp-password", "ldap-password")
+    assert_eq!(lines.len(), super::super::notify::KEYS_NOTIFY.len() - 2, "all but those of the files");
+    let text = ["\"webhook\"", "\"smtp\""]
+        .iter()
+        .fold(lines.join("\n"), |text, name| text.replace(&format!("_credential = {name}"), "_credential = \"ldap\""))
         .replace("/etc/seatsync/corp-ca.pem", "corp-ca.pem");
     let config = read(&format!("[notify]\n{text}\n"));
     assert!(config.webhook.is_some() && config.email.is_some_and(|email| email.smtp.login.is_some()));
