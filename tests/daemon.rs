@@ -366,14 +366,14 @@ fn nonsense_on_the_socket_is_answered_in_words_and_harms_nothing() {
 fn a_control_socket_that_cannot_be_made_is_told() {
     let company = Company::new();
     let toml = fs::read_to_string(company.path("quickstart.toml")).unwrap();
-    for (lines, words) in [
-        ("control = 'missing/control.sock'", "make its folder"),
-        ("control = 'quickstart.ldif'", "no socket"),
-        ("control = 'c.sock'\ncontrol_group = 'no-such-group'", "there is no group \"no-such-group\""),
+    for (lines, code, words) in [
+        ("control = 'missing/control.sock'", 1, "make its folder"),
+        ("control = 'quickstart.ldif'", 1, "no socket"),
+        ("control = 'c.sock'\ncontrol_group = 'no-such-group'", 78, "there is no group \"no-such-group\""),
     ] {
         fs::write(company.path("quickstart.toml"), toml.replace("control = \"control.sock\"", lines)).unwrap();
         let ran = company.run(&["run"]);
-        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        assert_eq!(ran.code, code, "{}", ran.stderr);
         assert!(ran.stderr.contains(words), "{}", ran.stderr);
     }
     fs::write(company.path("quickstart.toml"), format!("{toml}\nlisten = 'everywhere'\n")).unwrap();

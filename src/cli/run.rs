@@ -7,7 +7,9 @@ use super::world::{self, Purpose, Ties};
 use super::{ask, log};
 use crate::accounts::chime::Operation;
 use crate::config::{AccountsConfig, Config, control_default};
-use crate::control::{self, Answer, Ask, Callers, Control, ControlSettings, Desks, Order, Refusal};
+use crate::control::{
+    self, Answer, Ask, Callers, Control, ControlError, ControlSettings, Desks, Order, Refusal, Verdict,
+};
 use crate::daemon::board::Board;
 use crate::daemon::mailbox::{Mailbox, ORDERS_MAX, Slots};
 use crate::daemon::pulse::Pulse;
@@ -158,8 +160,14 @@ fn serve_control(
             }
         },
     };
-    let control = Control::bind(ControlSettings { path: socket, group, config: named })
-        .map_err(|error| Stop::Other(error.to_string()))?;
+    let control =
+        Control::bind(ControlSettings { path: socket, group, config: named }).map_err(|error| match error {
+            // No group of that name comes to be by trying again.
+            ControlError::Group(error) => {
+                Stop::Refused(Refusal { verdict: Verdict::Config, message: error.to_string() })
+            }
+            error @ (ControlError::InUse { .. } | ControlError::Unusable { .. }) => Stop::Other(error.to_string()),
+        })?;
     let callers = control.callers();
     let (history_in, history) = mpsc::channel(ORDERS_MAX);
     let Lines { orders, reload, history: reader } = lines;
