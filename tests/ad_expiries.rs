@@ -61,7 +61,7 @@ async fn a_read_knows_when_certificate_and_password_end() {
     // The account of the lab has a password that never ends.
     let (mut endless, _) = directory(&ad, READER);
     assert_eq!(endless.expiries(), []);
-    endless.read().await.unwrap();
+    endless.read_whole().await.unwrap();
     assert_eq!(endless.expiries(), std::slice::from_ref(&certificate));
 
     let hours = 41 * 24;
@@ -69,7 +69,7 @@ async fn a_read_knows_when_certificate_and_password_end() {
     let by_name = format!("ADTEST\\{READER_NAME}");
     for bind_dn in [READER, &person(READER_NAME), &by_name] {
         let (mut directory, heard) = directory(&ad, bind_dn);
-        directory.read().await.unwrap();
+        directory.read_whole().await.unwrap();
         let [first, Expiry { kind, of, at }] = &directory.expiries()[..] else { panic!("{:?}", directory.expiries()) };
         assert_eq!((first, kind.as_str(), of.as_str()), (&certificate, "secret", bind_dn));
         let left = at.as_second() - Timestamp::now().as_second();
@@ -77,7 +77,7 @@ async fn a_read_knows_when_certificate_and_password_end() {
 
         // It is not asked again with every read.
         let first_read = heard.lock().unwrap().len();
-        directory.read().await.unwrap();
+        directory.read_whole().await.unwrap();
         let second_read = heard.lock().unwrap().len() - first_read;
         assert!(second_read < first_read, "{bind_dn}: {first_read} exchanges, then {second_read}");
         assert_eq!(directory.expiries().len(), 2, "{bind_dn}: and not forgotten");

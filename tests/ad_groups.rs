@@ -32,7 +32,7 @@ fn escaped_group(ad: &Ad) -> Group {
         meter: Meter::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let reading = runtime.block_on(Ldap::new(settings).read()).unwrap();
+    let reading = runtime.block_on(Ldap::new(settings).read_whole()).unwrap();
     reading.groups.into_iter().find(|group| group.account_name.as_deref() == Some("App-Esc")).unwrap()
 }
 

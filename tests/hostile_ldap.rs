@@ -40,7 +40,7 @@ fn settings(urls: &[&str]) -> LdapSettings {
 
 fn run(settings: LdapSettings) -> Result<Reading, DirectoryError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(Ldap::new(settings).read())
+    runtime.block_on(Ldap::new(settings).read_whole())
 }
 
 fn read(script: Script) -> Result<Reading, DirectoryError> {
@@ -432,10 +432,10 @@ fn the_next_read_begins_where_it_worked_and_leaves_who_broke() {
     let alive = FakeLdap::start(Script::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut ldap = Ldap::new(settings(&[&breaking.url, &alive.url]));
-    incomplete(runtime.block_on(ldap.read()), &[&breaking.url, "the people", "closed the connection"]);
+    incomplete(runtime.block_on(ldap.read_whole()), &[&breaking.url, "the people", "closed the connection"]);
     assert_eq!(alive.log(), []);
     for _ in 0..2 {
-        assert_eq!(runtime.block_on(ldap.read()).unwrap().people.len(), 10);
+        assert_eq!(runtime.block_on(ldap.read_whole()).unwrap().people.len(), 10);
     }
     assert_eq!((breaking.binds(), alive.binds()), (1, 2));
 }

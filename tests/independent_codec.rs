@@ -130,7 +130,7 @@ async fn an_independent_codec_understands_us_and_we_it() {
         limits: ReadLimits::default(),
         meter: Meter::default(),
     });
-    let reading = directory.read().await.unwrap();
+    let reading = directory.read_whole().await.unwrap();
     let mut names: Vec<&str> = reading.people.iter().filter_map(|person| person.account_name.as_deref()).collect();
     names.sort_unstable();
     assert_eq!(names, ["p0", "p1", "p2", "p3", "p4"]);

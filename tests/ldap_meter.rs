@@ -34,7 +34,7 @@ fn read(urls: &[&str], password: &str, timeout: Duration) -> (bool, Vec<Exchange
         meter: Meter::new(move |exchange| list.lock().unwrap().push(*exchange)),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let outcome = runtime.block_on(Ldap::new(settings).read());
+    let outcome = runtime.block_on(Ldap::new(settings).read_whole());
     let heard = heard.lock().unwrap().clone();
     assert!(heard.iter().all(|exchange| exchange.peer == Peer::Directory));
     (outcome.is_ok(), heard)

@@ -142,7 +142,7 @@ async fn directory(config: &Config, memory: &Memory, findings: &mut Findings) ->
     {
         return skip("directory", why);
     }
-    let reading = match source.read().await {
+    let reading = match source.read_whole().await {
         Ok(reading) => reading,
         Err(error) => return findings.tell("directory", Err(error.to_string())),
     };

@@ -8,6 +8,7 @@ use crate::daemon::alarm::Alarm;
 use crate::daemon::{Foundry, Terms, systemd};
 use crate::directory;
 use crate::model::Timestamp;
+use crate::pass::Kept;
 use crate::state::LocalState;
 use crate::web::random_part;
 use std::path::Path;
@@ -41,6 +42,8 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
             }
         }
         world.directory = directory;
+        // What was read by the old settings is not what is read by the new ones.
+        world.kept = Kept::default();
         world.rules = plan.rules.clone();
         world.limits = plan.limits.clone();
         log::adjust(&plan.log);

@@ -9,7 +9,7 @@ use crate::directory::{self, ldap, ldif};
 use crate::halt::Halt;
 use crate::model::{Meter, StoreKind, Timestamp};
 use crate::notify;
-use crate::pass::World;
+use crate::pass::{Kept, World};
 use crate::smtp::{SmtpCredentials, SmtpSettings};
 use crate::state::local::{self, LocalState, StateSettings};
 use std::path::Path;
@@ -62,6 +62,7 @@ pub(super) fn open(config: &Config, purpose: Purpose, ties: &Ties) -> Result<Age
         limits: config.limits.clone(),
         now: Timestamp::now,
         halt: ties.halt.clone(),
+        kept: Kept::default(),
     })
 }
 

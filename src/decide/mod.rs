@@ -30,4 +30,4 @@ pub use explain::{Explanation, NextStep, explain};
 pub use groups::{FoundGroup, GroupRole, Standing};
 pub use guard::{Cleared, HeldChange, clear};
 pub use plan::{Plan, plan};
-pub use roster::{Roster, absorb};
+pub use roster::{NeedsWhole, Roster, absorb, follow};

@@ -3,7 +3,9 @@
 //! People and groups stand sorted by identity and are spoken of by their place in that order, so that whatever is made
 //! of them does not depend on the order in which a server gave them.
 
-use crate::model::{DnKey, Email, Group, Member, ObjectGuid, Person, Reading, Sid, Timestamp, Warning, WarningKind};
+use crate::model::{
+    Delta, DnKey, Email, Group, Member, ObjectGuid, Person, Reading, Sid, Timestamp, Warning, WarningKind,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -79,6 +81,18 @@ pub fn absorb(reading: Reading) -> Roster {
         names,
         warnings,
     }
+}
+
+/// Why a roster cannot be brought up to date: the directory must be read from the beginning. The text is a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeedsWhole(pub String);
+
+/// Brings a roster up to date: gives what [`absorb`] gives of a reading of the directory as it is now.
+///
+/// # Errors
+/// Whenever that cannot be made sure of.
+pub fn follow(before: Roster, delta: Delta) -> Result<Roster, NeedsWhole> {
+    if delta.is_empty() { Ok(before) } else { Err(NeedsWhole("something has changed".to_owned())) }
 }
 
 impl Roster {

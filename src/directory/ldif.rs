@@ -8,8 +8,8 @@
 mod entry;
 mod records;
 
-use super::{Directory, DirectoryError, referral};
-use crate::model::{Dn, DnKey, ObjectGuid, Reading};
+use super::{Cursor, Directory, DirectoryError, Read, referral};
+use crate::model::{Dn, DnKey, ObjectGuid, Reading, Wanted};
 use entry::{Entry, Source, WANTED};
 use records::{Attribute, Fault, Record, Records};
 use std::collections::HashMap;
@@ -52,15 +52,16 @@ impl Ldif {
 }
 
 impl Directory for Ldif {
-    async fn read(&mut self) -> Result<Reading, DirectoryError> {
+    async fn read(&mut self, _: &Wanted<'_>, _: Option<&Cursor>) -> Result<Read, DirectoryError> {
         let settings = self.settings.clone();
         let path = settings.path.display().to_string();
-        tokio::task::spawn_blocking(move || read_file(&settings)).await.unwrap_or_else(|cause| {
+        let reading = tokio::task::spawn_blocking(move || read_file(&settings)).await.unwrap_or_else(|cause| {
             let message = format!(
                 "reading {path}: the reading task ended early ({cause}); this is a fault of seatsync, report it"
             );
             Err(DirectoryError::Unavailable { message })
-        })
+        });
+        reading.map(Read::whole)
     }
 }
 

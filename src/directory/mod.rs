@@ -10,20 +10,68 @@ pub mod ldap;
 pub mod ldif;
 mod referral;
 
-use crate::model::{Expiry, Reading};
+use crate::model::{Expiry, Memory, News, Origin, Reading, Rules, Wanted};
 
 /// A source of readings.
 #[allow(async_fn_in_trait)] // Used with static dispatch only; no caller needs a bound on the future.
 pub trait Directory {
-    /// Reads everybody and every group below the base.
+    /// Reads what is wanted of the people and groups below the base: only what is different where `since` tells when they
+    /// were last read and the directory can say so, else from the beginning.
     ///
     /// # Errors
     /// Whenever any part of the read did not end in success; see [`DirectoryError`].
-    async fn read(&mut self) -> Result<Reading, DirectoryError>;
+    async fn read(&mut self, wanted: &Wanted<'_>, since: Option<&Cursor>) -> Result<Read, DirectoryError>;
+
+    /// Reads all of it, from the beginning, for whoever has no mapping and no memory.
+    ///
+    /// # Errors
+    /// As [`Directory::read`].
+    async fn read_whole(&mut self) -> Result<Reading, DirectoryError> {
+        let (rules, memory) = (Rules::default(), Memory::empty(Origin::Fresh));
+        match self.read(&Wanted { rules: &rules, memory: &memory, names: &[], whole: true }, None).await?.news {
+            News::Whole(reading) => Ok(reading),
+            News::Mapped(_) | News::Changed(_) => Err(DirectoryError::Incomplete {
+                message: "all of the directory was asked for and only a part was read; please report this".to_owned(),
+            }),
+        }
+    }
 
     /// What the latest read needed and will not be good for ever, as far as it is known: certificates, passwords.
     fn expiries(&self) -> Vec<Expiry> {
         Vec::new()
+    }
+}
+
+/// What was read, and from where on the next read may go on.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// What it brought.
+    pub news: News,
+    /// What the next read may be told; `None` where it must begin from the beginning.
+    pub cursor: Option<Cursor>,
+}
+
+impl Read {
+    /// One after which the next read begins from the beginning.
+    pub fn whole(reading: Reading) -> Self {
+        Self { news: News::Whole(reading), cursor: None }
+    }
+}
+
+/// When a directory was read, in a form that only that directory understands. It lives in memory only: one on the disk could
+/// disagree with what was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(Vec<u8>);
+
+impl Cursor {
+    /// As a directory writes it for itself.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// What it wrote.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -59,10 +107,10 @@ pub enum Configured {
 }
 
 impl Directory for Configured {
-    async fn read(&mut self) -> Result<Reading, DirectoryError> {
+    async fn read(&mut self, wanted: &Wanted<'_>, since: Option<&Cursor>) -> Result<Read, DirectoryError> {
         match self {
-            Self::Ldap(directory) => directory.read().await,
-            Self::Ldif(directory) => directory.read().await,
+            Self::Ldap(directory) => directory.read(wanted, since).await,
+            Self::Ldif(directory) => directory.read(wanted, since).await,
         }
     }
 

@@ -29,7 +29,7 @@ pub use group::{Group, Member};
 pub use guid::ObjectGuid;
 pub use memory::{Approval, Fact, Memory, Origin, RememberedGroup, Settlement, Snapshot};
 pub use person::Person;
-pub use reading::Reading;
+pub use reading::{Delta, GroupChange, MemberChange, News, Reading, Wanted};
 pub use report::{Counts, HeldNote, HistoryEntry, PassId, PassRecord, PassResult, Warning, WarningKind};
 pub use rules::{GroupRef, Limit, Limits, Rules, TierRule};
 pub use seat::{Holding, Observed, Seat, StoreKind, UserId};

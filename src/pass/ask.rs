@@ -135,7 +135,7 @@ async fn people<D: Directory, S: StateStore>(
     }
     let nobody = || PassError::Nobody(who.to_owned());
     let memory: Memory = state.load().await?;
-    let roster = absorb(directory.ok_or_else(nobody)?.read().await?);
+    let roster = absorb(directory.ok_or_else(nobody)?.read_whole().await?);
     resolve(who, &roster, &memory).ok_or_else(nobody)
 }
 

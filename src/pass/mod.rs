@@ -8,6 +8,7 @@
 mod apply;
 mod ask;
 mod halt;
+mod reading;
 mod recover;
 mod report;
 mod tell;
@@ -18,19 +19,21 @@ mod crossing_tests;
 pub use crate::halt::Halt;
 pub use ask::{ApproveError, Released, approve, explain, history, named_in};
 use halt::or_answer;
+pub use reading::Kept;
 pub use report::{Report, ReportedChange, Status};
 pub use tell::{Said, tell};
 
 use crate::accounts::{AccountStore, AccountsError, Sought};
-use crate::decide::{Adoption, Cleared, DesiredSet, Plan, Roster, absorb, adopt, clear, desire, inherit, plan};
+use crate::decide::{Adoption, Cleared, DesiredSet, Plan, Roster, adopt, clear, desire, inherit, plan};
 use crate::directory::{Directory, DirectoryError};
 use crate::model::{
     Counts, Email, Fact, HeldNote, Limits, Memory, ObjectGuid, Origin, PassId, PassRecord, PassResult, Rules,
-    Settlement, StoreKind, Tiers, Timestamp, Warning, WarningKind,
+    Settlement, StoreKind, Tiers, Timestamp, Wanted, Warning, WarningKind,
 };
 use crate::state::{Closing, SETTLE_MAX, StateError, StateStore};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Everything a pass works on.
 pub struct World<D, A, S> {
@@ -48,6 +51,8 @@ pub struct World<D, A, S> {
     pub now: fn() -> Timestamp,
     /// Whether to stop: a pass then ends as soon as nothing can be lost by it.
     pub halt: Halt,
+    /// What the last pass left in memory.
+    pub kept: Kept,
 }
 
 /// What a pass is asked to do beyond the usual.
@@ -139,7 +144,7 @@ pub struct Preview {
     /// When it began.
     pub at: Timestamp,
     /// The directory, nesting resolved.
-    pub roster: Roster,
+    pub roster: Arc<Roster>,
     /// What everybody should hold.
     pub desired: DesiredSet,
     /// What to change, and what of it is held.
@@ -269,9 +274,13 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     }
 
     watch(Step::Reading);
-    let roster = absorb(or_answer(&world.halt, world.directory.read()).await??);
+    let is_thorough = request.audit || memory.origin != Origin::Known;
+    let names = request.only.as_slice();
+    let wanted = Wanted { rules: &world.rules, memory: &memory, names, whole: is_thorough };
+    let read = reading::roster(&mut world.directory, &mut world.kept, &wanted);
+    let roster = or_answer(&world.halt, read).await??;
 
-    if request.audit || memory.origin != Origin::Known {
+    if is_thorough {
         watch(Step::Auditing);
         let observed = or_answer(&world.halt, world.accounts.list()).await??;
         let adopted = adopt(&observed, &roster, &memory.snapshot, at);
@@ -286,7 +295,7 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     let (mut desired, mut planned) = decide(&roster, &world.rules, &memory, kind, renames, at);
     // Who is waited for (invited, or not yet registered) may have arrived since: one look, so that nobody waits for
     // the next audit. After a listing that look has been had.
-    if !request.audit && memory.origin == Origin::Known && !planned.waiting().is_empty() {
+    if !is_thorough && !planned.waiting().is_empty() {
         let look = look_for(&mut world.accounts, &planned, &memory);
         let arrived = or_answer(&world.halt, look).await??;
         if !arrived.is_empty() {

@@ -10,7 +10,7 @@ use crate::daemon::mailbox::{Mailbox, Poke, Renewal, Slots};
 use crate::daemon::pulse::Pulse;
 use crate::daemon::{Foundry, Listener, Steward, Terms};
 use crate::model::{GroupRef, Limits, PassResult, Rules, Seat, StoreKind, Tier, TierRule, Timestamp, UserId};
-use crate::pass::{Halt, Report, Said, World};
+use crate::pass::{Halt, Kept, Report, Said, World};
 use crate::status::Daemon;
 use chrono_tz::Tz;
 use jiff::SignedDuration;
@@ -181,6 +181,7 @@ impl Scene {
             limits: Limits::default(),
             now,
             halt: halt.clone(),
+            kept: Kept::default(),
         };
         let (mailbox, slots) = Mailbox::new(halt.clone());
         let daemon = Daemon::new("0", 1, "/etc/seatsync/seatsync.toml".into(), now());

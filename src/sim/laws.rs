@@ -3,7 +3,7 @@
 use super::world::{Body, Dice, Fuse, SimDirectory, SimState, SimStore, Stopper, email, seats};
 use crate::model::{Email, GroupRef, Origin};
 use crate::model::{Limit, Limits, Observed, PassResult, Rules, Seat, StoreKind, Tier, TierRule, Timestamp, UserId};
-use crate::pass::{self, Halt, PassError, Request, World};
+use crate::pass::{self, Halt, Kept, PassError, Request, World};
 use proptest::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -83,6 +83,7 @@ fn simulate(seed: u64, kind: StoreKind) {
         limits: Limits { losses: Limit::Off, group_shrink: Limit::Off, ..Limits::default() },
         now,
         halt: Halt::default(),
+        kept: Kept::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     // Who has been unseated in some version of the directory that a pass may have seen: only they may have lost a seat.
@@ -223,6 +224,7 @@ fn what_always_fails_does_not_hold_everybody_elses_losses() {
         limits: Limits::default(),
         now,
         halt: Halt::default(),
+        kept: Kept::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut run = || runtime.block_on(pass::run(&mut world, &Request::default(), &|_| {})).unwrap();
@@ -260,6 +262,7 @@ fn calm(people: usize) -> (World<SimDirectory, SimStore, SimState>, Stopper) {
         limits: Limits::default(),
         now,
         halt: Halt::default(),
+        kept: Kept::default(),
     };
     (world, stopper)
 }

@@ -1,10 +1,10 @@
 //! The parts of the simulated world.
 
 use crate::accounts::{AccountStore, AccountsError, Sought};
-use crate::directory::{Directory, DirectoryError};
+use crate::directory::{Cursor, Directory, DirectoryError, Read};
 use crate::model::{
     Action, Approval, Dn, Email, Fact, Group, HistoryEntry, Intent, Mailbox, Member, Memory, ObjectGuid, Observed,
-    Origin, Outcome, Person, Reading, Seat, Settlement, StoreKind, Tier, UserId,
+    Origin, Outcome, Person, Reading, Seat, Settlement, StoreKind, Tier, UserId, Wanted,
 };
 use crate::pass::Halt;
 use crate::state::{Closing, StateError, StateStore};
@@ -115,7 +115,7 @@ pub(super) struct SimDirectory {
 }
 
 impl Directory for SimDirectory {
-    async fn read(&mut self) -> Result<Reading, DirectoryError> {
+    async fn read(&mut self, _: &Wanted<'_>, _: Option<&Cursor>) -> Result<Read, DirectoryError> {
         self.stopper.moment().await;
         if !self.answers.get() || !self.fuse.burn() {
             return Err(DirectoryError::Incomplete { message: "rc 51 on page 3 of 5".into() });
@@ -147,7 +147,7 @@ impl Directory for SimDirectory {
                 .collect(),
         };
         let groups = vec![group(0, "Pro", |body| body.pro), group(1, "Plus", |body| body.plus)];
-        Ok(Reading { people, groups, ..Reading::default() })
+        Ok(Read::whole(Reading { people, groups, ..Reading::default() }))
     }
 }
 

@@ -43,8 +43,8 @@ pub use probe::{ProbeResult, ProbeStep};
 pub use settings::{LdapSettings, LdapUrl, ReadLimits, check_filter};
 pub use tls::check_ca_file;
 
-use crate::directory::{Directory, DirectoryError};
-use crate::model::{Expiry, Reading, Went};
+use crate::directory::{Cursor, Directory, DirectoryError, Read};
+use crate::model::{Expiry, Wanted, Went};
 use failure::{Failure, Kind};
 use gate::Wire;
 use password::End;
@@ -177,7 +177,7 @@ impl Ldap {
 }
 
 impl Directory for Ldap {
-    async fn read(&mut self) -> Result<Reading, DirectoryError> {
+    async fn read(&mut self, _: &Wanted<'_>, _: Option<&Cursor>) -> Result<Read, DirectoryError> {
         let (index, mut session, certificate) = self.enter().await?;
         match read::read(&mut session, &self.settings).await {
             Ok((reading, server)) => {
@@ -186,7 +186,7 @@ impl Directory for Ldap {
                 self.look_at_password(&mut session, &server).await;
                 session.close().await;
                 self.first = index;
-                Ok(reading)
+                Ok(Read::whole(reading))
             }
             Err(failure) => {
                 self.first = (index + 1) % self.settings.urls.len();

@@ -268,7 +268,7 @@ fn a_line_has_an_end() {
 #[tokio::test]
 async fn files_that_cannot_be_read_say_why() {
     let folder = tempfile::tempdir().unwrap();
-    let read_path = async |path: &Path| Ldif::new(LdifSettings { path: path.into(), ..settings() }).read().await;
+    let read_path = async |path: &Path| Ldif::new(LdifSettings { path: path.into(), ..settings() }).read_whole().await;
     let missing = read_path(&folder.path().join("none.ldif")).await.unwrap_err();
     assert!(matches!(&missing, DirectoryError::Unavailable { message } if message.contains("none.ldif")), "{missing}");
     let not_a_file = read_path(folder.path()).await.unwrap_err();
