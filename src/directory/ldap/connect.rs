@@ -1,9 +1,9 @@
 //! From a URL to a connection over which LDAP can be spoken: TCP, StartTLS, TLS; each step under the time-out.
 
 use super::ber;
+use super::channel::Wire;
 use super::explain;
 use super::failure::Failure;
-use super::gate::Wire;
 use super::settings::{LdapSettings, LdapUrl, ReadLimits};
 use super::tls::{self, Certificate};
 use socket2::{SockRef, TcpKeepalive};

@@ -17,7 +17,7 @@ fn emails(names: &[&str]) -> Vec<String> {
 }
 
 /// A user of Active Directory with these further attributes.
-fn user(more: &[(&str, &[&[u8]])]) -> Entry {
+fn user(more: &[(&str, &[&[u8]])]) -> Entry<'static> {
     let all = [&[("objectGUID", &[GUID] as &[&[u8]]), ("sAMAccountName", &[b"alice"])], more].concat();
     entry("CN=Alice,DC=ad", &all)
 }

@@ -1,15 +1,15 @@
 //! The directory over LDAP: Active Directory first, any LDAP server second.
 //!
 //! ```text
-//! urls -> connect (TCP, StartTLS, TLS) -> gate -> session (bind, pages) -> read -> Reading
-//!                                         checks   every page ends in success   decode: pure
+//! urls -> connect (TCP, StartTLS, TLS) -> channel -> session (bind, pages) -> read -> Reading
+//!                                         checks      every page ends in success   decode: pure
 //! ```
 //!
 //! | file | what is in it |
 //! |---|---|
 //! | `settings` | what the operator says, and the limits |
 //! | `connect`, `tls`, `witness` | from a URL to a connection, with what is wrong in words |
-//! | `ber`, `gate` | what no server may do to us or to the client library |
+//! | `ber`, `request`, `channel` | messages in bytes, and what no server may do to us by them |
 //! | `session` | bind and searches, in which nothing but success counts |
 //! | `schema` | Active Directory or not, and what is asked |
 //! | `entry`, `decode` | entries to people and groups |
@@ -24,15 +24,16 @@
 //! verification of a certificate; any second try of a password.
 
 mod ber;
+mod channel;
 mod connect;
 mod decode;
 mod entry;
 mod explain;
 mod failure;
-mod gate;
 mod password;
 mod probe;
 mod read;
+mod request;
 mod schema;
 mod session;
 mod settings;
@@ -45,8 +46,8 @@ pub use tls::check_ca_file;
 
 use crate::directory::{Cursor, Directory, DirectoryError, Read};
 use crate::model::{Expiry, Wanted, Went};
+use channel::Wire;
 use failure::{Failure, Kind};
-use gate::Wire;
 use password::End;
 use schema::Server;
 use secrecy::ExposeSecret;
@@ -144,7 +145,7 @@ impl Ldap {
         let went = if connected.is_ok() { Went::Answered } else { Went::Unanswered };
         tell(&self.settings.meter, "connect", began, went);
         let (wire, certificate) = connected?;
-        let mut session = Session::start(wire, &self.settings).await?;
+        let mut session = Session::start(wire, &self.settings);
         session.bind(&self.settings).await?;
         Ok((session, certificate))
     }

@@ -1,6 +1,7 @@
 //! One whole read over one connection: the people, the groups, the rest of long member lists.
 
-use super::decode::{Known, Name, Partial, Reader, Rest, identity};
+use super::decode::{Known, Partial, Reader, Rest, identity};
+use super::entry::Entry;
 use super::failure::Failure;
 use super::schema::Server;
 use super::session::{Base, Search, Session};
@@ -32,7 +33,7 @@ pub(super) async fn read(session: &mut Session, settings: &LdapSettings) -> Resu
     };
     let mut referrals = session
         .search(search, |entry| {
-            people.extend(reader.person(&entry)?);
+            people.extend(reader.person(entry)?);
             Ok(())
         })
         .await?;
@@ -93,11 +94,8 @@ enum Fetched {
 }
 
 impl Groups<'_> {
-    fn decode(&self, mut entry: super::entry::Entry) -> Result<Partial, String> {
-        if self.server.extended_dn {
-            entry.dn = Name::of(&entry.dn)?.dn.to_owned();
-        }
-        self.reader.group(&entry, self.known)
+    fn decode(&self, entry: &Entry<'_>) -> Result<Partial, String> {
+        self.reader.group(entry, self.known)
     }
 
     /// Fetches what did not fit into the entry (MS-ADTS 3.1.1.3.1.3.3).
@@ -152,10 +150,10 @@ impl Groups<'_> {
         let mut outcome = None;
         session
             .search(search, |entry| {
-                if identity(&entry)? != partial.group.guid {
+                if identity(entry)? != partial.group.guid {
                     return Err(format!("another group has taken the place of {dn} meanwhile"));
                 }
-                outcome = Some(more(partial, from, start, &entry, self.known)?);
+                outcome = Some(more(partial, from, start, entry, self.known)?);
                 Ok(())
             })
             .await?;
@@ -201,41 +199,34 @@ enum Round {
 }
 
 /// Takes one more part of an attribute in.
-fn more(
-    partial: &mut Partial,
-    from: &Rest,
-    start: u64,
-    entry: &super::entry::Entry,
-    known: &Known,
-) -> Result<Round, String> {
-    let key = from.attribute.to_ascii_lowercase();
+fn more(partial: &mut Partial, from: &Rest, start: u64, entry: &Entry<'_>, known: &Known) -> Result<Round, String> {
     let what = || format!("{} of {}", from.attribute, partial.group.dn);
     // The bare attribute may stand, empty, beside the range.
-    let mut parts = entry.attributes(&key).filter(|part| part.range.is_some());
+    let mut parts = entry.attributes(from.attribute).filter(|part| part.range.is_some());
     let Some(part) = parts.next() else { return Ok(Round::Moved) };
     let (Some(range), None) = (part.range, parts.next()) else {
         return Err(format!("{} came in several ranges at once", what()));
     };
-    let mut part = part.clone();
+    let mut known_already = 0;
     if range.first == start {
         // The seam: what was the last value must be the first one now.
-        if part.values.first() != Some(&from.last) {
+        if part.values().next() != Some(&from.last) {
             return Ok(Round::Moved);
         }
-        part.values.remove(0);
+        known_already = 1;
     } else if range.first != from.next {
         return Err(format!("{} was asked for from value {start} and came from value {}", what(), range.first));
     }
     let next = match range.last {
         None => None,
-        Some(last) => match part.values.last() {
+        Some(last) => match part.values().skip(known_already).last() {
             Some(value) if last >= from.next => {
-                Some(Rest { attribute: from.attribute, next: last.saturating_add(1), last: value.clone() })
+                Some(Rest { attribute: from.attribute, next: last.saturating_add(1), last: value.to_vec() })
             }
             _ => return Err(format!("{} makes no progress beyond value {}", what(), from.next)),
         },
     };
-    partial.take(from.attribute, &part, known)?;
+    partial.take(from.attribute, part.values().skip(known_already), known)?;
     Ok(Round::Next(next))
 }
 
