@@ -1,26 +1,39 @@
-//! One whole read over one connection: the people, the groups, the rest of long member lists.
+//! One whole read: the people, the groups, the rest of long member lists.
 
-use super::decode::{Known, Partial, Reader, Rest, identity};
+use super::decode::{Partial, Reader, Rest, identity};
 use super::entry::Entry;
 use super::failure::Failure;
 use super::schema::Server;
 use super::session::{Base, Search, Session};
 use super::settings::LdapSettings;
-use crate::model::{DnKey, Group, Member, ObjectGuid, Person, Reading};
-use std::collections::HashMap;
+use crate::model::{DnKey, Group, ObjectGuid, Person, Reading};
 
 /// How often one group is read from its beginning again because its values moved while they were read.
 const GROUP_ATTEMPTS_MAX: u32 = 5;
 
-/// Reads everything; also gives what the server is.
-pub(super) async fn read(session: &mut Session, settings: &LdapSettings) -> Result<(Reading, Server), Failure> {
-    let server = session.server().await?;
-    tracing::debug!("the directory is {}", server.kind);
-    check_base(session, settings, &server).await?;
-    let page_size = server.pages.then_some(settings.page_size.max(1));
+/// Reads everything. `beside` is a second connection to the same server: people and groups come at the same time.
+pub(super) async fn read(
+    session: &mut Session,
+    beside: Option<&mut Session>,
+    settings: &LdapSettings,
+    server: &Server,
+) -> Result<Reading, Failure> {
+    let (people, groups) = match beside {
+        Some(beside) => tokio::try_join!(people(session, settings, server), groups(beside, settings, server))?,
+        None => (people(session, settings, server).await?, groups(session, settings, server).await?),
+    };
+    let ((people, behind_people), (groups, behind_groups)) = (people, groups);
+    Ok(Reading { people, groups, referrals: behind_people + behind_groups })
+}
+
+/// Everybody, each once, sorted by identity, and how many referrals came instead.
+async fn people(
+    session: &mut Session,
+    settings: &LdapSettings,
+    server: &Server,
+) -> Result<(Vec<Person>, u64), Failure> {
     let reader =
         Reader { is_active_directory: server.is_active_directory, email_attributes: &settings.email_attributes };
-
     let mut people = Vec::new();
     let search = Search {
         what: "the people",
@@ -28,37 +41,41 @@ pub(super) async fn read(session: &mut Session, settings: &LdapSettings) -> Resu
         base_only: false,
         filter: &server.people_filter(settings),
         attributes: &server.people_attributes(settings),
-        page_size,
+        page_size: page_size(settings, server),
         extended_dn: false,
     };
-    let mut referrals = session
+    let referrals = session
         .search(search, |entry| {
             people.extend(reader.person(entry)?);
             Ok(())
         })
         .await?;
-    let people = each_once(people, |person: &Person| (person.guid, person.dn.key().clone()))?;
+    Ok((each_once(people, |person: &Person| (person.guid, person.dn.key().clone()))?, referrals))
+}
 
-    // Where names come with their GUID, a person who was moved between the two searches is still found.
-    let known: Known = match server.extended_dn {
-        true => people.iter().map(|person| (person.guid, person.dn.key().clone())).collect(),
-        false => HashMap::new(),
-    };
+/// Every group with all of its members, each once, sorted by identity, and how many referrals came instead.
+async fn groups(session: &mut Session, settings: &LdapSettings, server: &Server) -> Result<(Vec<Group>, u64), Failure> {
+    let reader =
+        Reader { is_active_directory: server.is_active_directory, email_attributes: &settings.email_attributes };
     let attributes = server.group_attributes();
-    let groups_asked = Groups { settings, server: &server, reader, known: &known, attributes: &attributes };
+    let asked = Groups { settings, server, reader, attributes: &attributes };
     let mut partials = Vec::new();
-    referrals += session
-        .search(groups_asked.search("the groups", &settings.base_dn, page_size), |entry| {
-            partials.push(groups_asked.decode(entry)?);
+    let search = asked.search("the groups", &settings.base_dn, page_size(settings, server));
+    let referrals = session
+        .search(search, |entry| {
+            partials.push(asked.decode(entry)?);
             Ok(())
         })
         .await?;
     for partial in &mut partials {
-        groups_asked.complete(session, partial).await?;
+        asked.complete(session, partial).await?;
     }
-    let groups = resolve(partials);
-    let groups = each_once(groups, |group: &Group| (group.guid, group.dn.key().clone()))?;
-    Ok((Reading { people, groups, referrals }, server))
+    let groups = partials.into_iter().map(|partial| partial.group).collect();
+    Ok((each_once(groups, |group: &Group| (group.guid, group.dn.key().clone()))?, referrals))
+}
+
+fn page_size(settings: &LdapSettings, server: &Server) -> Option<u32> {
+    server.pages.then_some(settings.page_size.max(1))
 }
 
 /// Makes sure that the base exists before an empty answer could be taken for an empty company.
@@ -81,7 +98,6 @@ struct Groups<'a> {
     settings: &'a LdapSettings,
     server: &'a Server,
     reader: Reader<'a>,
-    known: &'a Known,
     attributes: &'a [String],
 }
 
@@ -95,7 +111,7 @@ enum Fetched {
 
 impl Groups<'_> {
     fn decode(&self, entry: &Entry<'_>) -> Result<Partial, String> {
-        self.reader.group(entry, self.known)
+        self.reader.group(entry)
     }
 
     /// Fetches what did not fit into the entry (MS-ADTS 3.1.1.3.1.3.3).
@@ -153,7 +169,7 @@ impl Groups<'_> {
                 if identity(entry)? != partial.group.guid {
                     return Err(format!("another group has taken the place of {dn} meanwhile"));
                 }
-                outcome = Some(more(partial, from, start, entry, self.known)?);
+                outcome = Some(more(partial, from, start, entry)?);
                 Ok(())
             })
             .await?;
@@ -199,7 +215,7 @@ enum Round {
 }
 
 /// Takes one more part of an attribute in.
-fn more(partial: &mut Partial, from: &Rest, start: u64, entry: &Entry<'_>, known: &Known) -> Result<Round, String> {
+fn more(partial: &mut Partial, from: &Rest, start: u64, entry: &Entry<'_>) -> Result<Round, String> {
     let what = || format!("{} of {}", from.attribute, partial.group.dn);
     // The bare attribute may stand, empty, beside the range.
     let mut parts = entry.attributes(from.attribute).filter(|part| part.range.is_some());
@@ -226,23 +242,8 @@ fn more(partial: &mut Partial, from: &Rest, start: u64, entry: &Entry<'_>, known
             _ => return Err(format!("{} makes no progress beyond value {}", what(), from.next)),
         },
     };
-    partial.take(from.attribute, part.values().skip(known_already), known)?;
+    partial.take(from.attribute, part.values().skip(known_already))?;
     Ok(Round::Next(next))
-}
-
-/// Members given by identity that are no people: other groups, perhaps renamed while we read.
-fn resolve(partials: Vec<Partial>) -> Vec<Group> {
-    let keys: HashMap<ObjectGuid, DnKey> =
-        partials.iter().map(|partial| (partial.group.guid, partial.group.dn.key().clone())).collect();
-    let settle = |Partial { mut group, unresolved, rest: _ }: Partial| {
-        for (index, guid) in unresolved {
-            if let (Some(member), Some(key)) = (group.members.get_mut(index), keys.get(&guid)) {
-                *member = Member::Dn(key.clone());
-            }
-        }
-        group
-    };
-    partials.into_iter().map(settle).collect()
 }
 
 /// Sorted by identity, each once: an entry that changed while pages were read may come twice, and the later one counts.
