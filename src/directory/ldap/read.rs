@@ -19,18 +19,52 @@ pub(super) async fn read(
     server: &Server,
 ) -> Result<Reading, Failure> {
     let (people, groups) = match beside {
-        Some(beside) => tokio::try_join!(people(session, settings, server), groups(beside, settings, server))?,
-        None => (people(session, settings, server).await?, groups(session, settings, server).await?),
+        Some(beside) => tokio::try_join!(
+            people(session, settings, server, Which::All),
+            groups(beside, settings, server, Which::All, Members::Read)
+        )?,
+        None => (
+            people(session, settings, server, Which::All).await?,
+            groups(session, settings, server, Which::All, Members::Read).await?,
+        ),
     };
     let ((people, behind_people), (groups, behind_groups)) = (people, groups);
     Ok(Reading { people, groups, referrals: behind_people + behind_groups })
 }
 
-/// Everybody, each once, sorted by identity, and how many referrals came instead.
-async fn people(
+/// Which of the people or groups.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Which<'a> {
+    /// All of them.
+    All,
+    /// Those that this filter fits as well.
+    Matching(&'a str),
+}
+
+/// What of the members of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Members {
+    /// All of them are read.
+    Read,
+    /// None is asked for.
+    Left,
+}
+
+impl Which<'_> {
+    fn of(self, filter: &str) -> String {
+        match self {
+            Self::All => filter.to_owned(),
+            Self::Matching(other) => format!("(&{filter}{other})"),
+        }
+    }
+}
+
+/// The people, each once, sorted by identity, and how many referrals came instead.
+pub(super) async fn people(
     session: &mut Session,
     settings: &LdapSettings,
     server: &Server,
+    which: Which<'_>,
 ) -> Result<(Vec<Person>, u64), Failure> {
     let reader =
         Reader { is_active_directory: server.is_active_directory, email_attributes: &settings.email_attributes };
@@ -39,7 +73,7 @@ async fn people(
         what: "the people",
         base: &settings.base_dn,
         base_only: false,
-        filter: &server.people_filter(settings),
+        filter: &which.of(&server.people_filter(settings)),
         attributes: &server.people_attributes(settings),
         page_size: page_size(settings, server),
         extended_dn: false,
@@ -53,14 +87,25 @@ async fn people(
     Ok((each_once(people, |person: &Person| (person.guid, person.dn.key().clone()))?, referrals))
 }
 
-/// Every group with all of its members, each once, sorted by identity, and how many referrals came instead.
-async fn groups(session: &mut Session, settings: &LdapSettings, server: &Server) -> Result<(Vec<Group>, u64), Failure> {
+/// The groups, with all of their members or none, each once, sorted by identity, and how many referrals came instead.
+pub(super) async fn groups(
+    session: &mut Session,
+    settings: &LdapSettings,
+    server: &Server,
+    which: Which<'_>,
+    members: Members,
+) -> Result<(Vec<Group>, u64), Failure> {
     let reader =
         Reader { is_active_directory: server.is_active_directory, email_attributes: &settings.email_attributes };
-    let attributes = server.group_attributes();
+    let attributes = match members {
+        Members::Read => server.group_attributes(),
+        Members::Left => server.group_attributes_but_members(),
+    };
+    let filter = which.of(server.group_filter());
     let asked = Groups { settings, server, reader, attributes: &attributes };
     let mut partials = Vec::new();
     let search = asked.search("the groups", &settings.base_dn, page_size(settings, server));
+    let search = Search { filter: &filter, ..search };
     let referrals = session
         .search(search, |entry| {
             partials.push(asked.decode(entry)?);
