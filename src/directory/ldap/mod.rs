@@ -12,6 +12,7 @@
 //! | `ber`, `request`, `channel` | messages in bytes, and what no server may do to us by them |
 //! | `session` | bind and searches, in which nothing but success counts |
 //! | `schema` | Active Directory or not, and what is asked |
+//! | `allowance` | how much memory a read may keep |
 //! | `entry`, `decode` | entries to people and groups |
 //! | `read`, `probe` | a whole read; the steps of `check` |
 //! | `password` | when the bind account's password ends |
@@ -23,6 +24,7 @@
 //! Deliberately absent: Kerberos, change notification and DirSync; following referrals; any way to skip the
 //! verification of a certificate; any second try of a password.
 
+mod allowance;
 mod ber;
 mod channel;
 mod connect;
