@@ -47,7 +47,7 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     if let AccountsConfig::Chime(_) = &config.accounts {
         metrics.foresee(Peer::AccountStore, Operation::ALL.map(Operation::name));
     }
-    let ties = Ties { meter, halt: Halt::default() };
+    let ties = Ties { meter, halt: Halt::default(), follows: true };
     let world = world::open(&config, Purpose::Change, &ties)?;
     let history = world.state.reader();
     let board = Board::new(daemon(path), Timestamp::now);

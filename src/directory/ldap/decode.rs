@@ -186,7 +186,8 @@ impl Partial {
         values: impl Iterator<Item = &'v [u8]>,
     ) -> Result<(), String> {
         for value in values {
-            let member = member(attribute, value).map_err(|problem| format!("{attribute} of {} {problem}", self.group.dn))?;
+            let member =
+                member(attribute, value).map_err(|problem| format!("{attribute} of {} {problem}", self.group.dn))?;
             self.group.members.extend(member);
         }
         Ok(())

@@ -1,12 +1,13 @@
 //! One whole read: the people, the groups, the rest of long member lists.
 
+use super::allowance::Allowance;
 use super::decode::{Partial, Reader, Rest, identity};
 use super::entry::Entry;
 use super::failure::Failure;
 use super::schema::Server;
 use super::session::{Base, Search, Session};
 use super::settings::LdapSettings;
-use crate::model::{DnKey, Group, ObjectGuid, Person, Reading};
+use crate::model::{Dn, Group, ObjectGuid, Person, Reading};
 
 /// How often one group is read from its beginning again because its values moved while they were read.
 const GROUP_ATTEMPTS_MAX: u32 = 5;
@@ -18,18 +19,26 @@ pub(super) async fn read(
     settings: &LdapSettings,
     server: &Server,
 ) -> Result<Reading, Failure> {
+    let allowance = Allowance::of(&settings.limits);
+    let asked = Asked { settings, server, allowance: &allowance, which: Which::All, members: true };
     let (people, groups) = match beside {
-        Some(beside) => tokio::try_join!(
-            people(session, settings, server, Which::All),
-            groups(beside, settings, server, Which::All, Members::Read)
-        )?,
-        None => (
-            people(session, settings, server, Which::All).await?,
-            groups(session, settings, server, Which::All, Members::Read).await?,
-        ),
+        Some(beside) => tokio::try_join!(people(session, asked), groups(beside, asked))?,
+        None => (people(session, asked).await?, groups(session, asked).await?),
     };
     let ((people, behind_people), (groups, behind_groups)) = (people, groups);
     Ok(Reading { people, groups, referrals: behind_people + behind_groups })
+}
+
+/// What is read from whom, and how much of it may be kept.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) settings: &'a LdapSettings,
+    pub(super) server: &'a Server,
+    pub(super) allowance: &'a Allowance,
+    /// Which of the people or groups below the base.
+    pub(super) which: Which<'a>,
+    /// Whether groups are read with their members, or without any.
+    pub(super) members: bool,
 }
 
 /// Which of the people or groups.
@@ -41,15 +50,6 @@ pub(super) enum Which<'a> {
     Matching(&'a str),
 }
 
-/// What of the members of groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Members {
-    /// All of them are read.
-    Read,
-    /// None is asked for.
-    Left,
-}
-
 impl Which<'_> {
     fn of(self, filter: &str) -> String {
         match self {
@@ -59,15 +59,19 @@ impl Which<'_> {
     }
 }
 
+impl<'a> Asked<'a> {
+    fn reader(&self) -> Reader<'a> {
+        Reader {
+            is_active_directory: self.server.is_active_directory,
+            email_attributes: &self.settings.email_attributes,
+        }
+    }
+}
+
 /// The people, each once, sorted by identity, and how many referrals came instead.
-pub(super) async fn people(
-    session: &mut Session,
-    settings: &LdapSettings,
-    server: &Server,
-    which: Which<'_>,
-) -> Result<(Vec<Person>, u64), Failure> {
-    let reader =
-        Reader { is_active_directory: server.is_active_directory, email_attributes: &settings.email_attributes };
+pub(super) async fn people(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Person>, u64), Failure> {
+    let Asked { settings, server, allowance, which, members: _ } = asked;
+    let reader = asked.reader();
     let mut people = Vec::new();
     let search = Search {
         what: "the people",
@@ -80,35 +84,30 @@ pub(super) async fn people(
     };
     let referrals = session
         .search(search, |entry| {
-            people.extend(reader.person(entry)?);
+            if let Some(person) = reader.person(entry)? {
+                allowance.keep_person(&person)?;
+                people.push(person);
+            }
             Ok(())
         })
         .await?;
-    Ok((each_once(people, |person: &Person| (person.guid, person.dn.key().clone()))?, referrals))
+    Ok((each_once(people, |person: &Person| person.guid, |person| &person.dn)?, referrals))
 }
 
-/// The groups, with all of their members or none, each once, sorted by identity, and how many referrals came instead.
-pub(super) async fn groups(
-    session: &mut Session,
-    settings: &LdapSettings,
-    server: &Server,
-    which: Which<'_>,
-    members: Members,
-) -> Result<(Vec<Group>, u64), Failure> {
-    let reader =
-        Reader { is_active_directory: server.is_active_directory, email_attributes: &settings.email_attributes };
-    let attributes = match members {
-        Members::Read => server.group_attributes(),
-        Members::Left => server.group_attributes_but_members(),
-    };
+/// Every group with all of its members, each once, sorted by identity, and how many referrals came instead.
+pub(super) async fn groups(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Group>, u64), Failure> {
+    let Asked { settings, server, allowance, which, members } = asked;
+    let attributes = if members { server.group_attributes() } else { server.group_attributes_but_members() };
     let filter = which.of(server.group_filter());
-    let asked = Groups { settings, server, reader, attributes: &attributes };
+    let asked = Groups { settings, server, reader: asked.reader(), attributes: &attributes, allowance };
     let mut partials = Vec::new();
     let search = asked.search("the groups", &settings.base_dn, page_size(settings, server));
     let search = Search { filter: &filter, ..search };
     let referrals = session
         .search(search, |entry| {
-            partials.push(asked.decode(entry)?);
+            let partial = asked.reader.group(entry)?;
+            allowance.keep_group(&partial.group)?;
+            partials.push(partial);
             Ok(())
         })
         .await?;
@@ -116,7 +115,7 @@ pub(super) async fn groups(
         asked.complete(session, partial).await?;
     }
     let groups = partials.into_iter().map(|partial| partial.group).collect();
-    Ok((each_once(groups, |group: &Group| (group.guid, group.dn.key().clone()))?, referrals))
+    Ok((each_once(groups, |group: &Group| group.guid, |group| &group.dn)?, referrals))
 }
 
 fn page_size(settings: &LdapSettings, server: &Server) -> Option<u32> {
@@ -144,6 +143,7 @@ struct Groups<'a> {
     server: &'a Server,
     reader: Reader<'a>,
     attributes: &'a [String],
+    allowance: &'a Allowance,
 }
 
 /// What became of an attempt to fetch the rest of a group.
@@ -155,10 +155,6 @@ enum Fetched {
 }
 
 impl Groups<'_> {
-    fn decode(&self, entry: &Entry<'_>) -> Result<Partial, String> {
-        self.reader.group(entry)
-    }
-
     /// Fetches what did not fit into the entry (MS-ADTS 3.1.1.3.1.3.3).
     ///
     /// Values are numbered by position. When somebody is removed between two requests, all later ones move down, and
@@ -214,7 +210,9 @@ impl Groups<'_> {
                 if identity(entry)? != partial.group.guid {
                     return Err(format!("another group has taken the place of {dn} meanwhile"));
                 }
+                let before = partial.group.members.len();
                 outcome = Some(more(partial, from, start, entry)?);
+                self.allowance.keep_members(partial.group.members.get(before..).unwrap_or_default())?;
                 Ok(())
             })
             .await?;
@@ -229,7 +227,7 @@ impl Groups<'_> {
         let mut found = None;
         session
             .search(search, |entry| {
-                found = Some(self.decode(entry)?);
+                found = Some(self.reader.group(entry)?);
                 Ok(())
             })
             .await?;
@@ -292,19 +290,26 @@ fn more(partial: &mut Partial, from: &Rest, start: u64, entry: &Entry<'_>) -> Re
 }
 
 /// Sorted by identity, each once: an entry that changed while pages were read may come twice, and the later one counts.
-fn each_once<T>(mut entries: Vec<T>, key: impl Fn(&T) -> (ObjectGuid, DnKey)) -> Result<Vec<T>, Failure> {
-    entries.sort_by_key(|entry| key(entry).0);
+fn each_once<T>(
+    mut entries: Vec<T>,
+    guid: impl Fn(&T) -> ObjectGuid,
+    dn: impl Fn(&T) -> &Dn,
+) -> Result<Vec<T>, Failure> {
+    // It keeps the order of equals, and needs far less memory for that than moving the entries themselves does.
+    entries.sort_by_cached_key(&guid);
     for pair in entries.windows(2) {
-        let [(one, one_dn), (other, other_dn)] = [key(&pair[0]), key(&pair[1])];
-        if one == other && one_dn != other_dn {
+        let [one, other] = pair else { continue };
+        if guid(one) == guid(other) && dn(one) != dn(other) {
             return Err(Failure::incomplete(format!(
-                "two entries have the identity {one}: {one_dn:?} and {other_dn:?}; if one was renamed just now, the \
-                 next pass is fine"
+                "two entries have the identity {}: {:?} and {:?}; if one was renamed just now, the next pass is fine",
+                guid(one),
+                dn(one),
+                dn(other)
             )));
         }
     }
     entries.dedup_by(|later, earlier| {
-        let same = key(later).0 == key(earlier).0;
+        let same = guid(later) == guid(earlier);
         if same {
             std::mem::swap(later, earlier);
         }

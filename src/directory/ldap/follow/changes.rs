@@ -1,5 +1,6 @@
 //! What a feed told, put together by identity: pure.
 
+use super::Doubt;
 use crate::model::{Member, MemberChange, ObjectGuid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ const LINKS_A_CHANGE: usize = 100;
 pub(super) struct Changes {
     seen: BTreeMap<ObjectGuid, Seen>,
     gone: BTreeSet<ObjectGuid>,
-    doubt: Option<String>,
+    doubt: Option<Doubt>,
     entries_max: usize,
     links: usize,
 }
@@ -62,8 +63,8 @@ impl Changes {
     }
 
     /// Following would not be sure to be right; the first reason stays.
-    pub(super) fn doubts(&mut self, why: String) {
-        self.doubt.get_or_insert(why);
+    pub(super) fn doubts(&mut self, why: impl Into<Doubt>) {
+        self.doubt.get_or_insert_with(|| why.into());
         // Nothing of it will be used.
         (self.seen, self.gone) = (BTreeMap::new(), BTreeSet::new());
     }
@@ -76,7 +77,7 @@ impl Changes {
     }
 
     /// Why everything must be read.
-    pub(super) fn doubt(&self) -> Option<String> {
+    pub(super) fn doubt(&self) -> Option<Doubt> {
         self.doubt.clone()
     }
 
@@ -156,7 +157,7 @@ mod tests {
         changes.gone(guid(1));
         assert_eq!(changes.doubt(), None);
         changes.seen(guid(1), Seen::default());
-        assert!(changes.doubt().is_some_and(|why| why.contains("deleted")));
+        assert!(changes.doubt().is_some_and(|why| why.to_string().contains("deleted")));
         assert!(!changes.is_empty());
     }
 
@@ -168,7 +169,7 @@ mod tests {
         }
         assert_eq!(changes.doubt(), None);
         changes.gone(guid(4));
-        assert!(changes.doubt().is_some_and(|why| why.contains("more than 3")));
+        assert!(changes.doubt().is_some_and(|why| why.to_string().contains("more than 3")));
         changes.seen(guid(5), Seen::default());
         assert_eq!(changes.into_parts(), (BTreeMap::new(), BTreeSet::new()));
 

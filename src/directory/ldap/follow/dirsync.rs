@@ -6,6 +6,7 @@
 //! `member;range=1-1` (those that came) and `member;range=0-0` (those that went). A renamed unit is told, what is below it is
 //! not, and neither is a group from which a deleted entry has dropped out.
 
+use super::Doubt;
 use super::changes::{Changes, Seen};
 use super::filter;
 use super::mark::Way;
@@ -96,16 +97,16 @@ pub(super) async fn feed(
     server: &Server,
     way: &Way,
     changes: &mut Changes,
-) -> Result<Result<Way, String>, Failure> {
+) -> Result<Result<Way, Doubt>, Failure> {
     let (Way::DirSync { cookie, as_anybody }, Some(domain)) = (way, &server.domain) else {
-        return Ok(Err("the server does not offer DirSync any more".to_owned()));
+        return Ok(Err("the server does not offer DirSync any more".to_owned().into()));
     };
     let mut each = |entry: &Entry<'_>| take(entry, changes);
     let answer = ask(session, settings, domain, "(objectClass=*)", *as_anybody, cookie.clone(), &mut each).await?;
     Ok(match answer {
         Ok(cookie) => Ok(Way::DirSync { cookie, as_anybody: *as_anybody }),
         // For example an unknown cookie (12), or a right that was taken away (50).
-        Err((code, text)) => Err(format!("DirSync is refused: {}", explain::outcome(code, &text))),
+        Err((code, text)) => Err(format!("DirSync is refused: {}", explain::outcome(code, &text)).into()),
     })
 }
 

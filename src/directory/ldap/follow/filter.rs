@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn every_attribute_of_a_filter_is_found() {
-        let (attributes, names) = of("(&(a=1)(|(b>=1)(c<=1)(!(d~=1)))(e=*)(f=x*y*z)(g:1.2.840.113556.1.4.803:=2)(h;x=1))");
+        let (attributes, names) =
+            of("(&(a=1)(|(b>=1)(c<=1)(!(d~=1)))(e=*)(f=x*y*z)(g:1.2.840.113556.1.4.803:=2)(h;x=1))");
         assert_eq!(attributes, ["a", "b", "c", "d", "e", "f", "g", "h"]);
         assert!(!names);
     }

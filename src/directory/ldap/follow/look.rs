@@ -1,9 +1,11 @@
 //! What the changed entries are now: read again by identity, with the base, the filters and the decoder of a whole read.
 
+use super::Doubt;
 use super::changes::{Changes, Seen};
+use crate::directory::ldap::allowance::Allowance;
 use crate::directory::ldap::decode::identity;
 use crate::directory::ldap::failure::Failure;
-use crate::directory::ldap::read::{self, Members, Which};
+use crate::directory::ldap::read::{self, Asked, Which};
 use crate::directory::ldap::schema::Server;
 use crate::directory::ldap::session::{Search, Session};
 use crate::directory::ldap::settings::LdapSettings;
@@ -22,33 +24,36 @@ pub(super) async fn again(
     settings: &LdapSettings,
     server: &Server,
     changes: Changes,
-) -> Result<Result<Delta, String>, Failure> {
+) -> Result<Result<Delta, Doubt>, Failure> {
     // A base that has vanished hides everybody, which is no news about everybody.
     read::check_base(session, settings, server).await?;
     let (mut seen, gone) = changes.into_parts();
     let mut delta = Delta { gone: gone.into_iter().collect(), ..Delta::default() };
 
+    let allowance = Allowance::of(&settings.limits);
+    let asked = Asked { settings, server, allowance: &allowance, which: Which::All, members: false };
     let perhaps_people = identities(&seen, |told| !told.is_group());
     for chunk in perhaps_people.chunks(ENTRIES_A_SEARCH) {
-        let among = among(server, chunk);
-        delta.people.extend(read::people(session, settings, server, Which::Matching(&among)).await?.0);
+        let filter = among(server, chunk);
+        let asked = Asked { which: Which::Matching(&filter), ..asked };
+        delta.people.extend(read::people(session, asked).await?.0);
     }
     let mut left: BTreeSet<ObjectGuid> = seen.keys().copied().collect();
     for person in &delta.people {
         left.remove(&person.guid);
     }
-    for members in [Members::Read, Members::Left] {
-        let fits = |told: &Seen| (members == Members::Read) == told.needs_members();
-        let mut asked = identities(&seen, fits);
-        asked.retain(|guid| left.contains(guid));
-        for chunk in asked.chunks(ENTRIES_A_SEARCH) {
-            let among = among(server, chunk);
-            for mut group in read::groups(session, settings, server, Which::Matching(&among), members).await?.0 {
+    for with_members in [true, false] {
+        let mut perhaps_groups = identities(&seen, |told| told.needs_members() == with_members);
+        perhaps_groups.retain(|guid| left.contains(guid));
+        for chunk in perhaps_groups.chunks(ENTRIES_A_SEARCH) {
+            let filter = among(server, chunk);
+            let asked = Asked { which: Which::Matching(&filter), members: with_members, ..asked };
+            for mut group in read::groups(session, asked).await?.0 {
                 left.remove(&group.guid);
                 let all = std::mem::take(&mut group.members);
-                let members = match members {
-                    Members::Read => MemberChange::All(all),
-                    Members::Left => seen.remove(&group.guid).unwrap_or_default().member_change(),
+                let members = match with_members {
+                    true => MemberChange::All(all),
+                    false => seen.remove(&group.guid).unwrap_or_default().member_change(),
                 };
                 delta.groups.push(GroupChange { group, members });
             }
@@ -67,7 +72,7 @@ pub(super) async fn again(
 
 /// Of entries that were renamed or moved and are neither people nor groups to us: whether one of them may have people below
 /// it, all of whose names have changed with it, unsaid.
-async fn branch(session: &mut Session, server: &Server, moved: &[ObjectGuid]) -> Result<Option<String>, Failure> {
+async fn branch(session: &mut Session, server: &Server, moved: &[ObjectGuid]) -> Result<Option<Doubt>, Failure> {
     let mut leaves = BTreeSet::new();
     for chunk in moved.chunks(ENTRIES_A_SEARCH) {
         let search = Search {
@@ -90,7 +95,7 @@ async fn branch(session: &mut Session, server: &Server, moved: &[ObjectGuid]) ->
             .await?;
     }
     let branch = moved.iter().find(|guid| !leaves.contains(guid));
-    Ok(branch.map(|guid| format!("{guid}, which may have others below it, was renamed or moved")))
+    Ok(branch.map(|guid| format!("{guid}, which may have others below it, was renamed or moved").into()))
 }
 
 fn identities(seen: &BTreeMap<ObjectGuid, Seen>, fits: impl Fn(&Seen) -> bool) -> Vec<ObjectGuid> {

@@ -69,6 +69,11 @@ impl Mark {
         Self { url, people: people as u64, wanted, ..self }
     }
 
+    /// Later, with nothing missed in between.
+    pub(super) fn on(self, way: Way) -> Self {
+        Self { way, ..self }
+    }
+
     /// Why it cannot be gone on from here, where it cannot.
     pub(in super::super) fn objection(&self, settings: &LdapSettings, url: &str, server: &Server) -> Option<String> {
         if self.settings != dependence(settings) {

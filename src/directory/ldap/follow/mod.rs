@@ -36,6 +36,7 @@ use super::settings::LdapSettings;
 use crate::model::Delta;
 use changes::Changes;
 use mark::Way;
+use std::fmt;
 
 /// So many changes are cheaper to follow than to read everybody again, however few people there are.
 const CHANGES_MAX: u64 = 1_000;
@@ -51,24 +52,53 @@ pub(super) struct Begun {
     pub(super) words: String,
 }
 
+/// Why everything must be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// The server does not remember what was deleted.
+    Forgotten,
+    /// Another reason, as a sentence.
+    Because(String),
+}
+
+impl From<String> for Doubt {
+    fn from(why: String) -> Self {
+        Self::Because(why)
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forgotten => f.write_str("something has changed, and the server does not remember what was deleted"),
+            Self::Because(why) => f.write_str(why),
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Followed {
     /// What is different, and where to go on.
     Told(Delta, Mark),
     /// Everything must be read, for this reason; the connection is good.
-    Doubt(String),
+    Doubt(Doubt),
 }
 
-/// Takes a mark of now.
+/// Takes a mark of now. `forgets`: whether the server is known not to remember what was deleted.
 ///
 /// # Errors
 /// The connection is not to be used any more. That the server refuses is no error.
-pub(super) async fn begin(session: &mut Session, settings: &LdapSettings, server: &Server) -> Result<Begun, Failure> {
+pub(super) async fn begin(
+    session: &mut Session,
+    settings: &LdapSettings,
+    server: &Server,
+    forgets: bool,
+) -> Result<Begun, Failure> {
     let (way, words) = if server.is_active_directory {
         dirsync::begin(session, settings, server).await?
     } else if server.syncs {
-        syncrepl::begin(session, settings, server).await?
+        syncrepl::begin(session, settings, server, forgets).await?
     } else {
         (None, "the server cannot tell what has changed: everything is read each time".to_owned())
     };
@@ -105,7 +135,7 @@ pub(super) async fn follow(
         Way::Syncrepl { .. } => syncrepl::feed(session, settings, &mark.way, &mut changes).await?,
         Way::Still { usn } => match session.server().await? {
             now if now.usn == Some(*usn) && now.service == mark.service => Ok(mark.way.clone()),
-            _ => Err("something has changed, and the server does not show the account what".to_owned()),
+            _ => Err("something has changed, and the server does not show the account what".to_owned().into()),
         },
     };
     let way = match (told, changes.doubt()) {
@@ -113,13 +143,13 @@ pub(super) async fn follow(
         (Err(doubt), _) | (Ok(_), Some(doubt)) => return Ok(Followed::Doubt(doubt)),
     };
     if changes.is_empty() {
-        return Ok(Followed::Told(Delta::default(), Mark { way, ..mark }));
+        return Ok(Followed::Told(Delta::default(), mark.on(way)));
     }
     if only_whether {
-        return Ok(Followed::Doubt("something has changed".to_owned()));
+        return Ok(Followed::Doubt("something has changed".to_owned().into()));
     }
     match look::again(session, settings, server, changes).await? {
-        Ok(delta) => Ok(Followed::Told(delta, Mark { way, ..mark })),
+        Ok(delta) => Ok(Followed::Told(delta, mark.on(way))),
         Err(doubt) => Ok(Followed::Doubt(doubt)),
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! An entry with others below it that has changed may have been renamed, and nothing is told of those below: a doubt.
 
+use super::Doubt;
 use super::changes::{Changes, Seen};
 use super::filter;
 use super::mark::Way;
@@ -40,6 +41,7 @@ pub(super) async fn begin(
     session: &mut Session,
     settings: &LdapSettings,
     server: &Server,
+    forgets: bool,
 ) -> Result<(Option<Way>, String), Failure> {
     let whole = |why: &str| (None, format!("everything is read each time, because {why}"));
     let base = DnKey::of(&settings.base_dn);
@@ -60,8 +62,15 @@ pub(super) async fn begin(
     if has_other_identities(session, context).await? {
         return Ok(whole("entries have an objectGUID, by which the server does not tell what was deleted"));
     }
-    let way = Way::Syncrepl { context: context.clone(), cookie, forgets: false };
-    Ok((Some(way), "changes are followed by syncrepl".to_owned()))
+    let way = Way::Syncrepl { context: context.clone(), cookie, forgets };
+    let words = match forgets {
+        false => "changes are followed by syncrepl",
+        true => {
+            "everything is read whenever anything has changed, because the server does not remember what was deleted: \
+             give its syncprov overlay a syncprov-sessionlog"
+        }
+    };
+    Ok((Some(way), words.to_owned()))
 }
 
 /// The state of a tree, as a cookie; `None` where the server does not show it.
@@ -98,14 +107,13 @@ pub(super) async fn feed(
     settings: &LdapSettings,
     way: &Way,
     changes: &mut Changes,
-) -> Result<Result<Way, String>, Failure> {
+) -> Result<Result<Way, Doubt>, Failure> {
     let Way::Syncrepl { context, cookie, forgets } = way else {
-        return Ok(Err("the server does not offer syncrepl any more".to_owned()));
+        return Ok(Err("the server does not offer syncrepl any more".to_owned().into()));
     };
     if *forgets {
         let same = cookie_of_now(session, context).await?.as_ref() == Some(cookie);
-        let why = "something has changed, and the server does not remember what was deleted: give it syncprov-sessionlog";
-        return Ok(if same { Ok(way.clone()) } else { Err(why.to_owned()) });
+        return Ok(if same { Ok(way.clone()) } else { Err(Doubt::Forgotten) });
     }
     let attributes = ["entryUUID", "objectGUID", "hasSubordinates"].map(str::to_owned);
     let search = Search { what: "what has changed", attributes: &attributes, ..whole_tree(context) };
@@ -122,13 +130,13 @@ pub(super) async fn feed(
     };
     let done = session.request(&search, &controls, settings.limits.entries_max, true, &mut each).await?;
     if done.code != 0 {
-        return Ok(Err(format!("syncrepl is refused: {}", explain::outcome(done.code, &done.text))));
+        return Ok(Err(format!("syncrepl is refused: {}", explain::outcome(done.code, &done.text)).into()));
     }
     Ok(ended(&done.controls).and_then(|next| match next {
         Some(next) => Ok(Way::Syncrepl { context: context.clone(), cookie: next, forgets: false }),
         // Without a new cookie there was nothing to tell.
         None if changes.is_empty() => Ok(way.clone()),
-        None => Err("the server gave changes and no cookie".to_owned()),
+        None => Err("the server gave changes and no cookie".to_owned().into()),
     }))
 }
 
@@ -153,90 +161,88 @@ fn request(cookie: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// A doubt.
-fn ended(controls: &[u8]) -> Result<Option<Vec<u8>>, String> {
-    let value = ber::control(controls, CONTROL_DONE).ok_or("the answer of syncrepl has no end")?;
+fn ended(controls: &[u8]) -> Result<Option<Vec<u8>>, Doubt> {
+    let value = ber::control(controls, CONTROL_DONE).ok_or("the answer of syncrepl has no end".to_owned())?;
     let (outer, _) = ber::split(value)?;
     let (mut cookie, mut deletes) = (None, false);
     for part in ber::elements(outer.body) {
         match part? {
-            Element { tag: ber::OCTET_STRING, body: [] } => return Err("the server did not take our cookie".to_owned()),
+            Element { tag: ber::OCTET_STRING, body: [] } => {
+                return Err("the server did not take our cookie".to_owned().into());
+            }
             Element { tag: ber::OCTET_STRING, body } => cookie = Some(body.to_vec()),
             Element { tag: ber::BOOLEAN, body } => deletes = body != [0],
-            Element { tag, body: _ } => return Err(format!("the end of syncrepl has something of tag 0x{tag:02x}")),
+            Element { tag, body: _ } => {
+                return Err(format!("the end of syncrepl has something of tag 0x{tag:02x}").into());
+            }
         }
     }
-    if deletes { Ok(cookie) } else { Err(FORGETS.to_owned()) }
+    if deletes { Ok(cookie) } else { Err(Doubt::Forgotten) }
 }
 
-/// The doubt that a server has listed what is there, and not what was deleted.
-const FORGETS: &str = "the server does not remember what was deleted";
-
-/// Whether a doubt comes of a server without a memory: the next time it is asked for less.
-pub(super) fn is_forgetful(doubt: &str) -> bool {
-    doubt == FORGETS
-}
-
-fn take_entry(entry: &Entry<'_>, controls: &[u8], changes: &mut Changes) -> Result<(), String> {
+fn take_entry(entry: &Entry<'_>, controls: &[u8], changes: &mut Changes) -> Result<(), Doubt> {
     let value = ber::control(controls, CONTROL_STATE).ok_or_else(|| format!("{:?} came without a state", entry.dn))?;
     let (outer, _) = ber::split(value)?;
     let mut parts = ber::elements(outer.body);
-    let state = ber::number(parts.next().ok_or("an empty state")??, ber::ENUMERATED, "state of an entry")?;
-    let guid = uuid(parts.next().ok_or("a state without an identity")??)?;
+    let state = ber::number(parts.next().ok_or("an empty state".to_owned())??, ber::ENUMERATED, "state of an entry")?;
+    let guid = uuid(parts.next().ok_or("a state without an identity".to_owned())??)?;
     match state {
         DELETED => changes.gone(guid),
         ADDED | MODIFIED => {
             if entry.values("objectGUID").next().is_some() {
-                return Err(format!("{:?} has an objectGUID besides", entry.dn));
+                return Err(format!("{:?} has an objectGUID besides", entry.dn).into());
             }
             if entry.one("hasSubordinates") != Some("FALSE") {
-                return Err(format!("{:?} has changed, perhaps its name, and has others below it", entry.dn));
+                return Err(format!("{:?} has changed, perhaps its name, and has others below it", entry.dn).into());
             }
             changes.seen(guid, Seen { moved: true, members_unknown: true, ..Seen::default() });
         }
-        PRESENT => return Err(FORGETS.to_owned()),
-        state => return Err(format!("{:?} has the unknown state {state}", entry.dn)),
+        PRESENT => return Err(Doubt::Forgotten),
+        state => return Err(format!("{:?} has the unknown state {state}", entry.dn).into()),
     }
     Ok(())
 }
 
 /// A message in between (RFC 4533 2.5): an IntermediateResponse, whole.
-fn take_info(body: &[u8], changes: &mut Changes) -> Result<(), String> {
+fn take_info(body: &[u8], changes: &mut Changes) -> Result<(), Doubt> {
     let mut value = None;
     for part in ber::elements(body) {
         match part? {
             Element { tag: 0x80, body } if body == INFO.as_bytes() => {}
             Element { tag: 0x81, body } => value = Some(body),
-            Element { tag, body: _ } => return Err(format!("an unknown message in between (tag 0x{tag:02x})")),
+            Element { tag, body: _ } => return Err(format!("an unknown message in between (tag 0x{tag:02x})").into()),
         }
     }
-    let (told, _) = ber::split(value.ok_or("a message in between without a value")?)?;
+    let (told, _) = ber::split(value.ok_or("a message in between without a value".to_owned())?)?;
     match told.tag {
         // A new cookie; the last one counts.
         0x80 => Ok(()),
         // What was deleted has been told.
         0xa1 => Ok(()),
         // What is still there has been told.
-        0xa2 => Err(FORGETS.to_owned()),
+        0xa2 => Err(Doubt::Forgotten),
         0xa3 => take_set(told.body, changes),
-        tag => Err(format!("an unknown message in between (tag 0x{tag:02x})")),
+        tag => Err(format!("an unknown message in between (tag 0x{tag:02x})").into()),
     }
 }
 
 /// A set of identities: those deleted, or those that are still there.
-fn take_set(body: &[u8], changes: &mut Changes) -> Result<(), String> {
+fn take_set(body: &[u8], changes: &mut Changes) -> Result<(), Doubt> {
     let (mut deletes, mut set) = (false, None);
     for part in ber::elements(body) {
         match part? {
             Element { tag: ber::OCTET_STRING, body: _ } => {}
             Element { tag: ber::BOOLEAN, body } => deletes = body != [0],
             Element { tag: ber::SET, body } => set = Some(body),
-            Element { tag, body: _ } => return Err(format!("a set of identities with something of tag 0x{tag:02x}")),
+            Element { tag, body: _ } => {
+                return Err(format!("a set of identities with something of tag 0x{tag:02x}").into());
+            }
         }
     }
     if !deletes {
-        return Err(FORGETS.to_owned());
+        return Err(Doubt::Forgotten);
     }
-    for guid in ber::elements(set.ok_or("a set of identities without any")?) {
+    for guid in ber::elements(set.ok_or("a set of identities without any".to_owned())?) {
         changes.gone(uuid(guid?)?);
     }
     Ok(())
