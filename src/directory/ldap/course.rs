@@ -4,7 +4,7 @@
 //! have been one without a cursor.
 
 use super::failure::Failure;
-use super::follow::{self, Doubt, Followed, Mark};
+use super::follow::{self, Doubt, Mark};
 use super::schema::Server;
 use super::session::Session;
 use super::{Entered, Ldap, read};
@@ -34,11 +34,14 @@ pub(super) struct Arrived {
 impl Ldap {
     /// What has changed since the mark, or everything.
     pub(super) async fn read_since(&mut self, wanted: &Wanted<'_>, mark: Mark) -> Result<Read, DirectoryError> {
-        let why = match self.follow(&mark).await? {
+        match self.follow(&mark).await? {
             Ok(read) => return Ok(read),
-            Err(why) => why,
-        };
-        tracing::info!("the directory is read from the beginning: {why}");
+            // It was said in the beginning that this is the way with this server.
+            Err(why @ (Doubt::Untold | Doubt::Forgotten)) => {
+                tracing::debug!("the directory is read from the beginning: {why}");
+            }
+            Err(Doubt::Because(why)) => tracing::info!("the directory is read from the beginning: {why}"),
+        }
         self.read_from_the_beginning(wanted).await
     }
 
@@ -67,7 +70,7 @@ impl Ldap {
     }
 
     /// What has changed since the mark; or why everything must be read.
-    async fn follow(&mut self, mark: &Mark) -> Result<Result<Read, String>, DirectoryError> {
+    async fn follow(&mut self, mark: &Mark) -> Result<Result<Read, Doubt>, DirectoryError> {
         loop {
             let stayed = self.course.as_mut().and_then(|course| course.open.take());
             let has_stayed = stayed.is_some();
@@ -78,7 +81,7 @@ impl Ldap {
             here.entered.session.begin();
             let url = self.settings.urls[here.entered.index].to_string();
             let outcome = match mark.objection(&self.settings, &url, &here.server) {
-                Some(why) => Ok(Followed::Doubt(Doubt::Because(why))),
+                Some(why) => Ok(Err(Doubt::Because(why))),
                 None => {
                     let Arrived { entered, server } = &mut here;
                     let only_whether = mark.wanted.is_some();
@@ -86,19 +89,19 @@ impl Ldap {
                 }
             };
             let result = match outcome {
-                Ok(Followed::Told(delta, next)) => Ok(Read { news: News::Changed(delta), cursor: next.written() }),
-                Ok(Followed::Doubt(doubt)) => {
+                Ok(Ok((delta, next))) => Ok(Read { news: News::Changed(delta), cursor: next.written() }),
+                Ok(Err(doubt)) => {
                     if let Some(course) = &mut self.course {
                         course.forgets |= doubt == Doubt::Forgotten;
                     }
-                    Err(doubt.to_string())
+                    Err(doubt)
                 }
                 Err(failure) if has_stayed => {
                     tracing::debug!("the connection of the last pass is not good any more: {}", failure.message);
                     continue;
                 }
                 // The connection may be good or not.
-                Err(failure) => return Ok(Err(failure.message)),
+                Err(failure) => return Ok(Err(Doubt::Because(failure.message))),
             };
             self.arrived(&here);
             if has_stayed {

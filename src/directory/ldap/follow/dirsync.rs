@@ -19,8 +19,7 @@ use crate::directory::ldap::request::Control;
 use crate::directory::ldap::schema::{CONTROL_DIRSYNC, Server};
 use crate::directory::ldap::session::{Done, Event, Search, Session};
 use crate::directory::ldap::settings::LdapSettings;
-use crate::model::{DnKey, Member, ObjectGuid};
-use std::collections::BTreeMap;
+use crate::model::{DnKey, Member};
 
 /// LDAP_DIRSYNC_INCREMENTAL_VALUES, 0x80000000: members that came and went, not all of them. It goes as a signed number of
 /// 32 bits, and so do servers read it.
@@ -224,21 +223,20 @@ fn told(entry: &Entry<'_>) -> Result<Told, String> {
     if created && !entry.texts("objectClass").any(is_kind) {
         return Ok(Told::Nothing);
     }
-    let (links, members_unknown) = links(entry)?;
-    let moved = created || has("name");
-    Ok(Told::Seen(Seen { created, moved, members_unknown, links }))
+    let mut seen = Seen { created, moved: created || has("name"), ..Seen::default() };
+    take_links(entry, &mut seen)?;
+    Ok(Told::Seen(seen))
 }
 
-/// The members that came and went, and whether there is more about members than that.
-fn links(entry: &Entry<'_>) -> Result<(BTreeMap<ObjectGuid, (Member, bool)>, bool), String> {
-    let (mut links, mut is_unknown) = (BTreeMap::new(), false);
+/// The members that came and went.
+fn take_links(entry: &Entry<'_>, seen: &mut Seen) -> Result<(), String> {
     for part in entry.attributes("member") {
         let is_member = match part.range {
             Some(Range { first: 1, last: Some(1) }) => true,
             Some(Range { first: 0, last: Some(0) }) => false,
             Some(_) | None => {
                 // All of them, or values from before a forest kept track of single ones.
-                is_unknown = true;
+                seen.members_unknown = true;
                 continue;
             }
         };
@@ -246,13 +244,13 @@ fn links(entry: &Entry<'_>) -> Result<(BTreeMap<ObjectGuid, (Member, bool)>, boo
             let member = decode::member("member", value).map_err(|why| format!("member of {:?} {why}", entry.dn))?;
             match member {
                 Some(member @ (Member::Guid(guid) | Member::Foreign(guid))) => {
-                    links.insert(guid, (member, is_member));
+                    seen.links.insert(guid, (member, is_member));
                 }
-                Some(Member::Dn(_) | Member::Uid(_)) | None => is_unknown = true,
+                Some(Member::Dn(_) | Member::Uid(_)) | None => seen.members_unknown = true,
             }
         }
     }
-    Ok((links, is_unknown))
+    Ok(())
 }
 
 #[cfg(test)]

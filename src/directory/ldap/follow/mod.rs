@@ -57,6 +57,8 @@ pub(super) struct Begun {
 pub(super) enum Doubt {
     /// The server does not remember what was deleted.
     Forgotten,
+    /// The server tells only whether something has changed, and something has.
+    Untold,
     /// Another reason, as a sentence.
     Because(String),
 }
@@ -71,19 +73,14 @@ impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Forgotten => f.write_str("something has changed, and the server does not remember what was deleted"),
+            Self::Untold => f.write_str("something has changed, and the server does not show us what"),
             Self::Because(why) => f.write_str(why),
         }
     }
 }
 
-/// What came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Followed {
-    /// What is different, and where to go on.
-    Told(Delta, Mark),
-    /// Everything must be read, for this reason; the connection is good.
-    Doubt(Doubt),
-}
+/// What is different, and where to go on; or why everything must be read, over a connection that is still good.
+pub(super) type Followed = Result<(Delta, Mark), Doubt>;
 
 /// Takes a mark of now. `forgets`: whether the server is known not to remember what was deleted.
 ///
@@ -135,21 +132,22 @@ pub(super) async fn follow(
         Way::Syncrepl { .. } => syncrepl::feed(session, settings, &mark.way, &mut changes).await?,
         Way::Still { usn } => match session.server().await? {
             now if now.usn == Some(*usn) && now.service == mark.service => Ok(mark.way.clone()),
-            _ => Err("something has changed, and the server does not show the account what".to_owned().into()),
+            _ => Err(Doubt::Untold),
         },
     };
     let way = match (told, changes.doubt()) {
         (Ok(way), None) => way,
-        (Err(doubt), _) | (Ok(_), Some(doubt)) => return Ok(Followed::Doubt(doubt)),
+        (Err(doubt), _) | (Ok(_), Some(doubt)) => return Ok(Err(doubt)),
     };
     if changes.is_empty() {
-        return Ok(Followed::Told(Delta::default(), mark.on(way)));
+        return Ok(Ok((Delta::default(), mark.on(way))));
     }
     if only_whether {
-        return Ok(Followed::Doubt("something has changed".to_owned().into()));
+        return Ok(Err(Doubt::Untold));
     }
-    match look::again(session, settings, server, changes).await? {
-        Ok(delta) => Ok(Followed::Told(delta, mark.on(way))),
-        Err(doubt) => Ok(Followed::Doubt(doubt)),
-    }
+    let looked = look::again(session, settings, server, changes).await?;
+    Ok(looked.map(|delta| (delta, mark.on(way))))
 }
+
+#[cfg(test)]
+mod tests;
