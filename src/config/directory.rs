@@ -33,6 +33,7 @@ pub(super) const KEYS_LDAP: &[&str] = &[
     "page_size",
     "timeout",
     "user_filter",
+    "watch",
 ];
 /// The keys of `kind = "ldif"` alone.
 pub(super) const KEYS_LDIF: &[&str] = &["path"];
@@ -95,6 +96,7 @@ fn ldap(section: &Section<'_>, ground: &Ground<'_>, is_certain: bool, found: &mu
     };
     let user_filter = section.parsed("user_filter", "\"(!(employeeType=robot))\"", check, found);
     let email_attributes = email_attributes(section, found);
+    let watch = section.flag("watch", found).unwrap_or(true);
     let base_dn = base_dn?;
     Some(LdapConfig {
         urls: urls?,
@@ -108,6 +110,7 @@ fn ldap(section: &Section<'_>, ground: &Ground<'_>, is_certain: bool, found: &mu
         timeout,
         user_filter,
         email_attributes,
+        watch,
     })
 }
 
