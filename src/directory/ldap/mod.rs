@@ -15,13 +15,14 @@
 //! | `allowance` | how much memory a read may keep |
 //! | `entry`, `decode` | entries to people and groups |
 //! | `read`, `probe` | a whole read; the steps of `check` |
+//! | `watch`, `seen` | being told of changes as they are made, and which of them matter |
 //! | `password` | when the bind account's password ends |
 //! | `explain`, `failure` | words, and what the caller can do |
 //!
 //! A read is of one machine, from bind to unbind, over one connection or two: a server that breaks off in the middle makes
 //! an error, never a switch to another one that may know a different state. The next read begins with the next server.
 //!
-//! Deliberately absent: Kerberos, change notification and DirSync; following referrals; any way to skip the
+//! Deliberately absent: Kerberos and DirSync; following referrals; any way to skip the
 //! verification of a certificate; any second try of a password.
 
 mod allowance;
@@ -37,14 +38,17 @@ mod probe;
 mod read;
 mod request;
 mod schema;
+mod seen;
 mod session;
 mod settings;
 mod tls;
+mod watch;
 mod witness;
 
 pub use probe::{ProbeResult, ProbeStep};
 pub use settings::{LdapSettings, LdapUrl, ReadLimits, check_filter};
 pub use tls::check_ca_file;
+pub use watch::Watch;
 
 use crate::directory::{Cursor, Directory, DirectoryError, Read};
 use crate::model::{Expiry, Reading, Wanted, Went};
@@ -54,6 +58,7 @@ use schema::Server;
 use secrecy::ExposeSecret;
 use session::{Session, tell};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tls::Certificate;
 use tokio::net::TcpStream;
@@ -61,12 +66,32 @@ use tokio::net::TcpStream;
 /// How often it is asked when the password ends: it is a matter of days.
 const PASSWORD_ASKED_EVERY: Duration = Duration::from_secs(60 * 60);
 
+/// Which of the servers is turned to first, by all who are told of it. Clones are one.
+#[derive(Clone, Debug)]
+struct Place(Arc<tokio::sync::watch::Sender<usize>>);
+
+impl Default for Place {
+    fn default() -> Self {
+        Self(Arc::new(tokio::sync::watch::Sender::new(0)))
+    }
+}
+
+impl Place {
+    fn get(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    fn set(&self, index: usize) {
+        self.0.send_if_modified(|place| std::mem::replace(place, index) != index);
+    }
+}
+
 /// An LDAP directory.
 #[derive(Debug)]
 pub struct Ldap {
     settings: LdapSettings,
     /// The server that the next read begins with: the one that worked, or the one behind the one that broke.
-    first: usize,
+    first: Place,
     /// The certificate that the server of the latest read showed.
     certificate: Option<Expiry>,
     /// The password we came in with.
@@ -85,7 +110,7 @@ struct Entered {
 impl Ldap {
     /// Nothing is contacted yet.
     pub fn new(settings: LdapSettings) -> Self {
-        Self { settings, first: 0, certificate: None, password: None, password_asked: None }
+        Self { settings, first: Place::default(), certificate: None, password: None, password_asked: None }
     }
 
     /// Refuses what no server could make good.
@@ -111,7 +136,7 @@ impl Ldap {
         self.refuse_at_once().map_err(|failure| failure.kind.error(failure.message))?;
         let count = self.settings.urls.len();
         let mut failures: Vec<(Failure, String)> = Vec::new();
-        for index in (0..count).map(|step| (self.first + step) % count) {
+        for index in (0..count).map(|step| (self.first.get() + step) % count) {
             match self.enter_at(index).await {
                 Ok(entered) => {
                     for (_, message) in failures {
@@ -236,11 +261,11 @@ impl Directory for Ldap {
                 self.certificate = end.map(|end| Expiry::certificate(self.settings.urls[index].to_string(), end));
                 self.look_at_password(&mut entered.session, &server).await;
                 entered.session.close().await;
-                self.first = index;
+                self.first.set(index);
                 Ok(Read::whole(reading))
             }
             Err(failure) => {
-                self.first = (index + 1) % self.settings.urls.len();
+                self.first.set((index + 1) % self.settings.urls.len());
                 Err(failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.message)))
             }
         }
