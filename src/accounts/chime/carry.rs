@@ -12,6 +12,7 @@ use crate::wire::{
     BatchResponse, CREATE_ITEMS_MAX, CreateUserRequest, EMAIL_LIST_MAX, ErrorCode, Extension, ID_LIST_MAX,
     InviteUsersResponse, UPDATE_ITEMS_MAX, UpdateUserRequest, User,
 };
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,10 +155,10 @@ fn failed(failure: &Failure) -> Answer {
 /// next round.
 fn gather(errands: &[Errand<'_>], is_wanted: impl Fn(&Want) -> bool) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut places: HashMap<Cow<str>, usize> = HashMap::new();
     for (index, errand) in errands.iter().enumerate() {
         let Some(want) = errand.wants().filter(|want| is_wanted(want)) else { continue };
-        match places.get(name(want)).and_then(|place| items.get_mut(*place)) {
+        match places.get(&name(want)).and_then(|place| items.get_mut(*place)) {
             Some(item) if item.want == *want => item.whose.push(index),
             Some(_) => {}
             None => {
@@ -170,9 +171,11 @@ fn gather(errands: &[Errand<'_>], is_wanted: impl Fn(&Want) -> bool) -> Vec<Item
 }
 
 /// Whose account it is about: a key or an address.
-fn name(want: &Want) -> &str {
+fn name(want: &Want) -> Cow<'_, str> {
     match want {
-        Want::Update { id, .. } | Want::Suspend(id) | Want::Unsuspend(id) | Want::LookUp(id) => id.as_str(),
+        Want::Update { id, .. } | Want::Suspend(id) | Want::Unsuspend(id) | Want::LookUp(id) => {
+            Cow::Borrowed(id.as_str())
+        }
         Want::Invite(email) | Want::Create { email, .. } | Want::LookFor(email) => email.key(),
     }
 }
@@ -214,7 +217,7 @@ impl Kind {
 fn id_of(want: &Want) -> String {
     match want {
         Want::Invite(email) => email.as_str().to_owned(),
-        other => name(other).to_owned(),
+        other => name(other).into_owned(),
     }
 }
 
@@ -256,7 +259,7 @@ impl Reply {
 fn batch_answer(response: &BatchResponse, item: &Item, items: &[Item], profile: &Profile) -> Answer {
     let is_about = |item: &Item, written: &str| match &item.want {
         Want::Create { email, .. } => is_address(Some(written), email),
-        want => name(want) == written,
+        want => name(want) == *written,
     };
     if let Some(error) = response.user_errors.iter().find(|error| is_about(item, &error.user_id)) {
         return Answer::Refused { code: error.error_code, message: super::failure::tidy(&error.error_message) };

@@ -98,7 +98,7 @@ impl Reader<'_> {
         Ok(Some(Person {
             guid: identity(entry)?,
             dn: Dn::new(name.dn),
-            account_name: account.map(str::to_owned),
+            account_name: account.map(Into::into),
             mailbox: self.mailbox(entry),
             disabled: self.is_disabled(entry)?,
             expires: expiry(entry)?,
@@ -132,7 +132,7 @@ impl Reader<'_> {
             };
             values.retain(|value| !value.is_empty());
             if let Some(first) = values.into_iter().min() {
-                return Email::parse(&first).map_or(Mailbox::Malformed(first), Mailbox::Address);
+                return Email::parse(&first).map_or(Mailbox::Malformed(first.into()), Mailbox::Address);
             }
         }
         Mailbox::Missing

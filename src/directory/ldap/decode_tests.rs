@@ -89,7 +89,7 @@ fn the_first_attribute_with_a_value_decides_the_address() {
     assert_eq!(mailbox(&[proxies]), address("main@x.y"));
     assert_eq!(mailbox(&[("mail", &[b"b@x.y", b"a@x.y"]), proxies]), address("a@x.y"));
     assert_eq!(mailbox(&[("mail", &[b"  "]), proxies]), address("main@x.y"));
-    assert_eq!(mailbox(&[("mail", &[b"nonsense"]), proxies]), Mailbox::Malformed("nonsense".to_owned()));
+    assert_eq!(mailbox(&[("mail", &[b"nonsense"]), proxies]), Mailbox::Malformed("nonsense".into()));
     assert_eq!(mailbox(&[("proxyAddresses", &[b"smtp:other@x.y"])]), Mailbox::Missing);
     assert_eq!(mailbox(&[]), Mailbox::Missing);
     assert!(matches!(mailbox(&[("mail", &[b"a\xff@x.y"])]), Mailbox::Malformed(_) | Mailbox::Address(_)));

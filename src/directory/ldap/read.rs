@@ -146,7 +146,7 @@ impl Groups<'_> {
         let mut attributes: Vec<String> =
             self.server.identity_attributes().iter().map(|name| (*name).to_owned()).collect();
         attributes.push(format!("{};range={start}-*", from.attribute));
-        let dn = partial.group.dn.as_str().to_owned();
+        let dn = partial.group.dn.to_string();
         let what = format!("the members of {dn}");
         let search = Search { attributes: &attributes, base_only: true, ..self.search(&what, &dn, None) };
         let mut outcome = None;
@@ -164,7 +164,7 @@ impl Groups<'_> {
 
     /// The group from its beginning.
     async fn again(&self, session: &mut Session, partial: &Partial) -> Result<Partial, Failure> {
-        let dn = partial.group.dn.as_str();
+        let dn = &partial.group.dn.text();
         let what = format!("the group {dn} again");
         let search = Search { base_only: true, ..self.search(&what, dn, None) };
         let mut found = None;
