@@ -48,7 +48,7 @@ fn one_operation_is_one_pass() {
 
 #[test]
 fn what_changes_during_a_pass_is_one_more() {
-    let changes = [MS * 0, MS * 100, MS * 200, MS * 900];
+    let changes = [Duration::ZERO, MS * 100, MS * 200, MS * 900];
     assert_eq!(passes(&changes, |_| MS * 1_000), [(MS * 50, MS * 1_050), (MS * 1_050, MS * 2_050)]);
 }
 

@@ -256,11 +256,11 @@ async fn another_configuration_is_taken_on_at_once() {
     let world = World::new(vec![quiet_day()]);
     world.pass(true);
     assert!(world.poked().await.is_some());
-    world.lookouts.send_replace(Err("watch = false".to_owned()));
+    _ = world.lookouts.send_replace(Err("watch = false".to_owned()));
     sleep(SECOND).await;
     assert_eq!(world.because().as_deref(), Some("watch = false"));
     let other = Scripted { lives: Arc::new(Mutex::new(vec![quiet_day()].into())), ..Scripted::default() };
-    world.lookouts.send_replace(Ok(other.clone()));
+    _ = world.lookouts.send_replace(Ok(other.clone()));
     assert!(world.poked().await.is_some());
     assert_eq!((world.because(), other.began.lock().unwrap().len(), world.tries()), (None, 1, 1));
 }
