@@ -77,6 +77,18 @@ pub(super) async fn reach(url: &LdapUrl, timeout: Duration) -> Result<(TcpStream
     )))
 }
 
+/// A TCP connection to one address.
+pub(super) async fn reach_at(address: SocketAddr, timeout: Duration) -> Result<TcpStream, Failure> {
+    match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => {
+            prepare(&stream, timeout);
+            Ok(stream)
+        }
+        Ok(Err(error)) => Err(Failure::unavailable(format!("no connection to {address}: {error}"))),
+        Err(_) => Err(Failure::unavailable(format!("no connection to {address} within {timeout:?}"))),
+    }
+}
+
 /// Makes a dead peer noticed, and small requests leave at once. A system that cannot is no reason not to go on.
 fn prepare(stream: &TcpStream, timeout: Duration) {
     let socket = SockRef::from(stream);

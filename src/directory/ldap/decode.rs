@@ -3,7 +3,6 @@
 use super::entry::Entry;
 use crate::model::{Dn, DnKey, Email, Group, Mailbox, Member, ObjectGuid, Person, Sid, Timestamp};
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 /// ACCOUNTDISABLE (MS-ADTS 2.2.16).
 const ACCOUNT_DISABLED: i64 = 0x2;
@@ -21,9 +20,6 @@ const NEVER_PEOPLE: &[&str] = &[
     "msds-managedserviceaccount",
     "msds-groupmanagedserviceaccount",
 ];
-
-/// The people already read, by identity: a member value with a GUID means that person, wherever it stands by now.
-pub(super) type Known = HashMap<ObjectGuid, DnKey>;
 
 /// What the decoding of one entry depends on.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +46,6 @@ pub(super) struct Partial {
     pub(super) group: Group,
     /// Attributes of which only the beginning came.
     pub(super) rest: Vec<Rest>,
-    /// Members given by identity that are none of the people: by index into `members`.
-    pub(super) unresolved: Vec<(usize, ObjectGuid)>,
 }
 
 /// The values of one attribute that did not fit into the entry.
@@ -144,7 +138,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// No identity, or a value that cannot be understood.
-    pub(super) fn group(&self, entry: &Entry<'_>, known: &Known) -> Result<Partial, String> {
+    pub(super) fn group(&self, entry: &Entry<'_>) -> Result<Partial, String> {
         let name = Name::of(entry.dn)?;
         let group = Group {
             guid: identity(entry)?,
@@ -154,7 +148,7 @@ impl Reader<'_> {
             sid: entry.values("objectsid").next().and_then(Sid::from_bytes),
             members: Vec::new(),
         };
-        let mut partial = Partial { group, rest: Vec::new(), unresolved: Vec::new() };
+        let mut partial = Partial { group, rest: Vec::new() };
         for attribute in ["member", "uniqueMember", "memberUid"] {
             let mut next = 0;
             // A server that gives a range adds the bare attribute, empty, beside it.
@@ -164,7 +158,7 @@ impl Reader<'_> {
                 {
                     return Err(format!("{attribute} of {:?} begins with value {}", entry.dn, range.first));
                 }
-                partial.take(attribute, part.values(), known)?;
+                partial.take(attribute, part.values())?;
                 if let Some(last) = part.range.and_then(|range| range.last) {
                     next = last.saturating_add(1);
                     let Some(value) = part.values().last() else {
@@ -190,7 +184,6 @@ impl Partial {
         &mut self,
         attribute: &'static str,
         values: impl Iterator<Item = &'v [u8]>,
-        known: &Known,
     ) -> Result<(), String> {
         for value in values {
             let text = std::str::from_utf8(value)
@@ -205,16 +198,11 @@ impl Partial {
                 continue;
             }
             let name = Name::of(text)?;
-            let key = match name.guid.and_then(|guid| known.get(&guid)) {
-                Some(key) => key.clone(),
-                None => {
-                    if let Some(guid) = name.guid {
-                        self.unresolved.push((self.group.members.len(), guid));
-                    }
-                    DnKey::of(name.dn)
-                }
-            };
-            self.group.members.push(Member::Dn(key));
+            self.group.members.push(match name.guid {
+                Some(guid) if is_foreign(name.dn) => Member::Foreign(guid),
+                Some(guid) => Member::Guid(guid),
+                None => Member::Dn(DnKey::of(name.dn)),
+            });
         }
         Ok(())
     }
@@ -260,6 +248,11 @@ fn primary_group(entry: &Entry<'_>) -> Result<Option<u32>, String> {
         .number("primarygroupid")?
         .map(|rid| u32::try_from(rid).map_err(|_| format!("primaryGroupID of {:?} is {rid}", entry.dn)))
         .transpose()
+}
+
+/// Whether it names a member of another domain. Nearly all names are none, and are not normalised to know it.
+fn is_foreign(dn: &str) -> bool {
+    dn.get(..7).is_some_and(|begin| begin.eq_ignore_ascii_case("CN=S-1-")) && DnKey::of(dn).is_foreign_principal()
 }
 
 /// A name without the optional `#'0101'B` behind it (Name and Optional UID, RFC 4517 3.3.21).

@@ -18,7 +18,7 @@ use super::schema::{CONTROL_NOTIFICATION, CONTROL_SHOW_DELETED, CONTROL_SYNC, Se
 use super::seen::Seen;
 use super::session::{Search, Session};
 use super::settings::{LdapSettings, ReadLimits};
-use super::{Ldap, Place};
+use super::{Entered, Ldap, Place};
 use crate::directory::{Blind, DirectoryError, Lookout, Sight};
 use crate::model::{Dn, Meter};
 use std::time::Duration;
@@ -64,7 +64,7 @@ impl Lookout for Watch {
         // From before we choose: what is turned to meanwhile must not be missed.
         let mut moves = first.0.subscribe();
         let mut ldap = Ldap { first: first.clone(), ..Ldap::new(settings.clone()) };
-        let (index, mut session, _) = match ldap.enter().await {
+        let (index, Entered { mut session, .. }) = match ldap.enter().await {
             Ok(entered) => entered,
             Err(DirectoryError::Unavailable { message } | DirectoryError::Incomplete { message }) => {
                 return Blind::Lost(message);
