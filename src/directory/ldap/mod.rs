@@ -16,6 +16,7 @@
 //! | `entry`, `decode` | entries to people and groups |
 //! | `read`, `probe` | a whole read; the steps of `check` |
 //! | `watch`, `seen` | being told of changes as they are made, and which of them matter |
+//! | `sample` | decoding without a connection, for who measures it |
 //! | `password` | when the bind account's password ends |
 //! | `explain`, `failure` | words, and what the caller can do |
 //!
@@ -37,6 +38,7 @@ mod password;
 mod probe;
 mod read;
 mod request;
+mod sample;
 mod schema;
 mod seen;
 mod session;
@@ -46,6 +48,7 @@ mod watch;
 mod witness;
 
 pub use probe::{ProbeResult, ProbeStep};
+pub use sample::Sample;
 pub use settings::{LdapSettings, LdapUrl, ReadLimits, check_filter};
 pub use tls::check_ca_file;
 pub use watch::Watch;
