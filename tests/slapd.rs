@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod agent;
 mod loopback;
 mod openldap;
 mod site;
 
+use agent::Agent;
 use openldap::{BASE, READER, READER_PASSWORD, Slapd};
 use site::{Directory, Site};
 
@@ -112,7 +114,7 @@ fn size_limit_is_no_success() {
     let before = site.accounts();
     drop(slapd);
 
-    let limited = Slapd::with(&[], "limits users size.soft=3 size.hard=3 size.prtotal=3");
+    let limited = Slapd::with("limits users size.soft=3 size.hard=3 size.prtotal=3");
     let mut other = site_of(&limited);
     other.accounts_path = site.accounts_path.clone();
     for page_size in [1000, 2] {
@@ -125,7 +127,7 @@ fn size_limit_is_no_success() {
 /// The server refuses pages of more than two entries.
 #[test]
 fn page_limit_is_told_and_smaller_pages_work() {
-    let slapd = Slapd::with(&[], "limits users size.soft=2 size.hard=2 size.pr=2 size.prtotal=unlimited");
+    let slapd = Slapd::with("limits users size.soft=2 size.hard=2 size.pr=2 size.prtotal=unlimited");
     let mut site = site_of(&slapd);
     site.sync().assert_fails(1, &["page"]);
     assert!(site.accounts().is_empty());
@@ -157,4 +159,46 @@ fn emptied_server_takes_nothing() {
     run.assert_warns("group_missing", &["by-name"]);
     run.assert_warns("group_missing", &["by-uid"]);
     assert_eq!(site.accounts(), before);
+}
+
+/// A service with a pass an hour, on a server that this line of slapd.conf(5) is for.
+fn serve(overlay: &str) -> (Slapd, Agent<Site>) {
+    let slapd = Slapd::with(overlay);
+    let mut site = site_of(&slapd);
+    site.more = "[schedule]\nsync = '0 * * * *'\njitter = '0s'\n[log]\nlevel = 'debug'\n".to_owned();
+    let config = site.write_config();
+    (slapd, Agent::start(site, &config).settled())
+}
+
+#[test]
+fn a_server_with_syncprov_tells_of_changes() {
+    let (slapd, agent) = serve("moduleload syncprov\noverlay syncprov");
+    agent.until("it is told of changes", |agent| agent.status()["daemon"]["watched"]["by"].is_string());
+    agent.until("what was missed is in a pass", |agent| agent.log().contains("the directory has changed"));
+    let until = |email: &str, expected: &str| {
+        agent.until(&format!("{email} is {expected}"), |agent| {
+            let listed = agent.run(&["accounts", "list"]).stdout;
+            listed.lines().any(|line| line.contains(email) && expected.split(' ').all(|word| line.contains(word)))
+        });
+    };
+    slapd.modify(
+        "dn: cn=by-name,ou=groups,dc=corp,dc=test\nchangetype: modify\nadd: member\n\
+         member: uid=emma,ou=people,dc=corp,dc=test\n",
+    );
+    until("emma@corp.test", "active pro");
+    slapd.modify("dn: uid=dora,ou=people,dc=corp,dc=test\nchangetype: modify\nreplace: mail\nmail: d@corp.test\n");
+    until("d@corp.test", "active plus");
+    slapd.modify("dn: uid=emma,ou=people,dc=corp,dc=test\nchangetype: delete\n");
+    until("emma@corp.test", "suspended pro");
+    let status = agent.run(&["status"]).stdout;
+    assert!(status.contains("changes    told by ldap://"), "{status}");
+}
+
+#[test]
+fn a_server_without_syncprov_is_left_to_the_schedule() {
+    let (_slapd, agent) = serve("");
+    let because = |agent: &Agent<Site>| agent.status()["daemon"]["watched"]["because"].to_string();
+    agent.until("it is said why", |agent| because(agent).contains("syncprov"));
+    let told = "changes in the directory are seen by the schedule alone";
+    agent.until("and in the log", |agent| agent.log().matches(told).count() == 1);
 }

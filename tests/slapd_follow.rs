@@ -13,9 +13,9 @@ use seatsync::model::{Delta, Meter};
 use std::time::Duration;
 
 /// What makes a slapd tell what changes, and remember what was deleted.
-const PROVIDER: &str = "index entryCSN,entryUUID eq\noverlay syncprov\nsyncprov-sessionlog 1000";
+const PROVIDER: &str = "moduleload syncprov\nindex entryCSN,entryUUID eq\noverlay syncprov\nsyncprov-sessionlog 1000";
 /// The same without a memory.
-const FORGETFUL: &str = "index entryCSN,entryUUID eq\noverlay syncprov";
+const FORGETFUL: &str = "moduleload syncprov\nindex entryCSN,entryUUID eq\noverlay syncprov";
 /// People are read below this.
 const PEOPLE: &str = "ou=people,dc=corp,dc=test";
 const GROUPS: &str = "ou=groups,dc=corp,dc=test";
@@ -41,7 +41,7 @@ fn settings(slapd: &Slapd) -> LdapSettings {
 }
 
 fn followed() -> (Slapd, Follower) {
-    let slapd = Slapd::with(&["syncprov"], PROVIDER);
+    let slapd = Slapd::with(PROVIDER);
     let follower = Follower::start(settings(&slapd));
     (slapd, follower)
 }
@@ -127,7 +127,7 @@ fn groups_are_followed_in_whatever_is_done_to_them() {
 
 #[test]
 fn who_leaves_the_base_is_hidden_and_who_comes_is_there() {
-    let slapd = Slapd::with(&["syncprov"], PROVIDER);
+    let slapd = Slapd::with(PROVIDER);
     let mut follower = Follower::start(LdapSettings { base_dn: PEOPLE.to_owned(), ..settings(&slapd) });
     slapd.modify(&moved(&person("emma"), "uid=emma", GROUPS));
     assert_eq!(counts(&follower.assert_followed("moved out of the base")), [0, 0, 0, 1]);
@@ -147,7 +147,7 @@ fn a_renamed_unit_makes_a_whole_read_and_an_empty_new_one_does_not() {
 
 #[test]
 fn a_server_that_does_not_remember_what_was_deleted_is_read_whole_whenever_anything_changes() {
-    let slapd = Slapd::with(&["syncprov"], FORGETFUL);
+    let slapd = Slapd::with(FORGETFUL);
     let mut follower = Follower::start(settings(&slapd));
     for round in ["once", "again"] {
         assert_eq!(follower.read(), Came::Changed(Delta::default()));
@@ -178,7 +178,7 @@ fn a_server_that_tells_no_replicas_is_read_whole_each_time() {
 
 #[test]
 fn a_user_filter_is_followed_but_not_one_about_what_is_computed() {
-    let slapd = Slapd::with(&["syncprov"], PROVIDER);
+    let slapd = Slapd::with(PROVIDER);
     let filter = |text: &str| LdapSettings { user_filter: Some(text.to_owned()), ..settings(&slapd) };
     let mut follower = Follower::start(filter("(!(description=robot))"));
     slapd.modify(&modified(&person("emma"), "add: description\ndescription: robot"));

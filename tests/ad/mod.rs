@@ -24,9 +24,9 @@ pub const READER_NAME: &str = "svc-reader";
 /// Its password.
 pub const READER_PASSWORD: &str = "Svc.Passw0rd1";
 
-/// An account that may do everything.
+/// Who may do everything.
 pub const ADMINISTRATOR: &str = "administrator@ad.test";
-/// Its password.
+/// With that password.
 pub const ADMINISTRATOR_PASSWORD: &str = "Passw0rd.Adm1n";
 const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/ad");
 /// Half a second when the machine is idle; much more when the template has to be made first.
@@ -113,6 +113,11 @@ impl Ad {
     /// The authority's certificate.
     pub fn ca(&self) -> PathBuf {
         self.folder.path().join("tls/ca.pem")
+    }
+
+    /// The configuration of this domain, for Samba's own tools.
+    pub fn smb_conf(&self) -> PathBuf {
+        self.folder.path().join("etc/smb.conf")
     }
 
     /// How a configuration names this directory.

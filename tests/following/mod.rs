@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
+use seatsync::decide::fingerprint::Differences;
+use seatsync::decide::{Fingerprint, Roster, absorb, follow};
 use seatsync::directory::ldap::{Ldap, LdapSettings};
 use seatsync::directory::{Cursor, Directory, Read};
 use seatsync::model::{
@@ -78,6 +80,7 @@ pub struct Follower {
     settings: LdapSettings,
     cursor: Option<Cursor>,
     pub known: Known,
+    roster: Option<Roster>,
     told: Arc<Mutex<Vec<&'static str>>>,
 }
 
@@ -89,7 +92,7 @@ impl Follower {
         let list = told.clone();
         let meter = Meter::new(move |exchange| list.lock().unwrap().push(exchange.operation));
         let ldap = Ldap::new(LdapSettings { meter, ..settings.clone() }).following();
-        let mut follower = Self { runtime, ldap, settings, cursor: None, known: Known::default(), told };
+        let mut follower = Self { runtime, ldap, settings, cursor: None, known: Known::default(), roster: None, told };
         assert_eq!(follower.read(), Came::Whole);
         follower
     }
@@ -105,10 +108,12 @@ impl Follower {
         match news {
             News::Changed(delta) => {
                 self.known.take_in(delta.clone());
+                self.roster = Some(follow(self.roster.take().unwrap(), delta.clone()).unwrap());
                 Came::Changed(delta)
             }
             News::Whole(reading) => {
-                self.known = Known::of(reading);
+                self.known = Known::of(reading.clone());
+                self.roster = Some(absorb(reading));
                 Came::Whole
             }
             News::Mapped(_) => panic!("nothing is mapped"),
@@ -119,7 +124,7 @@ impl Follower {
     pub fn read_and_compare(&mut self, what: &str) -> Came {
         let came = self.read();
         let whole = self.runtime.block_on(Ldap::new(self.settings.clone()).read_whole()).unwrap();
-        let whole = Known::of(whole);
+        let (whole, roster) = (Known::of(whole.clone()), absorb(whole));
         if self.known != whole {
             for (guid, person) in &whole.people {
                 let mine = self.known.people.get(guid);
@@ -134,6 +139,8 @@ impl Follower {
             let groups: Vec<_> = self.known.groups.keys().filter(|one| !whole.groups.contains_key(one)).collect();
             panic!("after {what}: too many: {people:?} {groups:?}");
         }
+        let differences = Fingerprint::of(self.roster.as_ref().unwrap()).differences(&roster);
+        assert_eq!(differences, Differences::default(), "after {what}: {came:?}");
         came
     }
 

@@ -125,19 +125,18 @@ pub struct Slapd {
 impl Slapd {
     /// A server as it comes.
     pub fn start() -> Self {
-        Self::with(&[], "")
+        Self::with("")
     }
 
-    /// A server with these modules, and these further lines of slapd.conf(5) for its database.
-    pub fn with(modules: &[&str], lines: &str) -> Self {
+    /// A server with these further lines of slapd.conf(5) for its database.
+    pub fn with(lines: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("seatsync-slapd-").tempdir().unwrap();
         let path = folder.path().display();
         let config = folder.path().join("slapd.conf");
-        let modules: String = modules.iter().map(|module| format!("moduleload {module}\n")).collect();
         let text = format!(
             "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n\
              include /etc/ldap/schema/inetorgperson.schema\ninclude /etc/ldap/schema/nis.schema\n\
-             modulepath /usr/lib/ldap\nmoduleload back_mdb\n{modules}pidfile {path}/pid\n\
+             modulepath /usr/lib/ldap\nmoduleload back_mdb\npidfile {path}/pid\n\
              database mdb\nsuffix {BASE}\ndirectory {path}/db\nmaxsize 67108864\ndbnosync\n\
              rootdn {ADMINISTRATOR}\nrootpw {ADMINISTRATOR_PASSWORD}\n{lines}\naccess to * by * read\n"
         );

@@ -184,12 +184,12 @@ impl Ldap {
         let Entered { index, certificate, .. } = &here.entered;
         let end = certificate.as_ref().and_then(|certificate| certificate.not_after);
         self.certificate = end.map(|end| Expiry::certificate(self.settings.urls[*index].to_string(), end));
-        self.first = *index;
+        self.first.set(*index);
     }
 
     /// It did not; the next read begins with the next server.
     fn failed(&mut self, index: usize, failure: Failure) -> DirectoryError {
-        self.first = (index + 1) % self.settings.urls.len();
+        self.first.set((index + 1) % self.settings.urls.len());
         failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.message))
     }
 }

@@ -16,14 +16,16 @@
 //! | `entry`, `decode` | entries to people and groups |
 //! | `read`, `probe` | a whole read; the steps of `check` |
 //! | `course`, `follow` | from one read to the next: what has changed |
+//! | `watch`, `seen` | being told of changes as they are made, and which of them matter |
+//! | `sample` | decoding without a connection, for who measures it |
 //! | `password` | when the bind account's password ends |
 //! | `explain`, `failure` | words, and what the caller can do |
 //!
 //! A read is of one machine, from bind to unbind, over one connection or two: a server that breaks off in the middle makes
 //! an error, never a switch to another one that may know a different state. The next read begins with the next server.
 //!
-//! Deliberately absent: Kerberos; change notification; following referrals; any way to skip the verification of a certificate;
-//! any second try of a password.
+//! Deliberately absent: Kerberos; following referrals; any way to skip the verification of a certificate; any second try of a
+//! password.
 
 mod allowance;
 mod ber;
@@ -39,15 +41,20 @@ mod password;
 mod probe;
 mod read;
 mod request;
+mod sample;
 mod schema;
+mod seen;
 mod session;
 mod settings;
 mod tls;
+mod watch;
 mod witness;
 
 pub use probe::{ProbeResult, ProbeStep};
+pub use sample::Sample;
 pub use settings::{LdapSettings, LdapUrl, ReadLimits, check_filter};
 pub use tls::check_ca_file;
+pub use watch::Watch;
 
 use crate::directory::{Cursor, Directory, DirectoryError, Read};
 use crate::model::{Expiry, Wanted, Went};
@@ -59,6 +66,7 @@ use schema::Server;
 use secrecy::ExposeSecret;
 use session::{Session, tell};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tls::Certificate;
 use tokio::net::TcpStream;
@@ -66,12 +74,32 @@ use tokio::net::TcpStream;
 /// How often it is asked when the password ends: it is a matter of days.
 const PASSWORD_ASKED_EVERY: Duration = Duration::from_secs(60 * 60);
 
+/// Which of the servers is turned to first, by all who are told of it. Clones are one.
+#[derive(Clone, Debug)]
+struct Place(Arc<tokio::sync::watch::Sender<usize>>);
+
+impl Default for Place {
+    fn default() -> Self {
+        Self(Arc::new(tokio::sync::watch::Sender::new(0)))
+    }
+}
+
+impl Place {
+    fn get(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    fn set(&self, index: usize) {
+        self.0.send_if_modified(|place| std::mem::replace(place, index) != index);
+    }
+}
+
 /// An LDAP directory.
 #[derive(Debug)]
 pub struct Ldap {
     settings: LdapSettings,
     /// The server that the next read begins with: the one that worked, or the one behind the one that broke.
-    first: usize,
+    first: Place,
     /// The certificate that the server of the latest read showed.
     certificate: Option<Expiry>,
     /// The password we came in with.
@@ -95,7 +123,14 @@ struct Entered {
 impl Ldap {
     /// Nothing is contacted yet.
     pub fn new(settings: LdapSettings) -> Self {
-        Self { settings, first: 0, certificate: None, password: None, password_asked: None, course: None }
+        Self {
+            settings,
+            first: Place::default(),
+            certificate: None,
+            password: None,
+            password_asked: None,
+            course: None,
+        }
     }
 
     /// For reads that follow one another: a read gives a cursor where the server can tell what changes from then on, and leaves
@@ -128,7 +163,7 @@ impl Ldap {
         self.refuse_at_once().map_err(|failure| failure.kind.error(failure.message))?;
         let count = self.settings.urls.len();
         let mut failures: Vec<(Failure, String)> = Vec::new();
-        for index in (0..count).map(|step| (self.first + step) % count) {
+        for index in (0..count).map(|step| (self.first.get() + step) % count) {
             match self.enter_at(index).await {
                 Ok(entered) => {
                     for (_, message) in failures {

@@ -3,7 +3,7 @@
 //! A stream of entries ends the same way whether the server said "success" or "busy"; only the final result tells. So the
 //! one way to entries is [`Session::search`] (and what is made of [`Session::request`]), which looks at it after every page.
 
-use super::ber;
+use super::ber::{self, Message};
 use super::channel::{Asked, Channel, Fault, Wire, breach};
 use super::entry::Entry;
 use super::explain;
@@ -321,6 +321,39 @@ impl Session {
             };
             taken.map_err(|problem| Failure::incomplete(format!("reading {what}: {problem}")))?;
         }
+    }
+
+    /// Asks for entries that come as they come, of which there may never be a last one; gives the id of all of it.
+    pub(super) async fn subscribe(&mut self, search: &Search<'_>, controls: &[Control]) -> Result<u32, Failure> {
+        self.send_soon(search, controls, Asked::Search { allowed: u64::MAX, informs: true }).await
+    }
+
+    /// Asks whether somebody is there; gives the id of the answer.
+    pub(super) async fn ping(&mut self) -> Result<u32, Failure> {
+        let attributes = ["1.1".to_owned()];
+        let search = Search {
+            what: "a sign of life",
+            base: "",
+            base_only: true,
+            filter: "(objectClass=*)",
+            attributes: &attributes,
+            page_size: None,
+            extended_dn: false,
+        };
+        self.send_soon(&search, &[], Asked::Search { allowed: 1, informs: false }).await
+    }
+
+    /// The next message of any answer that has not ended; may be dropped at any time without losing one.
+    pub(super) async fn next(&mut self) -> Result<Message<'_>, Fault> {
+        self.channel.receive().await
+    }
+
+    /// A request that leaves within the time-out.
+    async fn send_soon(&mut self, search: &Search<'_>, controls: &[Control], asked: Asked) -> Result<u32, Failure> {
+        let timeout = self.timeout;
+        tokio::time::timeout(timeout, self.send(search, controls, asked)).await.unwrap_or_else(|_| {
+            Err(Failure::incomplete(format!("reading {}: the request was not taken within {timeout:?}", search.what)))
+        })
     }
 
     /// Sends one request for entries; gives its id.

@@ -30,7 +30,7 @@ mod syncrepl;
 pub(super) use mark::Mark;
 
 use super::failure::Failure;
-use super::schema::Server;
+use super::schema::{Server, Tells};
 use super::session::Session;
 use super::settings::LdapSettings;
 use crate::model::Delta;
@@ -94,7 +94,7 @@ pub(super) async fn begin(
 ) -> Result<Begun, Failure> {
     let (way, words) = if server.is_active_directory {
         dirsync::begin(session, settings, server).await?
-    } else if server.syncs {
+    } else if server.tells == Some(Tells::Sync) {
         syncrepl::begin(session, settings, server, forgets).await?
     } else {
         (None, "the server cannot tell what has changed: everything is read each time".to_owned())

@@ -15,7 +15,7 @@ use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::explain;
 use crate::directory::ldap::failure::Failure;
 use crate::directory::ldap::request::Control;
-use crate::directory::ldap::schema::{CONTROL_PAGED, CONTROL_SYNC_REQUEST, Server};
+use crate::directory::ldap::schema::{CONTROL_PAGED, CONTROL_SYNC, Server};
 use crate::directory::ldap::session::{Event, Search, Session};
 use crate::directory::ldap::settings::LdapSettings;
 use crate::model::{DnKey, ObjectGuid};
@@ -117,7 +117,7 @@ pub(super) async fn feed(
     }
     let attributes = ["entryUUID", "objectGUID", "hasSubordinates"].map(str::to_owned);
     let search = Search { what: "what has changed", attributes: &attributes, ..whole_tree(context) };
-    let controls = [Control::critical(CONTROL_SYNC_REQUEST, Some(request(cookie)))];
+    let controls = [Control::critical(CONTROL_SYNC, Some(request(cookie)))];
     let mut each = |event: Event<'_, '_>| {
         let taken = match event {
             Event::Entry(entry, controls) => take_entry(entry, controls, changes),
