@@ -17,6 +17,7 @@ mod groups;
 pub mod guard;
 mod membership;
 pub mod plan;
+pub mod rest;
 pub mod roster;
 
 #[cfg(test)]
@@ -30,4 +31,5 @@ pub use explain::{Explanation, NextStep, explain};
 pub use groups::{FoundGroup, GroupRole, Standing};
 pub use guard::{Cleared, HeldChange, clear};
 pub use plan::{Plan, plan};
+pub use rest::changes_at;
 pub use roster::{NeedsWhole, Roster, absorb, follow};
