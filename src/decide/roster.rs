@@ -70,10 +70,16 @@ pub fn absorb(reading: Reading) -> Roster {
     let people = sorted_people(people, &mut warnings);
     let mut groups = sorted_groups(groups, &mut warnings);
     let names = Names::of(&people, &groups);
-    let edges = resolve(&people, &mut groups, &names);
+    let person_places = places(people.iter().map(|person| person.guid));
+    let group_places = places(groups.iter().map(|group| group.guid));
+    let by_identity = |guid: &ObjectGuid| {
+        let group = || group_places.get(guid).copied().map(Place::Group);
+        person_places.get(guid).copied().map(Place::Person).or_else(group)
+    };
+    let edges = resolve(&people, &mut groups, &names, by_identity);
     Roster {
-        person_places: places(people.iter().map(|person| person.guid)),
-        group_places: places(groups.iter().map(|group| group.guid)),
+        person_places,
+        group_places,
         claims: Claims::of(&people),
         people: Arc::new(people),
         groups,
@@ -306,14 +312,24 @@ impl Claims {
 }
 
 /// Turns member values and primary group numbers into edges, and gives the memory of the values back.
-fn resolve(people: &[Person], groups: &mut [Group], names: &Names) -> Vec<Edges> {
+fn resolve(
+    people: &[Person],
+    groups: &mut [Group],
+    names: &Names,
+    by_identity: impl Fn(&ObjectGuid) -> Option<Place>,
+) -> Vec<Edges> {
     let uids = uids(people, groups);
     let mut edges: Vec<Edges> = groups
         .iter_mut()
         .map(|group| {
             let mut edges = Edges::default();
-            for member in std::mem::take(&mut group.members) {
+            let mut members = std::mem::take(&mut group.members);
+            members.sort_unstable();
+            members.dedup();
+            for member in members {
                 match &member {
+                    Member::Guid(guid) => edges.add(by_identity(guid).as_slice(), "", false),
+                    Member::Foreign(_) => edges.foreign += 1,
                     Member::Dn(key) => edges.add(names.get(key), key.as_str(), key.is_foreign_principal()),
                     Member::Uid(uid) => edges.add(uids.get(uid).map_or(&[], Vec::as_slice), uid, false),
                 }

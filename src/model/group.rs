@@ -19,9 +19,13 @@ pub struct Group {
     pub members: Vec<Member>,
 }
 
-/// One value of a member attribute.
+/// One value of a member attribute. The members of a group are a set: a value that is there twice is there once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Member {
+    /// An identity, which some servers give beside the name (extended DN, MS-ADTS 3.1.1.3.4.1.5): a rename cannot break it.
+    Guid(ObjectGuid),
+    /// The identity of a foreignSecurityPrincipal (MS-ADTS 6.1.1.4.10): it stands for a member of another domain.
+    Foreign(ObjectGuid),
     /// A distinguished name; what it names is looked up among all that was read.
     Dn(DnKey),
     /// A bare `uid` (posixGroup's `memberUid`, RFC 2307), in lower case.

@@ -27,16 +27,19 @@ pub enum News {
 }
 
 /// What is different since an earlier read. Taking the same one in twice is taking it in once; an entry that is not in it is
-/// as it was.
+/// as it was. Each identity is in it once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delta {
     /// People as they are now: new ones, and those of whom anything has changed.
     pub people: Vec<Person>,
     /// Groups as they are now: new ones, and those of which anything has changed.
     pub groups: Vec<GroupChange>,
-    /// People and groups that are deleted, or no longer below the base, or no longer pass the filter. A member value that
-    /// names one of them by identity is gone with it, as servers take it out of the group.
+    /// People and groups that are deleted. A member value that names one of them by identity is gone with it: servers take
+    /// it out of the group without a word.
     pub gone: Vec<ObjectGuid>,
+    /// People and groups that are still there, but no longer below the base, or no longer pass the filter. A member value
+    /// that names one of them stays, and names nobody until the entry is seen again.
+    pub hidden: Vec<ObjectGuid>,
 }
 
 /// A group of which something has changed.
@@ -65,7 +68,8 @@ pub enum MemberChange {
 impl Delta {
     /// Whether nothing is different.
     pub fn is_empty(&self) -> bool {
-        self.people.is_empty() && self.groups.is_empty() && self.gone.is_empty()
+        let Self { people, groups, gone, hidden } = self;
+        people.is_empty() && groups.is_empty() && gone.is_empty() && hidden.is_empty()
     }
 }
 

@@ -105,6 +105,21 @@ fn a_uid_names_a_person() {
 }
 
 #[test]
+fn an_identity_names_a_person_or_a_group_whatever_they_are_called() {
+    let mut world = world();
+    world.edit("alice").dn = dn("Alice Married");
+    world.person("bob");
+    world.group("Inner", &["bob"]);
+    let unread = [Member::Guid(id("unread")), Member::Foreign(id("guest"))];
+    let members = [Member::Guid(id("alice")), Member::Guid(id("alice")), Member::Guid(id("Inner"))];
+    world.group("Chime Pro", &[]).members = members.into_iter().chain(unread).collect();
+    let decided = world.decide();
+    assert_eq!(decided.planned(&world), ["alice create vacant>pro", "bob create vacant>pro"]);
+    assert!(decided.message(WarningKind::UnknownMembers).starts_with("1 of its members is nobody"));
+    assert!(decided.message(WarningKind::ForeignMembers).ends_with("from here: 1"));
+}
+
+#[test]
 fn unknown_and_foreign_members_are_counted_once_a_group() {
     let mut world = world();
     world.group("Chime Pro", &["alice", "ghost", "Inner"]);

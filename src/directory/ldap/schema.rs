@@ -43,7 +43,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Reads the rootDSE.
-    pub(super) fn of(root: &Entry) -> Self {
+    pub(super) fn of(root: &Entry<'_>) -> Self {
         let offers = |name: &str, value: &str| root.texts(name).any(|text| text == value);
         let has = |name: &str| root.texts(name).next().is_some();
         let is_active_directory = has("defaultnamingcontext")
