@@ -8,7 +8,7 @@ use crate::accounts::AccountStore;
 use crate::model::{
     Action, Approval, Change, Fact, HistoryEntry, Intent, Memory, ObjectGuid, Outcome, Seat, Settlement, Timestamp,
 };
-use crate::state::{self, SETTLE_MAX, StateError, StateStore};
+use crate::state::{SETTLE_MAX, StateError, StateStore, begun, settled};
 use std::collections::HashMap;
 
 /// After this many batches in a row without one answer the rest is not sent: the account store is down.
@@ -110,17 +110,17 @@ pub(super) async fn carry_out<D, A: AccountStore, S: StateStore>(
         let answers = world.accounts.apply(batch).await;
         assert_eq!(answers.len(), batch.len(), "an account store answers each intent once");
         let at = (world.now)();
-        let settled: Vec<Settlement> =
+        let settlements: Vec<Settlement> =
             batch.iter().zip(&answers).filter_map(|(intent, answer)| settle(intent, answer, at)).collect();
-        silent = if settled.is_empty() { silent + 1 } else { 0 };
-        world.state.settle(&settled).await.map_err(PassError::Unrecorded)?;
-        state::settled(memory, &settled);
-        answered += settled.len();
+        silent = if settlements.is_empty() { silent + 1 } else { 0 };
+        world.state.settle(&settlements).await.map_err(PassError::Unrecorded)?;
+        settled(memory, &settlements);
+        answered += settlements.len();
         let is_open = |answer: &Outcome| matches!(answer, Outcome::Ambiguous(_));
         left.extend(batch.iter().zip(&answers).filter(|(_, answer)| is_open(answer)).map(|(intent, _)| intent.clone()));
         outcomes.extend(batch.iter().zip(&answers).map(|(intent, answer)| (intent.guid, verdict(intent, answer))));
     }
-    state::begun(memory, left);
+    begun(memory, left);
     watch(Step::Applying { done: outcomes.len(), of: intents.len() });
     Ok((outcomes, answered))
 }

@@ -25,7 +25,7 @@ pub struct Kept {
     pub(super) roster: Option<(Arc<Roster>, Cursor)>,
     memory: Option<Arc<Memory>>,
     /// Of exactly that memory.
-    rest: Option<Rest>,
+    rest: Option<Box<Rest>>,
     store: Option<Seen>,
 }
 
@@ -52,7 +52,10 @@ impl Kept {
     }
 
     /// Takes the memory out, or loads it. Whoever does not put it back with [`Self::keep`] has changed it, or may have.
-    pub(super) async fn take<S: StateStore>(&mut self, state: &mut S) -> Result<(Memory, Option<Rest>), StateError> {
+    pub(super) async fn take<S: StateStore>(
+        &mut self,
+        state: &mut S,
+    ) -> Result<(Memory, Option<Box<Rest>>), StateError> {
         let rest = self.rest.take();
         // While somebody still looks at it, it is loaded anew: one day that costs a second, a copy always its memory.
         match self.memory.take().and_then(Arc::into_inner) {
@@ -62,7 +65,7 @@ impl Kept {
     }
 
     /// Puts the memory back, which is as it is on the disk.
-    pub(super) fn keep(&mut self, memory: Arc<Memory>, rest: Option<Rest>) {
+    pub(super) fn keep(&mut self, memory: Arc<Memory>, rest: Option<Box<Rest>>) {
         self.memory = Some(memory);
         self.rest = rest;
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub(super) struct Scene {
     pub(super) memory: Memory,
     /// What the pass before came to, where the memory is as that left it.
-    pub(super) rest: Option<Rest>,
+    pub(super) rest: Option<Box<Rest>>,
     pub(super) recovered: Recovered,
     pub(super) learned: Vec<Settlement>,
     pub(super) roster: Arc<Roster>,

@@ -33,7 +33,7 @@ use crate::model::{
     Counts, Email, Fact, HeldNote, Limits, Memory, ObjectGuid, Origin, PassId, PassRecord, PassResult, Rules,
     Settlement, StoreKind, Tiers, Timestamp, Warning, WarningKind,
 };
-use crate::state::{self, Closing, SETTLE_MAX, StateError, StateStore};
+use crate::state::{Closing, SETTLE_MAX, StateError, StateStore, finished, settled};
 use look::{Scene, guard_emptied, look, look_for, see};
 use rest::Rest;
 use serde::{Deserialize, Serialize};
@@ -246,7 +246,7 @@ pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
     let journaled = apply::journal(&mut world.state, &surveyed).await?;
     // From here on the memory goes along with what is written. Nobody else has it, so that it is not copied.
     let memory = Arc::make_mut(&mut surveyed.memory);
-    state::settled(memory, &surveyed.learned);
+    settled(memory, &surveyed.learned);
     let (outcomes, answered) = apply::carry_out(world, journaled, memory, watch).await?;
     // What was done may have made room for more, such as an address that somebody waits for: then this is not the end.
     // Nothing is asked of anybody any more: an error now would say that nothing was changed.
@@ -260,7 +260,7 @@ pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
     let closing = Arc::new(closing);
     let unrecorded = |error| if outcomes.is_empty() { PassError::State(error) } else { PassError::Unrecorded(error) };
     world.state.finish(&closing).await.map_err(unrecorded)?;
-    state::finished(Arc::make_mut(&mut surveyed.memory), Arc::unwrap_or_clone(closing));
+    finished(Arc::make_mut(&mut surveyed.memory), Arc::unwrap_or_clone(closing));
     world.kept.keep(surveyed.memory, rest);
     Ok(report)
 }
@@ -268,7 +268,7 @@ pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
 /// What is to be done.
 enum Prepared {
     /// Nothing, as in the pass before, from which nothing has changed.
-    Nothing(Memory, Rest),
+    Nothing(Arc<Memory>, Box<Rest>),
     /// Whatever the plan says.
     Plan(Box<Preview>),
 }
@@ -284,7 +284,7 @@ async fn prepare<D: Directory, A: AccountStore, S: StateStore>(
     let mut scene = look(world, request, &id, at, watch).await?;
     match scene.rest.take().filter(|rest| rest.holds(world, request, &scene.roster, at)) {
         Some(_) if world.halt.is_asked() => Err(PassError::Halted),
-        Some(rest) => Ok(Prepared::Nothing(scene.memory, rest)),
+        Some(rest) => Ok(Prepared::Nothing(Arc::new(scene.memory), rest)),
         None => Ok(Prepared::Plan(Box::new(survey(world, request, id, at, scene, watch).await?))),
     }
 }
@@ -294,15 +294,15 @@ async fn stay<D, A, S: StateStore>(
     world: &mut World<D, A, S>,
     id: PassId,
     at: Timestamp,
-    mut memory: Memory,
-    rest: Rest,
+    mut memory: Arc<Memory>,
+    rest: Box<Rest>,
 ) -> Result<Report, PassError> {
     let took_ms = u64::try_from((world.now)().duration_since(at).as_millis()).unwrap_or(0);
     let report = Report { id, at, took_ms, ..rest.report().clone() };
     let closing = Arc::new(report::close_unchanged(&report, (world.now)()));
     world.state.finish(&closing).await?;
-    state::finished(&mut memory, Arc::unwrap_or_clone(closing));
-    world.kept.keep(Arc::new(memory), Some(rest));
+    finished(Arc::make_mut(&mut memory), Arc::unwrap_or_clone(closing));
+    world.kept.keep(memory, Some(rest));
     Ok(report)
 }
 
@@ -414,8 +414,8 @@ fn decide(
 }
 
 /// Facts into the memory of this pass, and onto the list of what is to be written.
-fn learn(memory: &mut Memory, learned: &mut Vec<Settlement>, settled: Vec<Settlement>) {
-    for settlement in settled {
+fn learn(memory: &mut Memory, learned: &mut Vec<Settlement>, settlements: Vec<Settlement>) {
+    for settlement in settlements {
         memory.snapshot.learn(settlement.guid, &settlement.fact);
         learned.push(settlement);
     }
@@ -423,8 +423,8 @@ fn learn(memory: &mut Memory, learned: &mut Vec<Settlement>, settled: Vec<Settle
 
 fn take_in(memory: &mut Memory, learned: &mut Vec<Settlement>, warnings: &mut Vec<Warning>, adoption: Adoption) {
     warnings.extend(adoption.warnings);
-    let settled = adoption.facts.into_iter().map(|(guid, fact)| observation(guid, fact)).collect();
-    learn(memory, learned, settled);
+    let observations = adoption.facts.into_iter().map(|(guid, fact)| observation(guid, fact)).collect();
+    learn(memory, learned, observations);
 }
 
 /// A fact that nobody's action brought about.

@@ -35,7 +35,7 @@ impl Rest {
         preview: &Preview,
         report: &Report,
         closing: &Closing,
-    ) -> Option<Self> {
+    ) -> Option<Box<Self>> {
         let Request { audit, only, expect } = request;
         let Closing { record: _, good, whole, groups, absent, approvals, held } = closing;
         let Preview { roster, desired, memory, at, learned, unresolved, waits, held: holds, .. } = preview;
@@ -46,13 +46,15 @@ impl Rest {
             learned.is_empty() && groups.is_none() && absent.is_none() && approvals.is_none() && held.is_none();
         let is_small = report.warnings.len() <= WARNINGS_MAX;
         let (_, seen_until) = world.kept.seen(*at)?;
-        (is_usual && is_in_sync && nobody_waits && changed_nothing && is_small).then(|| Self {
-            roster: Arc::downgrade(roster),
-            rules: world.rules.clone(),
-            limits: world.limits.clone(),
-            since: *at,
-            until: changes_at(roster, desired, &world.rules, memory, *at).min(seen_until),
-            report: report.clone(),
+        (is_usual && is_in_sync && nobody_waits && changed_nothing && is_small).then(|| {
+            Box::new(Self {
+                roster: Arc::downgrade(roster),
+                rules: world.rules.clone(),
+                limits: world.limits.clone(),
+                since: *at,
+                until: changes_at(roster, desired, &world.rules, memory, *at).min(seen_until),
+                report: report.clone(),
+            })
         })
     }
 
