@@ -2,17 +2,11 @@
 //!
 //! Either way it is a whole roster: nothing behind it knows which.
 
+use super::Kept;
 use crate::decide::{NeedsWhole, Roster, absorb, follow};
 use crate::directory::{Cursor, Directory, DirectoryError, Read};
 use crate::model::{News, Wanted};
 use std::sync::Arc;
-
-/// What one pass leaves to the next, in memory only. Without it everything is read anew; no decision depends on it.
-#[derive(Debug, Default)]
-pub struct Kept {
-    /// The directory as last read, and where the next read may go on.
-    roster: Option<(Arc<Roster>, Cursor)>,
-}
 
 /// The directory as it is now. A read that fails leaves nothing to go on from: the next one begins from the beginning.
 pub(super) async fn roster<D: Directory>(
@@ -22,6 +16,11 @@ pub(super) async fn roster<D: Directory>(
 ) -> Result<Arc<Roster>, DirectoryError> {
     if let Some((before, cursor)) = kept.roster.take().filter(|_| !wanted.whole) {
         let Read { news, cursor } = directory.read(wanted, Some(&cursor)).await?;
+        // The very same, so that it can be told that nothing has changed.
+        if matches!(&news, News::Changed(delta) if delta.is_empty()) {
+            kept.roster = cursor.map(|cursor| (before.clone(), cursor));
+            return Ok(before);
+        }
         match take_in(Some(before), news) {
             Ok(roster) => return Ok(keep(kept, roster, cursor)),
             Err(NeedsWhole(why)) => tracing::info!("the directory is read from the beginning: {why}"),
