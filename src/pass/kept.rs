@@ -5,9 +5,8 @@
 //! and the next pass loads. It is moved and never copied: a pass that is to change it has it alone.
 
 use super::World;
+use super::reading::Followed;
 use super::rest::Rest;
-use crate::decide::Roster;
-use crate::directory::Cursor;
 use crate::model::{Approval, Memory, StoreKind, Timestamp};
 use crate::state::{StateError, StateStore, approved};
 use jiff::SignedDuration;
@@ -22,7 +21,7 @@ const STORE_SEEN_MAX: SignedDuration = SignedDuration::from_hours(1);
 #[derive(Debug, Default)]
 pub struct Kept {
     /// The directory as last read, and where the next read may go on.
-    pub(super) roster: Option<(Arc<Roster>, Cursor)>,
+    pub(super) roster: Option<Followed>,
     memory: Option<Arc<Memory>>,
     /// Of exactly that memory.
     rest: Option<Box<Rest>>,

@@ -57,8 +57,9 @@ pub(super) async fn look<D: Directory, A: AccountStore, S: StateStore>(
     watch(Step::Reading);
     let names = request.only.as_slice();
     let wanted = Wanted { rules: &world.rules, memory: &memory, names, whole: is_thorough };
-    let read = reading::roster(&mut world.directory, &mut world.kept, &wanted);
-    let roster = or_answer(&world.halt, read).await??;
+    let read = reading::roster(&mut world.directory, &mut world.kept, &wanted, at);
+    let (roster, doubt) = or_answer(&world.halt, read).await??;
+    recovered.warnings.extend(doubt);
     Ok(Scene { memory, rest, recovered, learned, roster, is_thorough, confirmed, kind })
 }
 
