@@ -275,12 +275,18 @@ fn hostile_encodings_are_refused_in_little_memory() {
     for (bytes, words) in [
         (vec![0x30, 0x84, 0x7f, 0xff, 0xff, 0xff], "2147483647 bytes"),
         (levels, "indefinite length"),
-        (message(3, 0x64, &nested, &[]), "nested deeper"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "no LDAP message"),
-        (message(3, 0x65, &ber(0x02, &[0]), &[]), "result code"),
-        (message(3, 0x61, &[], &[]), "without a code"),
     ] {
         let script = on(is_people, move |_, _| Act::SendAndClose(bytes.clone()));
+        incomplete(read(script), &["broke the protocol", words]);
+    }
+    for (tag, body, words) in [
+        (0x64, nested.clone(), "name of an entry with the tag 0x30"),
+        (0x65, nested, "nested deeper"),
+        (0x65, ber(0x02, &[0]), "result code"),
+        (0x61, Vec::new(), "to a search"),
+    ] {
+        let script = on(is_people, move |request, _| Act::SendAndClose(message(request.id, tag, &body, &[])));
         incomplete(read(script), &["broke the protocol", words]);
     }
     assert_memory_is_bounded();
@@ -319,6 +325,14 @@ fn a_page_without_end_is_cut() {
     let limits = ReadLimits { read_bytes_max: 20 * 1024 * 1024, ..ReadLimits::default() };
     incomplete(run(LdapSettings { limits, ..settings(&[&server.url]) }), &["more than the 20971520 bytes"]);
     assert_memory_is_bounded();
+}
+
+#[test]
+fn what_one_read_may_keep_is_bounded() {
+    let server = FakeLdap::start(Script { people: 10_000, ..Script::default() });
+    let limits = ReadLimits { kept_bytes_max: 1 << 20, ..ReadLimits::default() };
+    let settings = LdapSettings { limits, ..settings(&[&server.url]) };
+    incomplete(run(settings), &["reading the people", "1 MiB that memory_max_mib allows"]);
 }
 
 #[test]
@@ -437,7 +451,8 @@ fn the_next_read_begins_where_it_worked_and_leaves_who_broke() {
     for _ in 0..2 {
         assert_eq!(runtime.block_on(ldap.read_whole()).unwrap().people.len(), 10);
     }
-    assert_eq!((breaking.binds(), alive.binds()), (1, 2));
+    // Each read has two connections: for the people, and for the groups.
+    assert_eq!((breaking.binds(), alive.binds()), (2, 4));
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod agent;
 mod loopback;
 mod site;
 
+use agent::Agent;
 use loopback::Loopback;
 use site::{Directory, Site};
 use std::io::Write;
@@ -342,4 +344,46 @@ fn emptied_server_takes_nothing() {
     run.assert_warns("group_missing", &["by-name"]);
     run.assert_warns("group_missing", &["by-uid"]);
     assert_eq!(site.accounts(), before);
+}
+
+/// A service with a pass an hour, on a server that this line of slapd.conf(5) is for.
+fn serve(overlay: &str) -> (Slapd, Agent<Site>) {
+    let slapd = Slapd::with_limits(overlay);
+    let mut site = slapd.site();
+    site.more = "[schedule]\nsync = '0 * * * *'\njitter = '0s'\n[log]\nlevel = 'debug'\n".to_owned();
+    let config = site.write_config();
+    (slapd, Agent::start(site, &config).settled())
+}
+
+#[test]
+fn a_server_with_syncprov_tells_of_changes() {
+    let (slapd, agent) = serve("moduleload syncprov\noverlay syncprov");
+    agent.until("it is told of changes", |agent| agent.status()["daemon"]["watched"]["by"].is_string());
+    agent.until("what was missed is in a pass", |agent| agent.log().contains("the directory has changed"));
+    let until = |email: &str, expected: &str| {
+        agent.until(&format!("{email} is {expected}"), |agent| {
+            let listed = agent.run(&["accounts", "list"]).stdout;
+            listed.lines().any(|line| line.contains(email) && expected.split(' ').all(|word| line.contains(word)))
+        });
+    };
+    slapd.modify(
+        "dn: cn=by-name,ou=groups,dc=corp,dc=test\nchangetype: modify\nadd: member\n\
+         member: uid=emma,ou=people,dc=corp,dc=test\n",
+    );
+    until("emma@corp.test", "active pro");
+    slapd.modify("dn: uid=dora,ou=people,dc=corp,dc=test\nchangetype: modify\nreplace: mail\nmail: d@corp.test\n");
+    until("d@corp.test", "active plus");
+    slapd.modify("dn: uid=emma,ou=people,dc=corp,dc=test\nchangetype: delete\n");
+    until("emma@corp.test", "suspended pro");
+    let status = agent.run(&["status"]).stdout;
+    assert!(status.contains("changes    told by ldap://"), "{status}");
+}
+
+#[test]
+fn a_server_without_syncprov_is_left_to_the_schedule() {
+    let (_slapd, agent) = serve("");
+    let because = |agent: &Agent<Site>| agent.status()["daemon"]["watched"]["because"].to_string();
+    agent.until("it is said why", |agent| because(agent).contains("syncprov"));
+    let told = "changes in the directory are seen by the schedule alone";
+    agent.until("and in the log", |agent| agent.log().matches(told).count() == 1);
 }

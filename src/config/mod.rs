@@ -100,10 +100,14 @@ pub struct LdapConfig {
     pub page_size: u32,
     /// For one request, a page included.
     pub timeout: Duration,
+    /// What one read may keep in memory, in bytes.
+    pub memory_bytes_max: u64,
     /// Further condition on people, in the syntax of RFC 4515.
     pub user_filter: Option<String>,
     /// Where the address of a person stands, in the order to look; at least one.
     pub email_attributes: Vec<String>,
+    /// Whether the service has the servers tell it of changes as they are made.
+    pub watch: bool,
 }
 
 /// A file in place of a server.

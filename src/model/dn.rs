@@ -53,6 +53,11 @@ impl Dn {
         }
     }
 
+    /// The length of the text as written, in bytes.
+    pub fn text_bytes(&self) -> usize {
+        self.first.len() + self.above.as_ref().map_or(0, |above| 1 + above.len())
+    }
+
     /// Normalised.
     pub fn key(&self) -> DnKey {
         self.with_key(|key| DnKey(key.into()))

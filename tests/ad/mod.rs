@@ -24,8 +24,10 @@ pub const READER_NAME: &str = "svc-reader";
 /// Its password.
 pub const READER_PASSWORD: &str = "Svc.Passw0rd1";
 
-const ADMINISTRATOR: &str = "administrator@ad.test";
-const ADMINISTRATOR_PASSWORD: &str = "Passw0rd.Adm1n";
+/// Who may do everything.
+pub const ADMINISTRATOR: &str = "administrator@ad.test";
+/// With that password.
+pub const ADMINISTRATOR_PASSWORD: &str = "Passw0rd.Adm1n";
 const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/ad");
 /// Half a second when the machine is idle; much more when the template has to be made first.
 const START_DEADLINE: Duration = Duration::from_secs(120);
@@ -111,6 +113,11 @@ impl Ad {
     /// The authority's certificate.
     pub fn ca(&self) -> PathBuf {
         self.folder.path().join("tls/ca.pem")
+    }
+
+    /// The configuration of this domain, for Samba's own tools.
+    pub fn smb_conf(&self) -> PathBuf {
+        self.folder.path().join("etc/smb.conf")
     }
 
     /// How a configuration names this directory.

@@ -12,7 +12,6 @@ use crate::wire::{
     BatchResponse, CREATE_ITEMS_MAX, CreateUserRequest, EMAIL_LIST_MAX, ErrorCode, Extension, ID_LIST_MAX,
     InviteUsersResponse, UPDATE_ITEMS_MAX, UpdateUserRequest, User,
 };
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,7 +154,7 @@ fn failed(failure: &Failure) -> Answer {
 /// next round.
 fn gather(errands: &[Errand<'_>], is_wanted: impl Fn(&Want) -> bool) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
-    let mut places: HashMap<Cow<str>, usize> = HashMap::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for (index, errand) in errands.iter().enumerate() {
         let Some(want) = errand.wants().filter(|want| is_wanted(want)) else { continue };
         match places.get(&name(want)).and_then(|place| items.get_mut(*place)) {
@@ -171,12 +170,10 @@ fn gather(errands: &[Errand<'_>], is_wanted: impl Fn(&Want) -> bool) -> Vec<Item
 }
 
 /// Whose account it is about: a key or an address.
-fn name(want: &Want) -> Cow<'_, str> {
+fn name(want: &Want) -> String {
     match want {
-        Want::Update { id, .. } | Want::Suspend(id) | Want::Unsuspend(id) | Want::LookUp(id) => {
-            Cow::Borrowed(id.as_str())
-        }
-        Want::Invite(email) | Want::Create { email, .. } | Want::LookFor(email) => email.key(),
+        Want::Update { id, .. } | Want::Suspend(id) | Want::Unsuspend(id) | Want::LookUp(id) => id.to_string(),
+        Want::Invite(email) | Want::Create { email, .. } | Want::LookFor(email) => email.key().into_owned(),
     }
 }
 
@@ -217,7 +214,7 @@ impl Kind {
 fn id_of(want: &Want) -> String {
     match want {
         Want::Invite(email) => email.as_str().to_owned(),
-        other => name(other).into_owned(),
+        other => name(other),
     }
 }
 

@@ -1,29 +1,28 @@
-//! The BER of LDAP (RFC 4511 5.1): framing, and the check that every message passes before the client library sees it.
+//! The BER of LDAP (RFC 4511 5.1): framing, the check that every message passes before anybody looks at it, and the few
+//! elements that requests are made of.
 //!
-//! The library behind the gate (`ldap3` with `lber`) panics, overflows the stack or buffers without bound on messages
-//! that are not what it expects. What passes [`check`] is something it reads without any of that: the rules here are
-//! therefore at least as strict as every `expect` over there.
+//! Whatever bytes come, nothing here panics, recurses deeper than a limit, or allocates.
 
 use super::settings::ReadLimits;
 
 /// INTEGER.
-const INTEGER: u8 = 0x02;
+pub(super) const INTEGER: u8 = 0x02;
 /// OCTET STRING.
 pub(super) const OCTET_STRING: u8 = 0x04;
 /// ENUMERATED.
-const ENUMERATED: u8 = 0x0a;
+pub(super) const ENUMERATED: u8 = 0x0a;
 /// BOOLEAN.
-const BOOLEAN: u8 = 0x01;
+pub(super) const BOOLEAN: u8 = 0x01;
 /// SEQUENCE.
 pub(super) const SEQUENCE: u8 = 0x30;
 /// SET.
-const SET: u8 = 0x31;
+pub(super) const SET: u8 = 0x31;
 /// The bit of a tag that says that elements are inside.
-const CONSTRUCTED: u8 = 0x20;
+pub(super) const CONSTRUCTED: u8 = 0x20;
 /// The bits of a tag that hold its number.
-const NUMBER: u8 = 0x1f;
+pub(super) const NUMBER: u8 = 0x1f;
 /// Controls of a message, `[0]`.
-const CONTROLS: u8 = 0xa0;
+pub(super) const CONTROLS: u8 = 0xa0;
 /// A response name outside its response: Active Directory's Notice of Disconnection has it there.
 const STRAY_RESPONSE_NAME: u8 = 0x8a;
 
@@ -71,8 +70,8 @@ pub(super) struct Message<'a> {
     pub(super) id: u32,
     /// The operation.
     pub(super) op: Element<'a>,
-    /// BER elements in all of it.
-    pub(super) elements: usize,
+    /// The controls, one after another.
+    pub(super) controls: &'a [u8],
 }
 
 /// The components of an `LDAPResult` (RFC 4511 4.1.9).
@@ -82,6 +81,8 @@ pub(super) struct Verdict<'a> {
     pub(super) code: u32,
     /// The server's text.
     pub(super) text: &'a str,
+    /// The first of the URLs that it points to instead.
+    pub(super) elsewhere: Option<&'a str>,
 }
 
 /// Reads tag and length; `None` while bytes are missing.
@@ -128,7 +129,7 @@ pub(super) fn frame(bytes: &[u8], most: usize) -> Result<Option<usize>, String> 
 }
 
 /// The elements inside `body`, in order; an `Err` ends it.
-fn elements(body: &[u8]) -> impl Iterator<Item = Result<Element<'_>, String>> {
+pub(super) fn elements(body: &[u8]) -> impl Iterator<Item = Result<Element<'_>, String>> {
     let mut rest = body;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -169,7 +170,7 @@ fn walk(body: &[u8], depth: usize, limits: &ReadLimits, count: &mut usize) -> Re
 }
 
 /// A message id or the like: not negative, at most 31 bits (RFC 4511 4.1.1.1).
-fn number(element: Element<'_>, tag: u8, what: &str) -> Result<u32, String> {
+pub(super) fn number(element: Element<'_>, tag: u8, what: &str) -> Result<u32, String> {
     match element.body {
         [first, ..] if element.tag == tag && *first < 0x80 && element.body.len() <= 4 => {
             Ok(element.body.iter().fold(0, |sum, digit| sum << 8 | u32::from(*digit)))
@@ -179,14 +180,27 @@ fn number(element: Element<'_>, tag: u8, what: &str) -> Result<u32, String> {
 }
 
 /// The text of a primitive element of that tag.
-fn text<'a>(element: Element<'a>, tag: u8, what: &str) -> Result<&'a str, String> {
+pub(super) fn text<'a>(element: Element<'a>, tag: u8, what: &str) -> Result<&'a str, String> {
     if element.tag != tag {
         return Err(format!("a {what} with the tag 0x{:02x}", element.tag));
     }
     std::str::from_utf8(element.body).map_err(|_| format!("a {what} that is not UTF-8"))
 }
 
-/// Checks one whole message (as framed) of a server: the shape of RFC 4511, within the limits.
+/// The id of a whole message (as framed) and the tag of its operation.
+///
+/// # Errors
+/// It has none.
+pub(super) fn envelope(message: &[u8]) -> Result<(u32, u8), String> {
+    let (outer, _) = split(message)?;
+    let mut parts = elements(outer.body);
+    let id = number(parts.next().ok_or("an empty message")??, INTEGER, "message id")?;
+    let op = parts.next().ok_or("a message without an operation")??;
+    Ok((id, op.tag))
+}
+
+/// Checks one whole message (as framed) of a server: the shape of RFC 4511, within the limits. The inside of an entry is
+/// checked by whoever takes it apart ([`super::entry::Entry::of`]), so that it is walked once.
 ///
 /// # Errors
 /// What is wrong with it, as a noun phrase.
@@ -195,29 +209,43 @@ pub(super) fn check<'a>(message: &'a [u8], limits: &ReadLimits) -> Result<Messag
     if outer.tag != SEQUENCE || !rest.is_empty() {
         return Err("something that is no LDAP message".to_owned());
     }
-    let mut count = 0;
-    walk(outer.body, 1, limits, &mut count)?;
     let mut parts = elements(outer.body);
     let id = parts.next().ok_or("an empty message")??;
     let id = number(id, INTEGER, "message id")?;
     let op = parts.next().ok_or("a message without an operation")??;
-    match parts.next().transpose()? {
-        None => {}
-        Some(Element { tag: CONTROLS, body }) => elements(body).try_for_each(|control| check_control(control?))?,
-        Some(Element { tag: STRAY_RESPONSE_NAME, .. }) if id == 0 => {}
+    let controls = match parts.next().transpose()? {
+        None => &[][..],
+        Some(Element { tag: CONTROLS, body }) => {
+            walk(body, 2, limits, &mut 0)?;
+            elements(body).try_for_each(|control| check_control(control?))?;
+            body
+        }
+        Some(Element { tag: STRAY_RESPONSE_NAME, .. }) if id == 0 => &[],
         Some(Element { tag, .. }) => return Err(format!("a message with something of tag 0x{tag:02x} behind it")),
-    }
+    };
     if parts.next().is_some() {
         return Err("a message with too many parts".to_owned());
     }
+    if op.tag != SEARCH_ENTRY {
+        walk(op.body, 2, limits, &mut 0)?;
+    }
     match op.tag {
         BIND_RESPONSE | SEARCH_DONE | EXTENDED_RESPONSE => verdict(op.body).map(|_| ())?,
-        SEARCH_ENTRY => check_entry(op.body)?,
         SEARCH_REFERENCE => elements(op.body).try_for_each(|url| text(url?, OCTET_STRING, "reference").map(|_| ()))?,
-        INTERMEDIATE_RESPONSE => {}
+        SEARCH_ENTRY | INTERMEDIATE_RESPONSE => {}
         tag => return Err(format!("an operation unknown in answers (tag 0x{tag:02x})")),
     }
-    Ok(Message { id, op, elements: count })
+    Ok(Message { id, op, controls })
+}
+
+/// The value of the control of that type among those of a checked message; empty where it has none.
+pub(super) fn control<'a>(controls: &'a [u8], oid: &str) -> Option<&'a [u8]> {
+    let parts = |control: Element<'a>| {
+        let mut parts = elements(control.body).map_while(Result::ok);
+        (parts.next().is_some_and(|name| name.body == oid.as_bytes()))
+            .then(|| parts.find(|part| part.tag == OCTET_STRING))
+    };
+    elements(controls).map_while(Result::ok).find_map(parts).map(|value| value.map_or(&[][..], |value| value.body))
 }
 
 /// Reads the body of an `LDAPResult` and checks all that may follow it.
@@ -227,40 +255,24 @@ pub(super) fn verdict(body: &[u8]) -> Result<Verdict<'_>, String> {
     text(parts.next().ok_or("a result without a matched name")??, OCTET_STRING, "matched name")?;
     let said = parts.next().ok_or("a result without a text")??;
     let text_said = text(said, OCTET_STRING, "result text").map_err(|error| format!("result {code} with {error}"))?;
+    let mut elsewhere = None;
     for part in parts {
         let part = part?;
         let constructed = part.tag & CONSTRUCTED != 0;
         match (part.tag & NUMBER, constructed) {
-            (3, true) => elements(part.body).try_for_each(|url| text(url?, OCTET_STRING, "referral").map(|_| ()))?,
+            (3, true) => {
+                for url in elements(part.body) {
+                    let url = text(url?, OCTET_STRING, "referral")?;
+                    elsewhere.get_or_insert(url);
+                }
+            }
             (10, false) => text(part, part.tag, "response name").map(|_| ())?,
             (7 | 11, false) => {}
             (3 | 7 | 10 | 11, _) => return Err(format!("a result with a malformed part 0x{:02x}", part.tag)),
             _ => {}
         }
     }
-    Ok(Verdict { code, text: text_said })
-}
-
-/// A SearchResultEntry: a name and a sequence of attributes, each with a set of values.
-fn check_entry(body: &[u8]) -> Result<(), String> {
-    let mut parts = elements(body);
-    text(parts.next().ok_or("an entry without a name")??, OCTET_STRING, "name of an entry")?;
-    let attributes = parts.next().ok_or("an entry without attributes")??;
-    if attributes.tag != SEQUENCE || parts.next().is_some() {
-        return Err("a malformed entry".to_owned());
-    }
-    for attribute in elements(attributes.body) {
-        let attribute = attribute?;
-        let mut parts = elements(attribute.body);
-        let name = parts.next().ok_or("an attribute without a name")??;
-        let values = parts.next().ok_or("an attribute without values")??;
-        text(name, OCTET_STRING, "name of an attribute")?;
-        let whole = attribute.tag == SEQUENCE && values.tag == SET && parts.next().is_none();
-        if !whole || !elements(values.body).all(|value| value.is_ok_and(|value| value.tag == OCTET_STRING)) {
-            return Err("a malformed attribute".to_owned());
-        }
-    }
-    Ok(())
+    Ok(Verdict { code, text: text_said, elsewhere })
 }
 
 /// A control (RFC 4511 4.1.11): a type, perhaps a criticality, perhaps a value.
@@ -303,10 +315,17 @@ pub(super) fn paged_cookie(value: &[u8]) -> Result<Vec<u8>, String> {
 
 /// The value of a paged results request.
 pub(super) fn paged_request(size: u32, cookie: &[u8]) -> Vec<u8> {
-    let size = minimal(u64::from(size));
-    // A leading zero byte keeps a number positive whose highest bit is set (X.690 8.3).
-    let size = if size[0] >= 0x80 { [&[0], &size[..]].concat() } else { size };
-    encode(SEQUENCE, &[encode(INTEGER, &size), encode(OCTET_STRING, cookie)].concat())
+    encode(SEQUENCE, &[integer(i64::from(size)), encode(OCTET_STRING, cookie)].concat())
+}
+
+/// An INTEGER in as few bytes as it needs (X.690 8.3).
+pub(super) fn integer(number: i64) -> Vec<u8> {
+    let digits = number.to_be_bytes();
+    // A byte in front is needless where it repeats the sign that the next one begins with.
+    let needless =
+        |pair: &&[u8]| matches!(pair, [0, next] if *next < 0x80) || matches!(pair, [0xff, next] if *next >= 0x80);
+    let skip = digits.windows(2).take_while(needless).count();
+    encode(INTEGER, digits.get(skip..).unwrap_or_default())
 }
 
 /// Tag, length, body.

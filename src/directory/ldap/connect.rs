@@ -1,9 +1,9 @@
 //! From a URL to a connection over which LDAP can be spoken: TCP, StartTLS, TLS; each step under the time-out.
 
 use super::ber;
+use super::channel::Wire;
 use super::explain;
 use super::failure::Failure;
-use super::gate::Wire;
 use super::settings::{LdapSettings, LdapUrl, ReadLimits};
 use super::tls::{self, Certificate};
 use socket2::{SockRef, TcpKeepalive};
@@ -75,6 +75,18 @@ pub(super) async fn reach(url: &LdapUrl, timeout: Duration) -> Result<(TcpStream
         causes.join("; "),
         url.port()
     )))
+}
+
+/// A TCP connection to one address.
+pub(super) async fn reach_at(address: SocketAddr, timeout: Duration) -> Result<TcpStream, Failure> {
+    match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => {
+            prepare(&stream, timeout);
+            Ok(stream)
+        }
+        Ok(Err(error)) => Err(Failure::unavailable(format!("no connection to {address}: {error}"))),
+        Err(_) => Err(Failure::unavailable(format!("no connection to {address} within {timeout:?}"))),
+    }
 }
 
 /// Makes a dead peer noticed, and small requests leave at once. A system that cannot is no reason not to go on.

@@ -1,8 +1,8 @@
 //! From entries to people and groups: pure, and without guessing. What cannot be read is an error of the read.
 
-use super::entry::{Attribute, Entry};
+use super::entry::Entry;
 use crate::model::{Dn, DnKey, Email, Group, Mailbox, Member, ObjectGuid, Person, Sid, Timestamp};
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 /// ACCOUNTDISABLE (MS-ADTS 2.2.16).
 const ACCOUNT_DISABLED: i64 = 0x2;
@@ -20,9 +20,6 @@ const NEVER_PEOPLE: &[&str] = &[
     "msds-managedserviceaccount",
     "msds-groupmanagedserviceaccount",
 ];
-
-/// The people already read, by identity: a member value with a GUID means that person, wherever it stands by now.
-pub(super) type Known = HashMap<ObjectGuid, DnKey>;
 
 /// What the decoding of one entry depends on.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +46,6 @@ pub(super) struct Partial {
     pub(super) group: Group,
     /// Attributes of which only the beginning came.
     pub(super) rest: Vec<Rest>,
-    /// Members given by identity that are none of the people: by index into `members`.
-    pub(super) unresolved: Vec<(usize, ObjectGuid)>,
 }
 
 /// The values of one attribute that did not fit into the entry.
@@ -88,12 +83,12 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// No identity, or a value that cannot be understood.
-    pub(super) fn person(&self, entry: &Entry) -> Result<Option<Person>, String> {
-        let is_class = |class: &str| NEVER_PEOPLE.contains(&class.to_ascii_lowercase().as_str());
-        if entry.texts("objectclass").any(is_class) {
+    pub(super) fn person(&self, entry: &Entry<'_>) -> Result<Option<Person>, String> {
+        let is_class = |class: &str| NEVER_PEOPLE.iter().any(|never| class.eq_ignore_ascii_case(never));
+        if entry.texts("objectClass").any(is_class) {
             return Ok(None);
         }
-        let name = Name::of(&entry.dn)?;
+        let name = Name::of(entry.dn)?;
         let account = entry.one("samaccountname").or_else(|| entry.one("uid"));
         Ok(Some(Person {
             guid: identity(entry)?,
@@ -107,7 +102,7 @@ impl Reader<'_> {
         }))
     }
 
-    fn is_disabled(&self, entry: &Entry) -> Result<bool, String> {
+    fn is_disabled(&self, entry: &Entry<'_>) -> Result<bool, String> {
         match entry.number("useraccountcontrol")? {
             Some(flags) => Ok(flags & ACCOUNT_DISABLED != 0 || is_locked_elsewhere(entry)),
             None if self.is_active_directory => Err(format!(
@@ -120,19 +115,20 @@ impl Reader<'_> {
     }
 
     /// The first configured attribute with a value decides.
-    fn mailbox(&self, entry: &Entry) -> Mailbox {
+    fn mailbox(&self, entry: &Entry<'_>) -> Mailbox {
         for attribute in self.email_attributes {
-            let name = attribute.to_ascii_lowercase();
-            let values = entry.values(&name).map(String::from_utf8_lossy);
-            let mut values: Vec<String> = if name == "proxyaddresses" {
-                // The primary address has its type in capitals (MS-OXOABK 2.2.3.23).
-                values.filter_map(|value| value.strip_prefix("SMTP:").map(|text| text.trim().to_owned())).collect()
-            } else {
-                values.map(|value| value.trim().to_owned()).collect()
-            };
-            values.retain(|value| !value.is_empty());
-            if let Some(first) = values.into_iter().min() {
-                return Email::parse(&first).map_or(Mailbox::Malformed(first.into()), Mailbox::Address);
+            // The primary address has its type in capitals (MS-OXOABK 2.2.3.23).
+            let prefix = if attribute.eq_ignore_ascii_case("proxyAddresses") { "SMTP:" } else { "" };
+            let values = entry.values(attribute).map(String::from_utf8_lossy);
+            let first = values
+                .filter_map(|value| match value {
+                    Cow::Borrowed(text) => text.strip_prefix(prefix).map(str::trim).map(Cow::Borrowed),
+                    Cow::Owned(text) => text.strip_prefix(prefix).map(|text| Cow::Owned(text.trim().to_owned())),
+                })
+                .filter(|value| !value.is_empty())
+                .min();
+            if let Some(first) = first {
+                return Email::parse(&first).map_or_else(|| Mailbox::Malformed(first.into()), Mailbox::Address);
             }
         }
         Mailbox::Missing
@@ -142,8 +138,8 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// No identity, or a value that cannot be understood.
-    pub(super) fn group(&self, entry: &Entry, known: &Known) -> Result<Partial, String> {
-        let name = Name::of(&entry.dn)?;
+    pub(super) fn group(&self, entry: &Entry<'_>) -> Result<Partial, String> {
+        let name = Name::of(entry.dn)?;
         let group = Group {
             guid: identity(entry)?,
             dn: Dn::new(name.dn),
@@ -152,23 +148,23 @@ impl Reader<'_> {
             sid: entry.values("objectsid").next().and_then(Sid::from_bytes),
             members: Vec::new(),
         };
-        let mut partial = Partial { group, rest: Vec::new(), unresolved: Vec::new() };
-        for (attribute, key) in [("member", "member"), ("uniqueMember", "uniquemember"), ("memberUid", "memberuid")] {
+        let mut partial = Partial { group, rest: Vec::new() };
+        for attribute in ["member", "uniqueMember", "memberUid"] {
             let mut next = 0;
             // A server that gives a range adds the bare attribute, empty, beside it.
-            for part in entry.attributes(key) {
+            for part in entry.attributes(attribute) {
                 if let Some(range) = part.range
                     && range.first != 0
                 {
                     return Err(format!("{attribute} of {:?} begins with value {}", entry.dn, range.first));
                 }
-                partial.take(attribute, part, known)?;
+                partial.take(attribute, part.values())?;
                 if let Some(last) = part.range.and_then(|range| range.last) {
                     next = last.saturating_add(1);
-                    let Some(value) = part.values.last() else {
+                    let Some(value) = part.values().last() else {
                         return Err(format!("{attribute} of {:?} is a range without values", entry.dn));
                     };
-                    partial.rest.push(Rest { attribute, next, last: value.clone() });
+                    partial.rest.push(Rest { attribute, next, last: value.to_vec() });
                 }
             }
             if next > 0 && partial.rest.iter().filter(|rest| rest.attribute == attribute).count() > 1 {
@@ -184,9 +180,12 @@ impl Partial {
     ///
     /// # Errors
     /// A value that is no name.
-    pub(super) fn take(&mut self, attribute: &'static str, part: &Attribute, known: &Known) -> Result<(), String> {
-        self.group.members.reserve(part.values.len());
-        for value in &part.values {
+    pub(super) fn take<'v>(
+        &mut self,
+        attribute: &'static str,
+        values: impl Iterator<Item = &'v [u8]>,
+    ) -> Result<(), String> {
+        for value in values {
             let text = std::str::from_utf8(value)
                 .map_err(|_| format!("{attribute} of {} has a value that is not UTF-8", self.group.dn))?;
             let text = text.trim();
@@ -199,16 +198,11 @@ impl Partial {
                 continue;
             }
             let name = Name::of(text)?;
-            let key = match name.guid.and_then(|guid| known.get(&guid)) {
-                Some(key) => key.clone(),
-                None => {
-                    if let Some(guid) = name.guid {
-                        self.unresolved.push((self.group.members.len(), guid));
-                    }
-                    DnKey::of(name.dn)
-                }
-            };
-            self.group.members.push(Member::Dn(key));
+            self.group.members.push(match name.guid {
+                Some(guid) if is_foreign(name.dn) => Member::Foreign(guid),
+                Some(guid) => Member::Guid(guid),
+                None => Member::Dn(DnKey::of(name.dn)),
+            });
         }
         Ok(())
     }
@@ -218,7 +212,7 @@ impl Partial {
 ///
 /// # Errors
 /// Neither is there: the bind account lacks a right, and an entry without identity must not look like none.
-pub(super) fn identity(entry: &Entry) -> Result<ObjectGuid, String> {
+pub(super) fn identity(entry: &Entry<'_>) -> Result<ObjectGuid, String> {
     let guid = entry.values("objectguid").find_map(ObjectGuid::from_ad_bytes);
     guid.or_else(|| entry.texts("entryuuid").find_map(ObjectGuid::parse)).ok_or_else(|| {
         format!(
@@ -230,13 +224,13 @@ pub(super) fn identity(entry: &Entry) -> Result<ObjectGuid, String> {
 }
 
 /// What other servers than Active Directory say about people who may not sign in.
-fn is_locked_elsewhere(entry: &Entry) -> bool {
+fn is_locked_elsewhere(entry: &Entry<'_>) -> bool {
     entry.texts("nsaccountlock").any(|text| text.eq_ignore_ascii_case("true"))
         || entry.texts("pwdaccountlockedtime").any(|text| text == LOCKED_FOR_GOOD)
 }
 
 /// `accountExpires` (MS-ADA1 2.1): 0, the largest number, and all that no calendar holds mean never.
-fn expiry(entry: &Entry) -> Result<Option<Timestamp>, String> {
+fn expiry(entry: &Entry<'_>) -> Result<Option<Timestamp>, String> {
     let Some(filetime) = entry.number("accountexpires")?.filter(|filetime| *filetime != 0 && *filetime != i64::MAX)
     else {
         return Ok(None);
@@ -249,11 +243,16 @@ fn expiry(entry: &Entry) -> Result<Option<Timestamp>, String> {
     }
 }
 
-fn primary_group(entry: &Entry) -> Result<Option<u32>, String> {
+fn primary_group(entry: &Entry<'_>) -> Result<Option<u32>, String> {
     entry
         .number("primarygroupid")?
         .map(|rid| u32::try_from(rid).map_err(|_| format!("primaryGroupID of {:?} is {rid}", entry.dn)))
         .transpose()
+}
+
+/// Whether it names a member of another domain. Nearly all names are none, and are not normalised to know it.
+fn is_foreign(dn: &str) -> bool {
+    dn.get(..7).is_some_and(|begin| begin.eq_ignore_ascii_case("CN=S-1-")) && DnKey::of(dn).is_foreign_principal()
 }
 
 /// A name without the optional `#'0101'B` behind it (Name and Optional UID, RFC 4517 3.3.21).

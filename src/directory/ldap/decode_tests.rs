@@ -17,7 +17,7 @@ fn emails(names: &[&str]) -> Vec<String> {
 }
 
 /// A user of Active Directory with these further attributes.
-fn user(more: &[(&str, &[&[u8]])]) -> Entry {
+fn user(more: &[(&str, &[&[u8]])]) -> Entry<'static> {
     let all = [&[("objectGUID", &[GUID] as &[&[u8]]), ("sAMAccountName", &[b"alice"])], more].concat();
     entry("CN=Alice,DC=ad", &all)
 }
@@ -114,7 +114,7 @@ fn other_servers_lock_people_in_other_ways() {
 
 fn group(more: &[(&str, &[&[u8]])]) -> Result<Partial, String> {
     let all = [&[("objectGUID", &[GUID] as &[&[u8]]), ("cn", &[b"Sales", b"Vertrieb"])], more].concat();
-    reader(false, &[]).group(&entry("CN=Sales,DC=ad", &all), &Known::new())
+    reader(false, &[]).group(&entry("CN=Sales,DC=ad", &all))
 }
 
 fn dn(text: &str) -> Member {
@@ -151,15 +151,16 @@ fn a_range_asks_for_its_rest() {
 }
 
 #[test]
-fn a_guid_beats_a_name_that_has_moved() {
+fn an_identity_beats_a_name_that_may_have_moved() {
     let guid = ObjectGuid::from_ad_bytes(GUID).unwrap();
-    let known = Known::from([(guid, DnKey::of("CN=old,DC=ad"))]);
     let text = format!("<GUID={guid}>;<SID=S-1-5-21-1>;CN=new,DC=ad");
-    let other = format!("<GUID={}>;CN=<x>", ObjectGuid::from_u128(7));
-    let entry = entry("CN=g", &[("objectGUID", &[GUID]), ("member", &[text.as_bytes(), other.as_bytes()])]);
-    let partial = reader(true, &[]).group(&entry, &known).unwrap();
-    assert_eq!(partial.group.members, [dn("CN=old,DC=ad"), dn("CN=<x>")]);
-    assert_eq!(partial.unresolved, [(1, ObjectGuid::from_u128(7))]);
+    let foreign = format!("<GUID={guid}>;<SID=S-1-5-11>;CN=S-1-5-11,CN=ForeignSecurityPrincipals,DC=ad");
+    let user = format!("<GUID={guid}>;CN=S-1-5-11,CN=Users,DC=ad");
+    let values = [text.as_bytes(), foreign.as_bytes(), user.as_bytes(), b"CN=plain"];
+    let entry = entry("CN=g", &[("objectGUID", &[GUID]), ("member", &values)]);
+    let partial = reader(true, &[]).group(&entry).unwrap();
+    let wanted = [Member::Guid(guid), Member::Foreign(guid), Member::Guid(guid), dn("CN=plain")];
+    assert_eq!(partial.group.members, wanted);
     assert_eq!(Name::of("CN=a").unwrap(), Name { guid: None, dn: "CN=a" });
     assert!(Name::of("<GUID=x>;CN=a").is_err());
 }

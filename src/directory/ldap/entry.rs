@@ -1,23 +1,29 @@
 //! One entry as it came: a name, attributes, values; and the ranges of Active Directory's long attributes.
 
-use lber::structure::{PL, StructureTag};
+use super::ber::{self, Element};
+use super::settings::ReadLimits;
+use smallvec::SmallVec;
 
-/// An entry. Attribute names are in lower case and without their options (RFC 4512 2.5).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+/// So many attributes cost no memory of their own.
+const ATTRIBUTES_USUAL: usize = 16;
+
+/// An entry, where it lies among the bytes that came.
+#[derive(Clone, Debug)]
+pub(super) struct Entry<'a> {
     /// The name, as the server wrote it.
-    pub(super) dn: String,
-    attributes: Vec<Attribute>,
+    pub(super) dn: &'a str,
+    attributes: SmallVec<[Attribute<'a>; ATTRIBUTES_USUAL]>,
 }
 
 /// One attribute description with its values.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Attribute {
-    name: String,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attribute<'a> {
+    /// Without its options (RFC 4512 2.5), in the letter case in which it came.
+    name: &'a str,
     /// Which part of the values this is, where the server gave only a part.
     pub(super) range: Option<Range>,
-    /// The values, in the server's order.
-    pub(super) values: Vec<Vec<u8>>,
+    /// The values, one after another, each checked to be one.
+    values: &'a [u8],
 }
 
 /// `range=0-1499`, or `range=1500-*` for the last part (MS-ADTS 3.1.1.3.1.3.3).
@@ -29,32 +35,42 @@ pub(super) struct Range {
     pub(super) last: Option<u64>,
 }
 
-impl Entry {
-    /// Takes a SearchResultEntry apart.
+impl<'a> Entry<'a> {
+    /// Takes a SearchResultEntry apart: a name and a sequence of attributes, each with a set of values.
     ///
     /// # Errors
-    /// What is malformed about it.
-    pub(super) fn of(tag: StructureTag) -> Result<Self, String> {
-        let mut parts = inside(tag)?.into_iter();
-        let dn = text(parts.next().ok_or("an entry without a name")?)?;
-        let attributes = inside(parts.next().ok_or("an entry without attributes")?)?;
-        let attributes =
-            attributes.into_iter().map(|attribute| Attribute::of(attribute, &dn)).collect::<Result<_, _>>()?;
+    /// What is malformed about it, as a noun phrase.
+    pub(super) fn of(op: Element<'a>, limits: &ReadLimits) -> Result<Self, String> {
+        let mut parts = ber::elements(op.body);
+        let dn = parts.next().ok_or("an entry without a name")??;
+        let dn = ber::text(dn, ber::OCTET_STRING, "name of an entry")?;
+        let described = parts.next().ok_or("an entry without attributes")??;
+        if described.tag != ber::SEQUENCE || parts.next().is_some() {
+            return Err("a malformed entry".to_owned());
+        }
+        let mut attributes = SmallVec::new();
+        let mut values = 0;
+        for attribute in ber::elements(described.body) {
+            attributes.push(Attribute::of(attribute?, dn, &mut values)?);
+            if values + attributes.len() > limits.message_elements_max {
+                return Err(format!("a message of more than {} elements", limits.message_elements_max));
+            }
+        }
         Ok(Self { dn, attributes })
     }
 
-    /// The attributes of that name (in lower case): several when options tell them apart.
-    pub(super) fn attributes(&self, name: &str) -> impl Iterator<Item = &Attribute> {
-        self.attributes.iter().filter(move |attribute| attribute.name == name)
+    /// The attributes of that name: several when options tell them apart.
+    pub(super) fn attributes(&self, name: &str) -> impl Iterator<Item = &Attribute<'a>> {
+        self.attributes.iter().filter(move |attribute| attribute.name.eq_ignore_ascii_case(name))
     }
 
     /// All values of that name.
-    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.attributes(name).flat_map(|attribute| attribute.values.iter().map(Vec::as_slice))
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.attributes(name).flat_map(Attribute::values)
     }
 
     /// The values that are text and not blank, trimmed.
-    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &'a str> {
         self.values(name)
             .filter_map(|value| std::str::from_utf8(value).ok())
             .map(str::trim)
@@ -62,7 +78,7 @@ impl Entry {
     }
 
     /// The one value of an attribute that has one; the first in sorted order where there are several.
-    pub(super) fn one(&self, name: &str) -> Option<&str> {
+    pub(super) fn one(&self, name: &str) -> Option<&'a str> {
         self.texts(name).min()
     }
 
@@ -72,29 +88,41 @@ impl Entry {
     /// A value that is no number.
     pub(super) fn number(&self, name: &str) -> Result<Option<i64>, String> {
         let Some(value) = self.values(name).next() else { return Ok(None) };
-        let shown = String::from_utf8_lossy(value);
-        match shown.trim().parse() {
-            Ok(number) => Ok(Some(number)),
-            Err(_) => Err(format!("{name} of {:?} is {shown:?}, which is no number", self.dn)),
-        }
+        let text = std::str::from_utf8(value).unwrap_or_default().trim();
+        text.parse()
+            .map(Some)
+            .map_err(|_| format!("{name} of {:?} is {:?}, which is no number", self.dn, String::from_utf8_lossy(value)))
     }
 }
 
-impl Attribute {
-    fn of(tag: StructureTag, dn: &str) -> Result<Self, String> {
-        let mut parts = inside(tag)?.into_iter();
-        let description = text(parts.next().ok_or("an attribute without a name")?)?;
-        let values = inside(parts.next().ok_or("an attribute without values")?)?;
-        let values = values.into_iter().map(bytes).collect::<Result<_, _>>()?;
-        let (name, options) = description.split_once(';').unwrap_or((&description, ""));
+impl<'a> Attribute<'a> {
+    fn of(attribute: Element<'a>, dn: &str, count: &mut usize) -> Result<Self, String> {
+        let mut parts = ber::elements(attribute.body);
+        let name = parts.next().ok_or("an attribute without a name")??;
+        let values = parts.next().ok_or("an attribute without values")??;
+        let description = ber::text(name, ber::OCTET_STRING, "name of an attribute")?;
+        let mut are_values = attribute.tag == ber::SEQUENCE && values.tag == ber::SET && parts.next().is_none();
+        for value in ber::elements(values.body) {
+            are_values &= value?.tag == ber::OCTET_STRING;
+            *count += 1;
+        }
+        if !are_values {
+            return Err("a malformed attribute".to_owned());
+        }
+        let (name, options) = description.split_once(';').unwrap_or((description, ""));
         let mut range = None;
         for option in options.split(';') {
             if option.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("range=")) {
-                let parsed = Range::parse(&option[6..]);
-                range = Some(parsed.ok_or_else(|| format!("{dn:?} has the unreadable attribute {description:?}"))?);
+                let parsed = Range::parse(option.get(6..).unwrap_or_default());
+                range = Some(parsed.ok_or_else(|| format!("{dn:?} with the unreadable attribute {description:?}"))?);
             }
         }
-        Ok(Self { name: name.to_ascii_lowercase(), range, values })
+        Ok(Self { name, range, values: values.body })
+    }
+
+    /// The values, in the server's order.
+    pub(super) fn values(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        ber::elements(self.values).map_while(Result::ok).map(|value| value.body)
     }
 }
 
@@ -109,39 +137,27 @@ impl Range {
     }
 }
 
-fn inside(tag: StructureTag) -> Result<Vec<StructureTag>, String> {
-    match tag.payload {
-        PL::C(parts) => Ok(parts),
-        PL::P(_) => Err("an entry with a value where a structure belongs".to_owned()),
-    }
-}
-
-fn bytes(tag: StructureTag) -> Result<Vec<u8>, String> {
-    match tag.payload {
-        PL::P(bytes) => Ok(bytes),
-        PL::C(_) => Err("an entry with a structure where a value belongs".to_owned()),
-    }
-}
-
-fn text(tag: StructureTag) -> Result<String, String> {
-    String::from_utf8(bytes(tag)?).map_err(|_| "a name that is not UTF-8".to_owned())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(super) mod tests {
     use super::*;
-    use lber::common::TagClass;
+    use ber::encode;
 
-    /// An entry with these attributes, made as the client library makes them.
-    pub(in super::super) fn entry(dn: &str, attributes: &[(&str, &[&[u8]])]) -> Entry {
-        let tag = |payload| StructureTag { class: TagClass::Universal, id: 0, payload };
-        let octets = |bytes: &[u8]| tag(PL::P(bytes.to_vec()));
-        let attributes = attributes.iter().map(|(name, values)| {
-            let values = values.iter().map(|value| octets(value)).collect();
-            tag(PL::C(vec![octets(name.as_bytes()), tag(PL::C(values))]))
-        });
-        Entry::of(tag(PL::C(vec![octets(dn.as_bytes()), tag(PL::C(attributes.collect()))]))).unwrap()
+    /// The body of an entry with these attributes.
+    pub(in super::super) fn encoded(dn: &str, attributes: &[(&str, &[&[u8]])]) -> Vec<u8> {
+        let octets = |bytes: &[u8]| encode(ber::OCTET_STRING, bytes);
+        let attribute = |(name, values): &(&str, &[&[u8]])| {
+            let values: Vec<u8> = values.iter().flat_map(|value| octets(value)).collect();
+            encode(ber::SEQUENCE, &[octets(name.as_bytes()), encode(ber::SET, &values)].concat())
+        };
+        let attributes: Vec<u8> = attributes.iter().flat_map(attribute).collect();
+        [octets(dn.as_bytes()), encode(ber::SEQUENCE, &attributes)].concat()
+    }
+
+    /// An entry with these attributes; its bytes stay until the test ends.
+    pub(in super::super) fn entry(dn: &str, attributes: &[(&str, &[&[u8]])]) -> Entry<'static> {
+        let body = encoded(dn, attributes).leak();
+        Entry::of(Element { tag: ber::SEARCH_ENTRY, body }, &ReadLimits::default()).unwrap()
     }
 
     #[test]
@@ -168,5 +184,31 @@ pub(super) mod tests {
         assert_eq!(entry.number("n"), Ok(Some(-5)));
         assert_eq!(entry.number("none"), Ok(None));
         assert!(entry.number("bad").unwrap_err().contains("0x10"));
+    }
+
+    #[test]
+    fn what_is_no_entry_is_told() {
+        let octets = |bytes: &[u8]| encode(ber::OCTET_STRING, bytes);
+        let attribute = |name: &[u8], set: u8, values: &[u8]| {
+            [octets(b"cn=a"), encode(ber::SEQUENCE, &encode(ber::SEQUENCE, &[name, &encode(set, values)].concat()))]
+                .concat()
+        };
+        let limits = ReadLimits { message_elements_max: 3, ..ReadLimits::default() };
+        for (body, words) in [
+            (Vec::new(), "without a name"),
+            (octets(b"cn=\xff"), "not UTF-8"),
+            (octets(b"cn=a"), "without attributes"),
+            ([octets(b"cn=a"), encode(ber::SET, b"")].concat(), "malformed entry"),
+            ([octets(b"cn=a"), encode(ber::SEQUENCE, b""), octets(b"")].concat(), "malformed entry"),
+            ([octets(b"cn=a"), encode(ber::SEQUENCE, &encode(ber::SEQUENCE, b""))].concat(), "without a name"),
+            (attribute(&octets(b"a"), ber::SEQUENCE, b""), "malformed attribute"),
+            (attribute(&octets(b"a"), ber::SET, &encode(ber::INTEGER, b"")), "malformed attribute"),
+            (attribute(&octets(b"a"), ber::SET, &[4, 9, 1]), "where 1 are left"),
+            (attribute(&octets(b"a;range=5-1"), ber::SET, b""), "unreadable attribute"),
+            (attribute(&octets(b"a"), ber::SET, &octets(b"").repeat(4)), "more than 3 elements"),
+        ] {
+            let found = Entry::of(Element { tag: ber::SEARCH_ENTRY, body: &body }, &limits).unwrap_err();
+            assert!(found.contains(words), "{found:?} and not {words:?}");
+        }
     }
 }

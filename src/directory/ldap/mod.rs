@@ -1,68 +1,97 @@
 //! The directory over LDAP: Active Directory first, any LDAP server second.
 //!
 //! ```text
-//! urls -> connect (TCP, StartTLS, TLS) -> gate -> session (bind, pages) -> read -> Reading
-//!                                         checks   every page ends in success   decode: pure
+//! urls -> connect (TCP, StartTLS, TLS) -> channel -> session (bind, pages) -> read -> Reading
+//!                                         checks      every page ends in success   decode: pure
 //! ```
 //!
 //! | file | what is in it |
 //! |---|---|
 //! | `settings` | what the operator says, and the limits |
 //! | `connect`, `tls`, `witness` | from a URL to a connection, with what is wrong in words |
-//! | `ber`, `gate` | what no server may do to us or to the client library |
+//! | `ber`, `request`, `channel` | messages in bytes, and what no server may do to us by them |
 //! | `session` | bind and searches, in which nothing but success counts |
 //! | `schema` | Active Directory or not, and what is asked |
+//! | `allowance` | how much memory a read may keep |
 //! | `entry`, `decode` | entries to people and groups |
 //! | `read`, `probe` | a whole read; the steps of `check` |
+//! | `watch`, `seen` | being told of changes as they are made, and which of them matter |
 //! | `password` | when the bind account's password ends |
 //! | `explain`, `failure` | words, and what the caller can do |
 //!
-//! A read is one connection, from bind to unbind: a server that breaks off in the middle makes an error, never a switch
-//! to another server that may know a different state. The next read begins with the next server.
+//! A read is of one machine, from bind to unbind, over one connection or two: a server that breaks off in the middle makes
+//! an error, never a switch to another one that may know a different state. The next read begins with the next server.
 //!
-//! Deliberately absent: Kerberos, change notification and DirSync; following referrals; any way to skip the
+//! Deliberately absent: Kerberos and DirSync; following referrals; any way to skip the
 //! verification of a certificate; any second try of a password.
 
+mod allowance;
 mod ber;
+mod channel;
 mod connect;
 mod decode;
 mod entry;
 mod explain;
 mod failure;
-mod gate;
 mod password;
 mod probe;
 mod read;
+mod request;
 mod schema;
+mod seen;
 mod session;
 mod settings;
 mod tls;
+mod watch;
 mod witness;
 
 pub use probe::{ProbeResult, ProbeStep};
 pub use settings::{LdapSettings, LdapUrl, ReadLimits, check_filter};
 pub use tls::check_ca_file;
+pub use watch::Watch;
 
 use crate::directory::{Cursor, Directory, DirectoryError, Read};
-use crate::model::{Expiry, Wanted, Went};
+use crate::model::{Expiry, Reading, Wanted, Went};
 use failure::{Failure, Kind};
-use gate::Wire;
 use password::End;
 use schema::Server;
 use secrecy::ExposeSecret;
 use session::{Session, tell};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tls::Certificate;
+use tokio::net::TcpStream;
 
 /// How often it is asked when the password ends: it is a matter of days.
 const PASSWORD_ASKED_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Which of the servers is turned to first, by all who are told of it. Clones are one.
+#[derive(Clone, Debug)]
+struct Place(Arc<tokio::sync::watch::Sender<usize>>);
+
+impl Default for Place {
+    fn default() -> Self {
+        Self(Arc::new(tokio::sync::watch::Sender::new(0)))
+    }
+}
+
+impl Place {
+    fn get(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    fn set(&self, index: usize) {
+        self.0.send_if_modified(|place| std::mem::replace(place, index) != index);
+    }
+}
 
 /// An LDAP directory.
 #[derive(Debug)]
 pub struct Ldap {
     settings: LdapSettings,
     /// The server that the next read begins with: the one that worked, or the one behind the one that broke.
-    first: usize,
+    first: Place,
     /// The certificate that the server of the latest read showed.
     certificate: Option<Expiry>,
     /// The password we came in with.
@@ -70,10 +99,18 @@ pub struct Ldap {
     password_asked: Option<Instant>,
 }
 
+/// A connection on which we were let in.
+struct Entered {
+    session: Session,
+    certificate: Option<Certificate>,
+    /// The machine that it leads to.
+    address: SocketAddr,
+}
+
 impl Ldap {
     /// Nothing is contacted yet.
     pub fn new(settings: LdapSettings) -> Self {
-        Self { settings, first: 0, certificate: None, password: None, password_asked: None }
+        Self { settings, first: Place::default(), certificate: None, password: None, password_asked: None }
     }
 
     /// Refuses what no server could make good.
@@ -95,17 +132,17 @@ impl Ldap {
     }
 
     /// The first server that lets us in.
-    async fn enter(&mut self) -> Result<(usize, Session, Option<Certificate>), DirectoryError> {
+    async fn enter(&mut self) -> Result<(usize, Entered), DirectoryError> {
         self.refuse_at_once().map_err(|failure| failure.kind.error(failure.message))?;
         let count = self.settings.urls.len();
         let mut failures: Vec<(Failure, String)> = Vec::new();
-        for index in (0..count).map(|step| (self.first + step) % count) {
+        for index in (0..count).map(|step| (self.first.get() + step) % count) {
             match self.enter_at(index).await {
-                Ok((session, certificate)) => {
+                Ok(entered) => {
                     for (_, message) in failures {
                         tracing::warn!("a directory server was left out: {message}");
                     }
-                    return Ok((index, session, certificate));
+                    return Ok((index, entered));
                 }
                 Err(failure) => {
                     let message = format!("{}: {}", self.settings.urls[index], failure.message);
@@ -132,21 +169,69 @@ impl Ldap {
         Err(kind.error(message))
     }
 
-    async fn enter_at(&self, index: usize) -> Result<(Session, Option<Certificate>), Failure> {
+    async fn enter_at(&self, index: usize) -> Result<Entered, Failure> {
         let url = &self.settings.urls[index];
         connect::refuse_cleartext(&self.settings, url)?;
-        let trust = match url.is_tls() || self.settings.starttls {
-            true => Some(tls::config(&self.settings)?),
-            false => None,
-        };
+        let trust = self.trust(url)?;
         let began = Instant::now();
-        let connected = self.connect(url, trust).await;
+        let reached = connect::reach(url, self.settings.timeout).await;
+        self.enter_through(url, trust, began, reached).await
+    }
+
+    /// A second connection to the very machine of the first: another one of that name may know another state. `None` when it
+    /// is not to be had: then one has to do.
+    async fn enter_beside(&self, index: usize, address: SocketAddr) -> Option<Session> {
+        let url = self.settings.urls.get(index)?;
+        let trust = self.trust(url).ok()?;
+        let began = Instant::now();
+        let reached = connect::reach_at(address, self.settings.timeout).await.map(|stream| (stream, address));
+        match self.enter_through(url, trust, began, reached).await {
+            Ok(entered) => Some(entered.session),
+            Err(failure) => {
+                tracing::debug!("groups are read after the people, over one connection: {}", failure.message);
+                None
+            }
+        }
+    }
+
+    async fn enter_through(
+        &self,
+        url: &LdapUrl,
+        trust: Option<tls::Trust>,
+        began: Instant,
+        reached: Result<(TcpStream, SocketAddr), Failure>,
+    ) -> Result<Entered, Failure> {
+        let connected = match reached {
+            Ok((stream, address)) => {
+                let secured = connect::secure(stream, &self.settings, url, trust).await;
+                secured.map(|secured| (secured, address))
+            }
+            Err(failure) => Err(failure),
+        };
         let went = if connected.is_ok() { Went::Answered } else { Went::Unanswered };
         tell(&self.settings.meter, "connect", began, went);
-        let (wire, certificate) = connected?;
-        let mut session = Session::start(wire, &self.settings).await?;
+        let ((wire, certificate), address) = connected?;
+        let mut session = Session::start(wire, &self.settings);
         session.bind(&self.settings).await?;
-        Ok((session, certificate))
+        Ok(Entered { session, certificate, address })
+    }
+
+    /// Whom a server must be certified by, where TLS is wanted.
+    fn trust(&self, url: &LdapUrl) -> Result<Option<tls::Trust>, Failure> {
+        (url.is_tls() || self.settings.starttls).then(|| tls::config(&self.settings)).transpose()
+    }
+
+    /// Everybody and every group.
+    async fn read_whole_through(&self, index: usize, entered: &mut Entered) -> Result<(Reading, Server), Failure> {
+        let server = entered.session.server().await?;
+        tracing::debug!("the directory is {}", server.kind);
+        read::check_base(&mut entered.session, &self.settings, &server).await?;
+        let mut beside = self.enter_beside(index, entered.address).await;
+        let reading = read::read(&mut entered.session, beside.as_mut(), &self.settings, &server).await?;
+        if let Some(beside) = beside {
+            beside.close().await;
+        }
+        Ok((reading, server))
     }
 
     /// When the password ends, asked now and then. A read that has succeeded does not fail by it.
@@ -165,31 +250,22 @@ impl Ldap {
             Err(failure) => tracing::debug!("when the bind password expires is not known: {}", failure.message),
         }
     }
-
-    async fn connect(
-        &self,
-        url: &LdapUrl,
-        trust: Option<tls::Trust>,
-    ) -> Result<(Box<dyn Wire>, Option<Certificate>), Failure> {
-        let (stream, _) = connect::reach(url, self.settings.timeout).await?;
-        connect::secure(stream, &self.settings, url, trust).await
-    }
 }
 
 impl Directory for Ldap {
     async fn read(&mut self, _: &Wanted<'_>, _: Option<&Cursor>) -> Result<Read, DirectoryError> {
-        let (index, mut session, certificate) = self.enter().await?;
-        match read::read(&mut session, &self.settings).await {
+        let (index, mut entered) = self.enter().await?;
+        match self.read_whole_through(index, &mut entered).await {
             Ok((reading, server)) => {
-                let end = certificate.and_then(|certificate| certificate.not_after);
+                let end = entered.certificate.and_then(|certificate| certificate.not_after);
                 self.certificate = end.map(|end| Expiry::certificate(self.settings.urls[index].to_string(), end));
-                self.look_at_password(&mut session, &server).await;
-                session.close().await;
-                self.first = index;
+                self.look_at_password(&mut entered.session, &server).await;
+                entered.session.close().await;
+                self.first.set(index);
                 Ok(Read::whole(reading))
             }
             Err(failure) => {
-                self.first = (index + 1) % self.settings.urls.len();
+                self.first.set((index + 1) % self.settings.urls.len());
                 Err(failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.message)))
             }
         }

@@ -1,8 +1,8 @@
 //! The steps of `seatsync check`: for each server how far we come, and what we see there.
 
+use super::channel::Wire;
 use super::connect;
 use super::failure::Failure;
-use super::gate::Wire;
 use super::password;
 use super::read::check_base;
 use super::session::Session;
@@ -93,8 +93,7 @@ impl Ldap {
 
     /// Bind and what comes after it. An error is one of the bind.
     async fn probe_session(&self, wire: Box<dyn Wire>, steps: &mut Steps) -> Result<(), Failure> {
-        let started = Session::start(wire, &self.settings).await;
-        let Some(mut session) = steps.keep("bind", started) else { return Ok(()) };
+        let mut session = Session::start(wire, &self.settings);
         if let Err(failure) = session.bind(&self.settings).await {
             let result = match failure.is_final {
                 true => ProbeResult::Refused(failure.message.clone()),

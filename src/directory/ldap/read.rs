@@ -1,25 +1,54 @@
-//! One whole read over one connection: the people, the groups, the rest of long member lists.
+//! One whole read: the people, the groups, the rest of long member lists.
 
-use super::decode::{Known, Name, Partial, Reader, Rest, identity};
+use super::allowance::Allowance;
+use super::decode::{Partial, Reader, Rest, identity};
+use super::entry::Entry;
 use super::failure::Failure;
 use super::schema::Server;
 use super::session::{Base, Search, Session};
 use super::settings::LdapSettings;
-use crate::model::{DnKey, Group, Member, ObjectGuid, Person, Reading};
-use std::collections::HashMap;
+use crate::model::{Dn, Group, ObjectGuid, Person, Reading};
 
 /// How often one group is read from its beginning again because its values moved while they were read.
 const GROUP_ATTEMPTS_MAX: u32 = 5;
 
-/// Reads everything; also gives what the server is.
-pub(super) async fn read(session: &mut Session, settings: &LdapSettings) -> Result<(Reading, Server), Failure> {
-    let server = session.server().await?;
-    tracing::debug!("the directory is {}", server.kind);
-    check_base(session, settings, &server).await?;
-    let page_size = server.pages.then_some(settings.page_size.max(1));
-    let reader =
-        Reader { is_active_directory: server.is_active_directory, email_attributes: &settings.email_attributes };
+/// Reads everything. `beside` is a second connection to the same server: people and groups come at the same time.
+pub(super) async fn read(
+    session: &mut Session,
+    beside: Option<&mut Session>,
+    settings: &LdapSettings,
+    server: &Server,
+) -> Result<Reading, Failure> {
+    let asked = Asked { settings, server, allowance: &Allowance::of(&settings.limits) };
+    let (people, groups) = match beside {
+        Some(beside) => tokio::try_join!(people(session, asked), groups(beside, asked))?,
+        None => (people(session, asked).await?, groups(session, asked).await?),
+    };
+    let ((people, behind_people), (groups, behind_groups)) = (people, groups);
+    Ok(Reading { people, groups, referrals: behind_people + behind_groups })
+}
 
+/// What is read from whom, and how much of it may be kept.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    settings: &'a LdapSettings,
+    server: &'a Server,
+    allowance: &'a Allowance,
+}
+
+impl<'a> Asked<'a> {
+    fn reader(&self) -> Reader<'a> {
+        Reader {
+            is_active_directory: self.server.is_active_directory,
+            email_attributes: &self.settings.email_attributes,
+        }
+    }
+}
+
+/// Everybody, each once, sorted by identity, and how many referrals came instead.
+async fn people(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Person>, u64), Failure> {
+    let Asked { settings, server, allowance } = asked;
+    let reader = asked.reader();
     let mut people = Vec::new();
     let search = Search {
         what: "the people",
@@ -27,37 +56,45 @@ pub(super) async fn read(session: &mut Session, settings: &LdapSettings) -> Resu
         base_only: false,
         filter: &server.people_filter(settings),
         attributes: &server.people_attributes(settings),
-        page_size,
+        page_size: page_size(settings, server),
         extended_dn: false,
     };
-    let mut referrals = session
+    let referrals = session
         .search(search, |entry| {
-            people.extend(reader.person(&entry)?);
+            if let Some(person) = reader.person(entry)? {
+                allowance.keep_person(&person)?;
+                people.push(person);
+            }
             Ok(())
         })
         .await?;
-    let people = each_once(people, |person: &Person| (person.guid, person.dn.key().clone()))?;
+    Ok((each_once(people, |person: &Person| person.guid, |person| &person.dn)?, referrals))
+}
 
-    // Where names come with their GUID, a person who was moved between the two searches is still found.
-    let known: Known = match server.extended_dn {
-        true => people.iter().map(|person| (person.guid, person.dn.key().clone())).collect(),
-        false => HashMap::new(),
-    };
+/// Every group with all of its members, each once, sorted by identity, and how many referrals came instead.
+async fn groups(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Group>, u64), Failure> {
+    let Asked { settings, server, allowance } = asked;
     let attributes = server.group_attributes();
-    let groups_asked = Groups { settings, server: &server, reader, known: &known, attributes: &attributes };
+    let asked = Groups { settings, server, reader: asked.reader(), attributes: &attributes, allowance };
     let mut partials = Vec::new();
-    referrals += session
-        .search(groups_asked.search("the groups", &settings.base_dn, page_size), |entry| {
-            partials.push(groups_asked.decode(entry)?);
+    let search = asked.search("the groups", &settings.base_dn, page_size(settings, server));
+    let referrals = session
+        .search(search, |entry| {
+            let partial = asked.reader.group(entry)?;
+            allowance.keep_group(&partial.group)?;
+            partials.push(partial);
             Ok(())
         })
         .await?;
     for partial in &mut partials {
-        groups_asked.complete(session, partial).await?;
+        asked.complete(session, partial).await?;
     }
-    let groups = resolve(partials);
-    let groups = each_once(groups, |group: &Group| (group.guid, group.dn.key().clone()))?;
-    Ok((Reading { people, groups, referrals }, server))
+    let groups = partials.into_iter().map(|partial| partial.group).collect();
+    Ok((each_once(groups, |group: &Group| group.guid, |group| &group.dn)?, referrals))
+}
+
+fn page_size(settings: &LdapSettings, server: &Server) -> Option<u32> {
+    server.pages.then_some(settings.page_size.max(1))
 }
 
 /// Makes sure that the base exists before an empty answer could be taken for an empty company.
@@ -80,8 +117,8 @@ struct Groups<'a> {
     settings: &'a LdapSettings,
     server: &'a Server,
     reader: Reader<'a>,
-    known: &'a Known,
     attributes: &'a [String],
+    allowance: &'a Allowance,
 }
 
 /// What became of an attempt to fetch the rest of a group.
@@ -93,13 +130,6 @@ enum Fetched {
 }
 
 impl Groups<'_> {
-    fn decode(&self, mut entry: super::entry::Entry) -> Result<Partial, String> {
-        if self.server.extended_dn {
-            entry.dn = Name::of(&entry.dn)?.dn.to_owned();
-        }
-        self.reader.group(&entry, self.known)
-    }
-
     /// Fetches what did not fit into the entry (MS-ADTS 3.1.1.3.1.3.3).
     ///
     /// Values are numbered by position. When somebody is removed between two requests, all later ones move down, and
@@ -152,10 +182,12 @@ impl Groups<'_> {
         let mut outcome = None;
         session
             .search(search, |entry| {
-                if identity(&entry)? != partial.group.guid {
+                if identity(entry)? != partial.group.guid {
                     return Err(format!("another group has taken the place of {dn} meanwhile"));
                 }
-                outcome = Some(more(partial, from, start, &entry, self.known)?);
+                let before = partial.group.members.len();
+                outcome = Some(more(partial, from, start, entry)?);
+                self.allowance.keep_members(partial.group.members.get(before..).unwrap_or_default())?;
                 Ok(())
             })
             .await?;
@@ -170,7 +202,7 @@ impl Groups<'_> {
         let mut found = None;
         session
             .search(search, |entry| {
-                found = Some(self.decode(entry)?);
+                found = Some(self.reader.group(entry)?);
                 Ok(())
             })
             .await?;
@@ -201,73 +233,58 @@ enum Round {
 }
 
 /// Takes one more part of an attribute in.
-fn more(
-    partial: &mut Partial,
-    from: &Rest,
-    start: u64,
-    entry: &super::entry::Entry,
-    known: &Known,
-) -> Result<Round, String> {
-    let key = from.attribute.to_ascii_lowercase();
+fn more(partial: &mut Partial, from: &Rest, start: u64, entry: &Entry<'_>) -> Result<Round, String> {
     let what = || format!("{} of {}", from.attribute, partial.group.dn);
     // The bare attribute may stand, empty, beside the range.
-    let mut parts = entry.attributes(&key).filter(|part| part.range.is_some());
+    let mut parts = entry.attributes(from.attribute).filter(|part| part.range.is_some());
     let Some(part) = parts.next() else { return Ok(Round::Moved) };
     let (Some(range), None) = (part.range, parts.next()) else {
         return Err(format!("{} came in several ranges at once", what()));
     };
-    let mut part = part.clone();
+    let mut known_already = 0;
     if range.first == start {
         // The seam: what was the last value must be the first one now.
-        if part.values.first() != Some(&from.last) {
+        if part.values().next() != Some(&from.last) {
             return Ok(Round::Moved);
         }
-        part.values.remove(0);
+        known_already = 1;
     } else if range.first != from.next {
         return Err(format!("{} was asked for from value {start} and came from value {}", what(), range.first));
     }
     let next = match range.last {
         None => None,
-        Some(last) => match part.values.last() {
+        Some(last) => match part.values().skip(known_already).last() {
             Some(value) if last >= from.next => {
-                Some(Rest { attribute: from.attribute, next: last.saturating_add(1), last: value.clone() })
+                Some(Rest { attribute: from.attribute, next: last.saturating_add(1), last: value.to_vec() })
             }
             _ => return Err(format!("{} makes no progress beyond value {}", what(), from.next)),
         },
     };
-    partial.take(from.attribute, &part, known)?;
+    partial.take(from.attribute, part.values().skip(known_already))?;
     Ok(Round::Next(next))
 }
 
-/// Members given by identity that are no people: other groups, perhaps renamed while we read.
-fn resolve(partials: Vec<Partial>) -> Vec<Group> {
-    let keys: HashMap<ObjectGuid, DnKey> =
-        partials.iter().map(|partial| (partial.group.guid, partial.group.dn.key().clone())).collect();
-    let settle = |Partial { mut group, unresolved, rest: _ }: Partial| {
-        for (index, guid) in unresolved {
-            if let (Some(member), Some(key)) = (group.members.get_mut(index), keys.get(&guid)) {
-                *member = Member::Dn(key.clone());
-            }
-        }
-        group
-    };
-    partials.into_iter().map(settle).collect()
-}
-
 /// Sorted by identity, each once: an entry that changed while pages were read may come twice, and the later one counts.
-fn each_once<T>(mut entries: Vec<T>, key: impl Fn(&T) -> (ObjectGuid, DnKey)) -> Result<Vec<T>, Failure> {
-    entries.sort_by_key(|entry| key(entry).0);
+fn each_once<T>(
+    mut entries: Vec<T>,
+    guid: impl Fn(&T) -> ObjectGuid,
+    dn: impl Fn(&T) -> &Dn,
+) -> Result<Vec<T>, Failure> {
+    // It keeps the order of equals, and needs far less memory for that than moving the entries themselves does.
+    entries.sort_by_cached_key(&guid);
     for pair in entries.windows(2) {
-        let [(one, one_dn), (other, other_dn)] = [key(&pair[0]), key(&pair[1])];
-        if one == other && one_dn != other_dn {
+        let [one, other] = pair else { continue };
+        if guid(one) == guid(other) && dn(one) != dn(other) {
             return Err(Failure::incomplete(format!(
-                "two entries have the identity {one}: {one_dn:?} and {other_dn:?}; if one was renamed just now, the \
-                 next pass is fine"
+                "two entries have the identity {}: {:?} and {:?}; if one was renamed just now, the next pass is fine",
+                guid(one),
+                dn(one),
+                dn(other)
             )));
         }
     }
     entries.dedup_by(|later, earlier| {
-        let same = key(later).0 == key(earlier).0;
+        let same = guid(later) == guid(earlier);
         if same {
             std::mem::swap(later, earlier);
         }

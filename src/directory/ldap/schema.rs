@@ -10,6 +10,13 @@ pub(super) const CONTROL_PAGED: &str = "1.2.840.113556.1.4.319";
 /// Names come with GUID and SID (MS-ADTS 3.1.1.3.4.1.5).
 pub(super) const CONTROL_EXTENDED_DN: &str = "1.2.840.113556.1.4.529";
 
+/// Changes are told for as long as the search is open (MS-ADTS 3.1.1.3.4.1.9).
+pub(super) const CONTROL_NOTIFICATION: &str = "1.2.840.113556.1.4.528";
+/// What is deleted is shown as well (MS-ADTS 3.1.1.3.4.1.14).
+pub(super) const CONTROL_SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
+/// Sync Request (RFC 4533 2.2).
+pub(super) const CONTROL_SYNC: &str = "1.3.6.1.4.1.4203.1.9.1.1";
+
 /// The attributes of the rootDSE that are asked for; `*` would not bring the operational ones everywhere.
 pub(super) const ROOT_ATTRIBUTES: &[&str] = &[
     "defaultNamingContext",
@@ -33,6 +40,8 @@ pub(super) struct Server {
     pub(super) pages: bool,
     /// Whether names may come with their GUID.
     pub(super) extended_dn: bool,
+    /// How it tells of changes, if it does.
+    pub(super) tells: Option<Tells>,
     /// In words, for an operator.
     pub(super) kind: String,
     /// The trees it holds.
@@ -41,9 +50,18 @@ pub(super) struct Server {
     pub(super) current_time: Option<String>,
 }
 
+/// How a server tells of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tells {
+    /// By change notifications of Active Directory.
+    Notifications,
+    /// By content synchronization (RFC 4533).
+    Sync,
+}
+
 impl Server {
     /// Reads the rootDSE.
-    pub(super) fn of(root: &Entry) -> Self {
+    pub(super) fn of(root: &Entry<'_>) -> Self {
         let offers = |name: &str, value: &str| root.texts(name).any(|text| text == value);
         let has = |name: &str| root.texts(name).next().is_some();
         let is_active_directory = has("defaultnamingcontext")
@@ -68,6 +86,10 @@ impl Server {
             is_active_directory,
             pages: offers("supportedcontrol", CONTROL_PAGED),
             extended_dn: is_active_directory && offers("supportedcontrol", CONTROL_EXTENDED_DN),
+            tells: match is_active_directory {
+                true => offers("supportedcontrol", CONTROL_NOTIFICATION).then_some(Tells::Notifications),
+                false => offers("supportedcontrol", CONTROL_SYNC).then_some(Tells::Sync),
+            },
             kind,
             contexts,
             current_time: root.one("currenttime").map(str::to_owned),

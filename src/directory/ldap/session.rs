@@ -1,24 +1,21 @@
 //! One connection: bind, then searches, page by page, each of which ended in success or is an error.
 //!
-//! The client library ends a stream of entries the same way whether the server said "success" or "busy"; only the final
-//! result tells. So the one way to entries is [`Session::search`], which looks at it after every page.
+//! A stream of entries ends the same way whether the server said "success" or "busy"; only the final result tells. So the
+//! one way to entries is [`Session::search`] (and what is made of [`Session::request`]), which looks at it after every page.
 
-use super::ber;
+use super::ber::{self, Message};
+use super::channel::{Asked, Channel, Fault, Wire, breach};
 use super::entry::Entry;
 use super::explain;
 use super::failure::Failure;
-use super::gate::{Fault, Gate, Wire};
+use super::request::{self, Control};
 use super::schema::{self, CONTROL_EXTENDED_DN, CONTROL_PAGED, Server};
 use super::settings::{LdapSettings, ReadLimits};
 use crate::directory::referral;
 use crate::model::{Exchange, Meter, Peer, Went};
-use lber::structure::{PL, StructureTag};
-use ldap3::controls::RawControl;
-use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope, StdStream};
 use secrecy::ExposeSecret;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
-use tokio::task::JoinHandle;
 
 /// How long a goodbye may take.
 const UNBIND_TIMEOUT: Duration = Duration::from_secs(1);
@@ -27,9 +24,8 @@ const EMPTY_PAGES_MAX: u64 = 10_000;
 
 /// A connection on which requests go out one after another. Dropping it cuts the connection.
 pub(super) struct Session {
-    ldap: ldap3::Ldap,
-    gate: Gate,
-    drive: JoinHandle<()>,
+    channel: Channel,
+    last_id: u32,
     timeout: Duration,
     limits: ReadLimits,
     meter: Meter,
@@ -55,15 +51,30 @@ pub(super) struct Search<'a> {
     pub(super) extended_dn: bool,
 }
 
+/// One message of an answer.
+pub(super) enum Event<'e, 'a> {
+    /// An entry, with the controls that came with it.
+    Entry(&'e Entry<'a>, &'a [u8]),
+    /// A message in between (RFC 4511 4.13), whole.
+    Info(&'a [u8]),
+}
+
 /// How one request for entries ended.
-struct Page {
-    result: LdapResult,
-    entries: u64,
-    first: Option<String>,
-    /// All of them, for the limits.
-    references: u64,
+pub(super) struct Done {
+    /// The result code.
+    pub(super) code: u32,
+    /// The server's text.
+    pub(super) text: String,
+    /// Where it points to instead.
+    pub(super) elsewhere: Option<String>,
+    /// The controls of the result, as they came.
+    pub(super) controls: Vec<u8>,
+    /// Entries that came.
+    pub(super) entries: u64,
+    /// References that came, all of them, for the limits.
+    pub(super) references: u64,
     /// Those behind which people could be.
-    referrals: u64,
+    pub(super) referrals: u64,
 }
 
 /// Whether a base is there.
@@ -75,56 +86,55 @@ pub(super) enum Base {
 }
 
 impl Session {
-    /// Puts the gate and the client library on a connection.
-    pub(super) async fn start(wire: Box<dyn Wire>, settings: &LdapSettings) -> Result<Self, Failure> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Failure::unavailable(format!("the connection cannot be set up on this machine: {error}"))
-        };
-        let (ours, library) = std::os::unix::net::UnixStream::pair().map_err(|error| failed(&error))?;
-        ours.set_nonblocking(true).map_err(|error| failed(&error))?;
-        let ours = tokio::net::UnixStream::from_std(ours).map_err(|error| failed(&error))?;
-        let gate = Gate::stand(wire, ours, settings.limits);
-        let library = LdapConnSettings::new().set_std_stream(StdStream::Unix(library));
-        let (connection, ldap) =
-            LdapConnAsync::with_settings(library, "ldapi:///").await.map_err(|error| failed(&error))?;
-        let drive = tokio::spawn(async move {
-            if let Err(error) = connection.drive().await {
-                tracing::debug!("the LDAP library ended its connection: {error}");
-            }
-        });
+    /// On a connection over which nothing was said yet.
+    pub(super) fn start(wire: Box<dyn Wire>, settings: &LdapSettings) -> Self {
         let LdapSettings { timeout, limits, meter, .. } = settings;
-        Ok(Self { ldap, gate, drive, timeout: *timeout, limits: *limits, meter: meter.clone(), entries: 0 })
+        let channel = Channel::new(wire, *limits);
+        Self { channel, last_id: 0, timeout: *timeout, limits: *limits, meter: meter.clone(), entries: 0 }
     }
 
     /// Proves who we are (RFC 4513 5.1.3).
     pub(super) async fn bind(&mut self, settings: &LdapSettings) -> Result<(), Failure> {
         let name = &settings.bind_dn;
-        let bind = self.ldap.simple_bind(name, settings.bind_password.expose_secret());
         let began = Instant::now();
-        let answer = tokio::time::timeout(self.timeout, bind).await;
+        let answer = tokio::time::timeout(self.timeout, self.bound(settings)).await;
         let went = match &answer {
-            Ok(Ok(result)) if result.rc == 0 => Went::Answered,
+            Ok(Ok((0, _))) => Went::Answered,
             Ok(Ok(_)) => Went::Refused,
             Ok(Err(_)) | Err(_) => Went::Unanswered,
         };
         tell(&self.meter, "bind", began, went);
-        let result = match answer {
+        let (code, text) = match answer {
             Err(_) => return Err(Failure::unavailable(format!("no answer to the bind within {:?}", self.timeout))),
-            Ok(Err(error)) => {
-                let (Fault::Closed(cause) | Fault::Breach(cause)) = self.cause(&error);
+            Ok(Err(Fault::Closed(cause) | Fault::Breach(cause))) => {
                 return Err(Failure::unavailable(format!("the bind as {name} got no answer: {cause}")));
             }
-            Ok(Ok(result)) => result,
+            Ok(Ok(answer)) => answer,
         };
         let words = || {
-            let said = explain::outcome(result.rc, &result.text);
-            format!("the bind as {name} failed with {said}; {}", explain::bind_help(result.rc, &result.text))
+            let said = explain::outcome(code, &text);
+            format!("the bind as {name} failed with {said}; {}", explain::bind_help(code, &text))
         };
-        match result.rc {
+        match code {
             0 => Ok(()),
             51 | 52 => Err(Failure::unavailable(words())),
             _ => Err(Failure::refused(words())),
         }
+    }
+
+    async fn bound(&mut self, settings: &LdapSettings) -> Result<(u32, String), Fault> {
+        let id = self.next_id();
+        let request = request::bind(id, &settings.bind_dn, settings.bind_password.expose_secret());
+        self.channel.ask(id, Asked::Bind, &request).await?;
+        let answer = self.channel.receive().await?;
+        let verdict = ber::verdict(answer.op.body).map_err(|found| breach(&found))?;
+        Ok((verdict.code, verdict.text.to_owned()))
+    }
+
+    /// A read begins: its limits are counted from here.
+    pub(super) fn begin(&mut self) {
+        self.entries = 0;
+        self.channel.begin();
     }
 
     /// What the server is.
@@ -141,7 +151,7 @@ impl Session {
             extended_dn: false,
         };
         self.search(search, |entry| {
-            server = Some(Server::of(&entry));
+            server = Some(Server::of(entry));
             Ok(())
         })
         .await?;
@@ -160,12 +170,12 @@ impl Session {
             page_size: None,
             extended_dn: false,
         };
-        let page = self.page(&search, Vec::new(), 1, &mut |_| Ok(())).await?;
-        match (page.result.rc, page.entries) {
+        let done = self.request(&search, &[], 1, false, &mut |_| Ok(())).await?;
+        match (done.code, done.entries) {
             (0, 0) => Ok(Base::Absent(0, "the server shows nothing there to the bind account".to_owned())),
             (0, _) => Ok(Base::Found),
-            (code @ (32 | 34 | 50), _) => Ok(Base::Absent(code, page.result.text)),
-            _ => Err(ended(&search, 1, &page.result)),
+            (code @ (32 | 34 | 50), _) => Ok(Base::Absent(code, done.text)),
+            _ => Err(ended(&search, 1, &done)),
         }
     }
 
@@ -177,21 +187,15 @@ impl Session {
     pub(super) async fn search(
         &mut self,
         search: Search<'_>,
-        mut each: impl FnMut(Entry) -> Result<(), String>,
+        mut each: impl FnMut(&Entry<'_>) -> Result<(), String>,
     ) -> Result<u64, Failure> {
         let (mut cookie, mut seen, mut referrals) = (Vec::new(), HashSet::new(), 0);
         let (mut pages, mut empty_pages) = (0_u64, 0_u64);
         loop {
             pages += 1;
             let mut controls = Vec::new();
-            if search.extended_dn {
-                // The text form of GUID and SID; critical, since the answer is read differently without it.
-                let value = ber::encode(ber::SEQUENCE, &[0x02, 0x01, 0x01]);
-                controls.push(RawControl { ctype: CONTROL_EXTENDED_DN.to_owned(), crit: true, val: Some(value) });
-            }
             if let Some(size) = search.page_size {
-                let value = ber::paged_request(size, &cookie);
-                controls.push(RawControl { ctype: CONTROL_PAGED.to_owned(), crit: true, val: Some(value) });
+                controls.push(Control::critical(CONTROL_PAGED, Some(ber::paged_request(size, &cookie))));
             }
             let left = self.limits.entries_max.saturating_sub(self.entries);
             let allowed = match (search.base_only, search.page_size) {
@@ -199,19 +203,20 @@ impl Session {
                 (false, Some(size)) => u64::from(size),
                 (false, None) => left.saturating_add(1),
             };
-            let page = self.page(&search, controls, allowed, &mut each).await?;
-            self.entries += page.entries + page.references;
+            let mut first = None;
+            let mut take = |event: Event<'_, '_>| match event {
+                Event::Entry(entry, _) => {
+                    first.get_or_insert_with(|| entry.dn.to_owned());
+                    each(entry)
+                }
+                Event::Info(_) => Ok(()),
+            };
+            let page = self.request(&search, &controls, allowed, false, &mut take).await?;
             referrals += page.referrals;
-            if page.result.rc != 0 {
-                return Err(ended(&search, pages, &page.result));
+            if page.code != 0 {
+                return Err(ended(&search, pages, &page));
             }
-            if self.entries > self.limits.entries_max {
-                return Err(Failure::incomplete(format!(
-                    "reading {}: more than the {} entries that one read may bring; is base_dn too wide?",
-                    search.what, self.limits.entries_max
-                )));
-            }
-            match next_cookie(&page.result) {
+            match next_cookie(&page.controls) {
                 _ if search.page_size.is_none() => return Ok(referrals),
                 Ok(None) => return Ok(referrals),
                 Ok(Some(next)) => cookie = next,
@@ -224,7 +229,7 @@ impl Session {
             }
             empty_pages += u64::from(page.entries == 0);
             // A cookie may stay the same over a whole search (Samba's does); but not with the same page.
-            if !seen.insert((cookie.clone(), page.first)) || empty_pages > EMPTY_PAGES_MAX {
+            if !seen.insert((cookie.clone(), first)) || empty_pages > EMPTY_PAGES_MAX {
                 return Err(Failure::incomplete(format!(
                     "reading {}: the server goes round in circles: page {pages} was there before, with the same cookie",
                     search.what
@@ -233,101 +238,151 @@ impl Session {
         }
     }
 
-    /// One request and all of its answer, under one time-out; told to the meter, so that whoever watches a long read sees
-    /// it get on page by page.
-    async fn page(
+    /// One request and all of its answer, whatever its result, under one time-out; told to the meter, so that whoever watches a
+    /// long read sees it get on page by page. `informs`: whether messages in between are part of the answer.
+    ///
+    /// # Errors
+    /// No whole answer; more entries than a read may bring; an error of `each`.
+    pub(super) async fn request(
         &mut self,
         search: &Search<'_>,
-        controls: Vec<RawControl>,
+        controls: &[Control],
         allowed: u64,
-        each: &mut impl FnMut(Entry) -> Result<(), String>,
-    ) -> Result<Page, Failure> {
-        let began = Instant::now();
-        let page = self.request(search, controls, allowed, each).await;
-        let went = match &page {
-            Ok(page) if page.result.rc == 0 => Went::Answered,
+        informs: bool,
+        each: &mut impl FnMut(Event<'_, '_>) -> Result<(), String>,
+    ) -> Result<Done, Failure> {
+        let (began, timeout) = (Instant::now(), self.timeout);
+        let asked = self.answered(search, controls, Asked::Search { allowed, informs }, each);
+        let done = tokio::time::timeout(timeout, asked).await.unwrap_or_else(|_| {
+            Err(Failure::incomplete(format!(
+                "reading {}: the answer was not complete within {timeout:?}; raise timeout or lower page_size",
+                search.what
+            )))
+        });
+        let went = match &done {
+            Ok(done) if done.code == 0 => Went::Answered,
             Ok(_) => Went::Refused,
             Err(_) => Went::Unanswered,
         };
         tell(&self.meter, "search", began, went);
-        page
+        let done = done?;
+        self.entries += done.entries + done.references;
+        if self.entries > self.limits.entries_max {
+            return Err(Failure::incomplete(format!(
+                "reading {}: more than the {} entries that one read may bring; is base_dn too wide?",
+                search.what, self.limits.entries_max
+            )));
+        }
+        Ok(done)
     }
 
-    async fn request(
+    async fn answered(
         &mut self,
         search: &Search<'_>,
-        controls: Vec<RawControl>,
-        allowed: u64,
-        each: &mut impl FnMut(Entry) -> Result<(), String>,
-    ) -> Result<Page, Failure> {
-        self.gate.allow(allowed);
-        let scope = if search.base_only { Scope::Base } else { Scope::Subtree };
-        let Self { ldap, gate, timeout, .. } = self;
+        controls: &[Control],
+        asked: Asked,
+        each: &mut impl FnMut(Event<'_, '_>) -> Result<(), String>,
+    ) -> Result<Done, Failure> {
+        self.send(search, controls, asked).await?;
         let what = search.what;
-        if !controls.is_empty() {
-            ldap.with_controls(controls);
-        }
-        let request = async {
-            let (mut entries, mut references, mut referrals, mut first) = (0, 0, 0, None);
-            let mut stream = ldap.streaming_search(search.base, scope, search.filter, search.attributes).await?;
-            while let Some(found) = stream.next().await? {
-                gate.consumed();
-                if found.is_ref() {
+        let (mut entries, mut references, mut referrals) = (0, 0, 0);
+        loop {
+            let message = self.channel.receive().await.map_err(|fault| broken(what, fault))?;
+            let taken = match message.op.tag {
+                ber::SEARCH_ENTRY => {
+                    entries += 1;
+                    let entry = Entry::of(message.op, &self.limits).map_err(|found| broken(what, breach(&found)))?;
+                    each(Event::Entry(&entry, message.controls))
+                }
+                ber::SEARCH_REFERENCE => {
                     references += 1;
-                    let urls = urls(&found.0);
-                    match referral::is_without_people(urls.iter().copied()) {
-                        true => tracing::debug!("not followed, and nobody is there: {}", shown(&urls)),
-                        false => referrals += 1,
-                    }
-                    continue;
+                    referrals += u64::from(leads_to_people(message.op.body));
+                    Ok(())
                 }
-                entries += 1;
-                let taken = Entry::of(found.0).and_then(|entry| {
-                    first.get_or_insert_with(|| entry.dn.clone());
-                    each(entry)
-                });
-                if let Err(problem) = taken {
-                    return Ok(Err(Failure::incomplete(format!("reading {what}: {problem}"))));
+                ber::SEARCH_DONE => {
+                    let verdict = ber::verdict(message.op.body).map_err(|found| broken(what, breach(&found)))?;
+                    return Ok(Done {
+                        code: verdict.code,
+                        text: verdict.text.to_owned(),
+                        elsewhere: verdict.elsewhere.map(str::to_owned),
+                        controls: message.controls.to_vec(),
+                        entries,
+                        references,
+                        referrals,
+                    });
                 }
-            }
-            let result = stream.finish().await;
-            Ok::<_, LdapError>(Ok(Page { result, entries, first, references, referrals }))
-        };
-        match tokio::time::timeout(*timeout, request).await {
-            Ok(Ok(page)) => page,
-            Ok(Err(error)) => Err(match self.cause(&error) {
-                Fault::Closed(cause) => {
-                    Failure::incomplete(format!("reading {what}: {cause}; the next pass tries again"))
-                }
-                Fault::Breach(cause) => Failure::incomplete(format!("reading {what}: {cause}")),
-            }),
-            Err(_) => Err(Failure::incomplete(format!(
-                "reading {what}: the answer was not complete within {:?}; raise timeout or lower page_size",
-                self.timeout
-            ))),
+                _ => each(Event::Info(message.op.body)),
+            };
+            taken.map_err(|problem| Failure::incomplete(format!("reading {what}: {problem}")))?;
         }
     }
 
-    /// What really went wrong: the gate saw it first.
-    fn cause(&self, error: &LdapError) -> Fault {
-        self.gate.fault().unwrap_or_else(|| match error {
-            LdapError::FilterParsing => Fault::Breach("user_filter is not an LDAP filter".to_owned()),
-            error => Fault::Closed(format!("the connection broke: {error}")),
+    /// Asks for entries that come as they come, of which there may never be a last one; gives the id of all of it.
+    pub(super) async fn subscribe(&mut self, search: &Search<'_>, controls: &[Control]) -> Result<u32, Failure> {
+        self.send_soon(search, controls, Asked::Search { allowed: u64::MAX, informs: true }).await
+    }
+
+    /// Asks whether somebody is there; gives the id of the answer.
+    pub(super) async fn ping(&mut self) -> Result<u32, Failure> {
+        let attributes = ["1.1".to_owned()];
+        let search = Search {
+            what: "a sign of life",
+            base: "",
+            base_only: true,
+            filter: "(objectClass=*)",
+            attributes: &attributes,
+            page_size: None,
+            extended_dn: false,
+        };
+        self.send_soon(&search, &[], Asked::Search { allowed: 1, informs: false }).await
+    }
+
+    /// The next message of any answer that has not ended; may be dropped at any time without losing one.
+    pub(super) async fn next(&mut self) -> Result<Message<'_>, Fault> {
+        self.channel.receive().await
+    }
+
+    /// A request that leaves within the time-out.
+    async fn send_soon(&mut self, search: &Search<'_>, controls: &[Control], asked: Asked) -> Result<u32, Failure> {
+        let timeout = self.timeout;
+        tokio::time::timeout(timeout, self.send(search, controls, asked)).await.unwrap_or_else(|_| {
+            Err(Failure::incomplete(format!("reading {}: the request was not taken within {timeout:?}", search.what)))
         })
+    }
+
+    /// Sends one request for entries; gives its id.
+    async fn send(&mut self, search: &Search<'_>, controls: &[Control], asked: Asked) -> Result<u32, Failure> {
+        let id = self.next_id();
+        let what = search.what;
+        let with_names = search.extended_dn.then(|| {
+            // The text form of GUID and SID; critical, since the answer is read differently without it.
+            Control::critical(CONTROL_EXTENDED_DN, Some(ber::encode(ber::SEQUENCE, &ber::integer(1))))
+        });
+        let controls: Vec<Control> = controls.iter().cloned().chain(with_names).collect();
+        let request = request::search(id, search, &controls)
+            .map_err(|problem| Failure::incomplete(format!("reading {what}: {problem}")))?;
+        self.channel.ask(id, asked, &request).await.map_err(|fault| broken(what, fault))?;
+        Ok(id)
+    }
+
+    /// Ids go up, and begin anew before they would be negative (RFC 4511 4.1.1.1).
+    fn next_id(&mut self) -> u32 {
+        self.last_id = self.last_id % 0x7fff_ffff + 1;
+        self.last_id
     }
 
     /// Says goodbye. Nothing depends on its success.
     pub(super) async fn close(mut self) {
-        if let Ok(Err(error)) = tokio::time::timeout(UNBIND_TIMEOUT, self.ldap.unbind()).await {
-            tracing::debug!("the directory was left without a goodbye: {error}");
+        let request = request::unbind(self.next_id());
+        let goodbye = async {
+            if let Err(Fault::Closed(cause) | Fault::Breach(cause)) = self.channel.tell(&request).await {
+                tracing::debug!("the directory was left without a goodbye: {cause}");
+            }
+            self.channel.shut().await;
+        };
+        if tokio::time::timeout(UNBIND_TIMEOUT, goodbye).await.is_err() {
+            tracing::debug!("the directory connection was not closed in time and is cut");
         }
-        self.gate.drained(UNBIND_TIMEOUT).await;
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.drive.abort();
     }
 }
 
@@ -336,44 +391,45 @@ pub(super) fn tell(meter: &Meter, operation: &'static str, began: Instant, went:
     meter.tell(&Exchange { peer: Peer::Directory, operation, took: began.elapsed(), went });
 }
 
-/// The URLs of a reference (RFC 4511 4.5.3).
-fn urls(reference: &StructureTag) -> Vec<&[u8]> {
-    let PL::C(parts) = &reference.payload else { return Vec::new() };
-    let mut urls = Vec::with_capacity(parts.len());
-    for part in parts {
-        if let PL::P(url) = &part.payload {
-            urls.push(url.as_slice());
-        }
+fn broken(what: &str, fault: Fault) -> Failure {
+    match fault {
+        Fault::Closed(cause) => Failure::incomplete(format!("reading {what}: {cause}; the next pass tries again")),
+        Fault::Breach(cause) => Failure::incomplete(format!("reading {what}: {cause}")),
     }
-    urls
 }
 
-fn shown(urls: &[&[u8]]) -> String {
-    urls.iter().map(|url| explain::tidy(&String::from_utf8_lossy(url))).collect::<Vec<_>>().join(" ")
+/// Whether people could be behind a reference (RFC 4511 4.5.3).
+fn leads_to_people(reference: &[u8]) -> bool {
+    let urls = || ber::elements(reference).map_while(Result::ok).map(|url| url.body);
+    let nobody = referral::is_without_people(urls());
+    if nobody {
+        let shown: Vec<String> = urls().map(|url| explain::tidy(&String::from_utf8_lossy(url))).collect();
+        tracing::debug!("not followed, and nobody is there: {}", shown.join(" "));
+    }
+    !nobody
 }
 
 /// A search that ended in something else than success.
-fn ended(search: &Search<'_>, page: u64, result: &LdapResult) -> Failure {
+pub(super) fn ended(search: &Search<'_>, page: u64, done: &Done) -> Failure {
     let mut message = format!(
         "reading {} below {:?} ended on page {page} with {}; {}",
         search.what,
         search.base,
-        explain::outcome(result.rc, &result.text),
-        explain::search_help(result.rc)
+        explain::outcome(done.code, &done.text),
+        explain::search_help(done.code)
     );
-    if let Some(elsewhere) = result.refs.first() {
+    if let Some(elsewhere) = &done.elsewhere {
         message = format!("{message} (it points to {})", explain::tidy(elsewhere));
     }
     Failure::incomplete(message)
 }
 
 /// The cookie of the next page; `None` after the last one.
-fn next_cookie(result: &LdapResult) -> Result<Option<Vec<u8>>, String> {
-    let Some(control) = result.ctrls.iter().map(|control| &control.1).find(|control| control.ctype == CONTROL_PAGED)
-    else {
-        return Ok(None);
-    };
-    let value = control.val.as_deref().ok_or_else(|| "nothing".to_owned())?;
+fn next_cookie(controls: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    let Some(value) = ber::control(controls, CONTROL_PAGED) else { return Ok(None) };
+    if value.is_empty() {
+        return Err("nothing".to_owned());
+    }
     let cookie = ber::paged_cookie(value)?;
     Ok(Some(cookie).filter(|cookie| !cookie.is_empty()))
 }

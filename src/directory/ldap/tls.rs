@@ -2,9 +2,9 @@
 //!
 //! Deliberately absent: any way not to verify.
 
+use super::channel::Wire;
 use super::explain::tidy;
 use super::failure::Failure;
-use super::gate::Wire;
 use super::settings::{LdapSettings, LdapUrl};
 use super::witness::Witness;
 use crate::model::Timestamp;
