@@ -95,9 +95,9 @@ fn whose(
 
 /// The one person an address can mean: the only enabled one, or, when nobody enabled has it, the only one at all.
 fn claimant(email: &Email, roster: &Roster, now: Timestamp) -> Option<ObjectGuid> {
-    let all: Vec<u32> = roster.with_address(email).collect();
+    let all = roster.with_address(email);
     let enabled: Vec<u32> = all.iter().copied().filter(|place| roster.person_at(*place).is_enabled(now)).collect();
-    match (enabled.as_slice(), all.as_slice()) {
+    match (enabled.as_slice(), all) {
         ([one], _) | ([], [one]) => Some(roster.person_at(*one).guid),
         _ => None,
     }
@@ -114,7 +114,7 @@ fn preference(seat: &Seat) -> u8 {
 }
 
 fn who(guid: &ObjectGuid, roster: &Roster, email: &Email) -> String {
-    roster.person(guid).map_or_else(|| email.to_string(), |person| person.label().to_owned())
+    roster.person(guid).map_or_else(|| email.to_string(), |person| person.label().into_owned())
 }
 
 fn several(who: &str, best: &Observed, others: &[(Match, &Observed)]) -> Warning {

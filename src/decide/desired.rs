@@ -366,7 +366,7 @@ impl Judge<'_> {
 
 /// Whether the address is of a claimed domain: exactly that one, no sub-domain of it.
 pub(super) fn is_claimed(rules: &Rules, email: &Email) -> bool {
-    rules.domains.is_empty() || rules.domains.iter().any(|domain| domain == email.domain())
+    rules.domains.is_empty() || rules.domains.iter().any(|domain| *domain == email.domain())
 }
 
 /// The enabled people whose address another enabled person has too. Nobody can say whose account that is, so neither's
@@ -379,7 +379,8 @@ fn claimed_twice(
     warnings: &mut Vec<Warning>,
 ) -> HashSet<u32> {
     let mut twice = HashSet::new();
-    for mut claimants in roster.shared_addresses() {
+    for claimants in roster.shared_addresses() {
+        let mut claimants = claimants.to_vec();
         claimants.retain(|place| roster.person_at(*place).is_enabled(now));
         let (Some(first), true) = (claimants.first(), claimants.len() > 1) else { continue };
         twice.extend(&claimants);

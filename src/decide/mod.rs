@@ -13,6 +13,7 @@
 pub mod adopt;
 pub mod desired;
 pub mod explain;
+pub mod fingerprint;
 mod groups;
 pub mod guard;
 mod membership;
@@ -27,6 +28,7 @@ mod worlds;
 pub use adopt::{Adoption, adopt, inherit};
 pub use desired::{Desired, DesiredSet, KeepReason, desire};
 pub use explain::{Explanation, NextStep, explain};
+pub use fingerprint::{Differences, Fingerprint};
 pub use groups::{FoundGroup, GroupRole, Standing};
 pub use guard::{Cleared, HeldChange, clear};
 pub use plan::{Plan, plan};

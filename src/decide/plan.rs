@@ -442,7 +442,7 @@ fn is_renamed(seat: &Seat) -> bool {
 }
 
 fn label(entry: &Entry, person: Option<&Person>) -> String {
-    person.map_or_else(|| entry.guid.to_string(), |person| person.label().to_owned())
+    person.map_or_else(|| entry.guid.to_string(), |person| person.label().into_owned())
 }
 
 fn change(turn: Turn<'_>, action: Action, email: Email, from: Seat, to: Seat, because: Because) -> Change {

@@ -25,7 +25,7 @@ fn now() -> Timestamp {
 fn wanted(bodies: &[Body], kind: StoreKind, before: &HashMap<String, Seat>) -> HashMap<String, Seat> {
     let mut wanted = HashMap::new();
     for (number, body) in bodies.iter().enumerate() {
-        let address = email(number).key().to_owned();
+        let address = email(number).key().into_owned();
         let tier = match (body.exists && body.enabled, body.pro, body.plus) {
             (true, true, _) => Some("pro"),
             (true, false, true) => Some("plus"),
@@ -145,7 +145,7 @@ fn simulate(seed: u64, kind: StoreKind) {
         }
         let (then, now) = (seats(&before), seats(&users.borrow()));
         for (number, may) in may_have_lost.iter().enumerate() {
-            let address = email(number).key().to_owned();
+            let address = email(number).key().into_owned();
             let lost = then.get(&address).is_some_and(Seat::is_held) && !now.get(&address).is_some_and(Seat::is_held);
             assert!(!lost || *may, "seed {seed} step {step}: {address} lost a seat and never was unseated");
         }
@@ -171,7 +171,7 @@ fn simulate(seed: u64, kind: StoreKind) {
         runtime.block_on(pass::run(&mut world, &request, &|_| {})).unwrap();
     }
     let mut now_seats = seats(&users.borrow());
-    now_seats.remove(stranger.email.key());
+    now_seats.remove(&*stranger.email.key());
     let mut expected = wanted(&bodies.borrow(), kind, &before);
     expected.retain(|_, seat| *seat != Seat::Vacant);
     assert_eq!(now_seats, expected, "seed {seed}: not converged");
@@ -233,7 +233,7 @@ fn what_always_fails_does_not_hold_everybody_elses_losses() {
     bodies.borrow_mut()[2].pro = false;
     let second = run();
     assert_eq!((second.counts.failed, second.counts.held), (1, 0), "{:?}", second.changes);
-    assert_eq!(seats(&users.borrow()).get(email(2).key()), Some(&Seat::Suspended(Tier::new("pro"))));
+    assert_eq!(seats(&users.borrow()).get(&*email(2).key()), Some(&Seat::Suspended(Tier::new("pro"))));
 }
 
 /// A world of `people` who all want a seat, with nothing that fails.

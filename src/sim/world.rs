@@ -127,7 +127,7 @@ impl Directory for SimDirectory {
             .map(|(number, body)| Person {
                 guid: guid(number),
                 dn: dn(number),
-                account_name: Some(format!("p{number}")),
+                account_name: Some(format!("p{number}").into()),
                 mailbox: Mailbox::Address(email(number)),
                 disabled: !body.enabled,
                 expires: None,
@@ -143,7 +143,7 @@ impl Directory for SimDirectory {
             sid: None,
             members: present()
                 .filter(|(_, body)| within(body))
-                .map(|(number, _)| Member::Dn(dn(number).key().clone()))
+                .map(|(number, _)| Member::Dn(dn(number).key()))
                 .collect(),
         };
         let groups = vec![group(0, "Pro", |body| body.pro), group(1, "Plus", |body| body.plus)];
@@ -179,7 +179,7 @@ impl SimStore {
     /// Brings a seat to its target.
     fn carry_out(&self, intent: &Intent) -> Option<Observed> {
         let known = intent.account.clone().filter(|id| self.users.borrow().contains_key(id));
-        let id = known.or_else(|| self.by_email(&intent.email)).unwrap_or_else(|| UserId::new(intent.email.key()));
+        let id = known.or_else(|| self.by_email(&intent.email)).unwrap_or_else(|| UserId::new(&intent.email.key()));
         if intent.to == Seat::Vacant {
             self.users.borrow_mut().remove(&id);
             return None;
@@ -340,5 +340,5 @@ impl StateStore for SimState {
 
 /// Seats by person, as the account store has them; vacant ones left out.
 pub(super) fn seats(users: &BTreeMap<UserId, Observed>) -> HashMap<String, Seat> {
-    users.values().map(|user| (user.email.key().to_owned(), user.seat.clone())).collect()
+    users.values().map(|user| (user.email.key().into_owned(), user.seat.clone())).collect()
 }

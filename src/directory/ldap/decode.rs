@@ -1,7 +1,7 @@
 //! From entries to people and groups: pure, and without guessing. What cannot be read is an error of the read.
 
 use super::entry::Entry;
-use crate::model::{Dn, DnKey, Email, Group, Mailbox, Member, ObjectGuid, Person, Sid, Timestamp};
+use crate::model::{Containers, Dn, DnKey, Email, Group, Mailbox, Member, ObjectGuid, Person, Sid, Timestamp};
 use std::borrow::Cow;
 
 /// ACCOUNTDISABLE (MS-ADTS 2.2.16).
@@ -83,7 +83,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// No identity, or a value that cannot be understood.
-    pub(super) fn person(&self, entry: &Entry<'_>) -> Result<Option<Person>, String> {
+    pub(super) fn person(&self, entry: &Entry<'_>, containers: &mut Containers) -> Result<Option<Person>, String> {
         let is_class = |class: &str| NEVER_PEOPLE.iter().any(|never| class.eq_ignore_ascii_case(never));
         if entry.texts("objectClass").any(is_class) {
             return Ok(None);
@@ -92,8 +92,8 @@ impl Reader<'_> {
         let account = entry.one("samaccountname").or_else(|| entry.one("uid"));
         Ok(Some(Person {
             guid: identity(entry)?,
-            dn: Dn::new(name.dn),
-            account_name: account.map(str::to_owned),
+            dn: containers.dn(name.dn),
+            account_name: account.map(Into::into),
             mailbox: self.mailbox(entry),
             disabled: self.is_disabled(entry)?,
             expires: expiry(entry)?,
@@ -128,7 +128,8 @@ impl Reader<'_> {
                 .filter(|value| !value.is_empty())
                 .min();
             if let Some(first) = first {
-                return Email::parse(&first).map_or_else(|| Mailbox::Malformed(first.into_owned()), Mailbox::Address);
+                return Email::parse(&first)
+                    .map_or_else(|| Mailbox::Malformed(first.into_owned().into()), Mailbox::Address);
             }
         }
         Mailbox::Missing

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::schema::Server;
 use super::session::{Base, Search, Session};
 use super::settings::LdapSettings;
-use crate::model::{Dn, Group, ObjectGuid, Person, Reading};
+use crate::model::{Containers, Dn, Group, ObjectGuid, Person, Reading};
 
 /// How often one group is read from its beginning again because its values moved while they were read.
 const GROUP_ATTEMPTS_MAX: u32 = 5;
@@ -49,7 +49,7 @@ impl<'a> Asked<'a> {
 async fn people(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Person>, u64), Failure> {
     let Asked { settings, server, allowance } = asked;
     let reader = asked.reader();
-    let mut people = Vec::new();
+    let (mut people, mut containers) = (Vec::new(), Containers::default());
     let search = Search {
         what: "the people",
         base: &settings.base_dn,
@@ -61,7 +61,7 @@ async fn people(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Person>,
     };
     let referrals = session
         .search(search, |entry| {
-            if let Some(person) = reader.person(entry)? {
+            if let Some(person) = reader.person(entry, &mut containers)? {
                 allowance.keep_person(&person)?;
                 people.push(person);
             }
@@ -176,7 +176,7 @@ impl Groups<'_> {
         let mut attributes: Vec<String> =
             self.server.identity_attributes().iter().map(|name| (*name).to_owned()).collect();
         attributes.push(format!("{};range={start}-*", from.attribute));
-        let dn = partial.group.dn.as_str().to_owned();
+        let dn = partial.group.dn.to_string();
         let what = format!("the members of {dn}");
         let search = Search { attributes: &attributes, base_only: true, ..self.search(&what, &dn, None) };
         let mut outcome = None;
@@ -196,7 +196,7 @@ impl Groups<'_> {
 
     /// The group from its beginning.
     async fn again(&self, session: &mut Session, partial: &Partial) -> Result<Partial, Failure> {
-        let dn = partial.group.dn.as_str();
+        let dn = &partial.group.dn.text();
         let what = format!("the group {dn} again");
         let search = Search { base_only: true, ..self.search(&what, dn, None) };
         let mut found = None;
