@@ -25,8 +25,9 @@ fn main() {
 
 #[divan::bench(sample_count = 10, sample_size = 1)]
 fn people(bencher: Bencher) {
-    let (mut sample, messages) = (Sample::default(), &MESSAGES.people);
+    let messages = &MESSAGES.people;
     bencher.counter(ItemsCount::new(messages.len())).bench(|| {
+        let mut sample = Sample::default();
         let decoded = black_box(messages).iter().map(|message| sample.person(message).unwrap());
         decoded.collect::<Vec<_>>()
     });

@@ -9,7 +9,7 @@ use crate::model::{Containers, Group, Person};
 /// The mail attribute of Active Directory.
 const EMAIL: &str = "mail";
 
-/// Decodes messages that Active Directory sent.
+/// Decodes messages that Active Directory sent, as those of one read.
 #[derive(Debug)]
 pub struct Sample {
     limits: ReadLimits,
@@ -19,11 +19,8 @@ pub struct Sample {
 
 impl Default for Sample {
     fn default() -> Self {
-        Self {
-            limits: ReadLimits::default(),
-            email_attributes: vec![EMAIL.to_owned()],
-            containers: Containers::default(),
-        }
+        let (limits, email_attributes) = (ReadLimits::default(), vec![EMAIL.to_owned()]);
+        Self { limits, email_attributes, containers: Containers::default() }
     }
 }
 
@@ -33,8 +30,8 @@ impl Sample {
     /// # Errors
     /// What is wrong with the message or with a value in it.
     pub fn person(&mut self, message: &[u8]) -> Result<Option<Person>, String> {
-        let entry = entry(message, &self.limits)?;
-        reader(&self.email_attributes).person(&entry, &mut self.containers)
+        let Self { limits, email_attributes, containers } = self;
+        reader(email_attributes).person(&entry(message, limits)?, containers)
     }
 
     /// The group of such a message, with the members that are in it.

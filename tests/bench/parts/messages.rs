@@ -32,7 +32,7 @@ impl Messages {
 
     /// All of them decoded.
     pub fn reading(&self) -> Reading {
-        let sample = Sample::default();
+        let mut sample = Sample::default();
         let people = self.people.iter().filter_map(|message| sample.person(message).unwrap()).collect();
         let groups = self.groups.iter().map(|message| sample.group(message).unwrap()).collect();
         Reading { people, groups, referrals: 0 }
