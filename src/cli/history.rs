@@ -6,7 +6,7 @@ use super::world::{self, Purpose, Ties};
 use super::{ask, json, show};
 use crate::control::{Answer, Ask};
 use crate::model::HistoryEntry;
-use crate::pass;
+use crate::pass::{self, Kept};
 use std::path::Path;
 
 /// `seatsync history`.
@@ -19,7 +19,7 @@ pub(super) async fn history(config: &Path, options: HistoryOptions) -> Result<Ex
             let config = world::configuration(config)?;
             let mut state = world::state(&config, Purpose::Look)?;
             let mut directory = world::directory(&config, &Ties::default())?;
-            pass::history(Some(&mut directory), &mut state, user.as_deref(), last).await?
+            pass::history(Some(&mut directory), &mut state, &mut Kept::default(), user.as_deref(), last).await?
         }
     };
     if json {

@@ -43,6 +43,12 @@ impl Email {
         lower(&self.0)
     }
 
+    /// Whether it is an address of exactly that domain, which is given in lower case.
+    pub fn is_in(&self, domain: &str) -> bool {
+        let own = self.0.rsplit_once('@').map_or("", |(_, own)| own);
+        if own.is_ascii() { own.eq_ignore_ascii_case(domain) } else { own.to_lowercase() == domain }
+    }
+
     /// The part behind the `@`, in lower case.
     pub fn domain(&self) -> Cow<'_, str> {
         lower(self.0.rsplit_once('@').map_or("", |(_, domain)| domain))
@@ -57,11 +63,8 @@ fn lower(text: &str) -> Cow<'_, str> {
 /// Of letters of ASCII only, as nearly all addresses are, nothing has to be written down to compare them.
 impl PartialEq for Email {
     fn eq(&self, other: &Self) -> bool {
-        if self.0.is_ascii() && other.0.is_ascii() {
-            self.0.eq_ignore_ascii_case(&other.0)
-        } else {
-            self.key() == other.key()
-        }
+        self.0.eq_ignore_ascii_case(&other.0)
+            || (!(self.0.is_ascii() && other.0.is_ascii()) && self.key() == other.key())
     }
 }
 impl Eq for Email {}
@@ -171,6 +174,8 @@ mod tests {
         assert_eq!(email.as_str(), "Dup@AD.Test");
         assert_eq!(email, Email::parse("dup@ad.test").unwrap());
         assert_eq!(email.domain(), "ad.test");
+        assert!(email.is_in("ad.test") && !email.is_in("d.test") && !email.is_in("sub.ad.test"));
+        assert!(Email::parse("a@GRÜN.test").unwrap().is_in("grün.test"));
     }
 
     #[test]

@@ -31,6 +31,17 @@ pub(super) struct Arrived {
     server: Server,
 }
 
+impl Course {
+    /// Everything is read for its own sake, as it is once a day, and nothing is taken for granted: not that we would be let in
+    /// again, nor that a server that had just been restarted still does not remember what was deleted.
+    pub(super) async fn begin_anew(&mut self) {
+        self.forgets = false;
+        if let Some(here) = self.open.take() {
+            here.entered.session.close().await;
+        }
+    }
+}
+
 impl Ldap {
     /// What has changed since the mark, or everything.
     pub(super) async fn read_since(&mut self, wanted: &Wanted<'_>, mark: Mark) -> Result<Read, DirectoryError> {
@@ -46,11 +57,7 @@ impl Ldap {
     }
 
     /// Everybody and every group.
-    pub(super) async fn read_from_the_beginning(&mut self, wanted: &Wanted<'_>) -> Result<Read, DirectoryError> {
-        if let Some(course) = &mut self.course {
-            // The memory of a server begins anew when it is restarted: it is tried again now and then.
-            course.forgets &= !wanted.whole;
-        }
+    pub(super) async fn read_from_the_beginning(&mut self, _: &Wanted<'_>) -> Result<Read, DirectoryError> {
         let mut here = self.arrive_or_stay().await?;
         let index = here.entered.index;
         match self.read_through(&mut here).await {

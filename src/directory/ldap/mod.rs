@@ -271,7 +271,12 @@ impl Directory for Ldap {
     async fn read(&mut self, wanted: &Wanted<'_>, since: Option<&Cursor>) -> Result<Read, DirectoryError> {
         match since.filter(|_| !wanted.whole).and_then(Mark::read) {
             Some(mark) => self.read_since(wanted, mark).await,
-            None => self.read_from_the_beginning(wanted).await,
+            None => {
+                if let Some(course) = &mut self.course {
+                    course.begin_anew().await;
+                }
+                self.read_from_the_beginning(wanted).await
+            }
         }
     }
 

@@ -9,16 +9,18 @@ use crate::model::{Containers, Group, Person};
 /// The mail attribute of Active Directory.
 const EMAIL: &str = "mail";
 
-/// Decodes messages that Active Directory sent.
-#[derive(Clone, Debug)]
+/// Decodes messages that Active Directory sent, as those of one read.
+#[derive(Debug)]
 pub struct Sample {
     limits: ReadLimits,
     email_attributes: Vec<String>,
+    containers: Containers,
 }
 
 impl Default for Sample {
     fn default() -> Self {
-        Self { limits: ReadLimits::default(), email_attributes: vec![EMAIL.to_owned()] }
+        let (limits, email_attributes) = (ReadLimits::default(), vec![EMAIL.to_owned()]);
+        Self { limits, email_attributes, containers: Containers::default() }
     }
 }
 
@@ -27,8 +29,9 @@ impl Sample {
     ///
     /// # Errors
     /// What is wrong with the message or with a value in it.
-    pub fn person(&self, message: &[u8]) -> Result<Option<Person>, String> {
-        self.reader().person(&self.entry(message)?, &mut Containers::default())
+    pub fn person(&mut self, message: &[u8]) -> Result<Option<Person>, String> {
+        let Self { limits, email_attributes, containers } = self;
+        reader(email_attributes).person(&entry(message, limits)?, containers)
     }
 
     /// The group of such a message, with the members that are in it.
@@ -36,14 +39,14 @@ impl Sample {
     /// # Errors
     /// What is wrong with the message or with a value in it.
     pub fn group(&self, message: &[u8]) -> Result<Group, String> {
-        Ok(self.reader().group(&self.entry(message)?)?.group)
+        Ok(reader(&self.email_attributes).group(&entry(message, &self.limits)?)?.group)
     }
+}
 
-    fn entry<'a>(&self, message: &'a [u8]) -> Result<Entry<'a>, String> {
-        Entry::of(ber::check(message, &self.limits)?.op, &self.limits)
-    }
+fn entry<'a>(message: &'a [u8], limits: &ReadLimits) -> Result<Entry<'a>, String> {
+    Entry::of(ber::check(message, limits)?.op, limits)
+}
 
-    fn reader(&self) -> Reader<'_> {
-        Reader { is_active_directory: true, email_attributes: &self.email_attributes }
-    }
+fn reader(email_attributes: &[String]) -> Reader<'_> {
+    Reader { is_active_directory: true, email_attributes }
 }
