@@ -187,26 +187,33 @@ impl Partial {
         values: impl Iterator<Item = &'v [u8]>,
     ) -> Result<(), String> {
         for value in values {
-            let text = std::str::from_utf8(value)
-                .map_err(|_| format!("{attribute} of {} has a value that is not UTF-8", self.group.dn))?;
-            let text = text.trim();
-            let text = if attribute == "uniqueMember" { without_uid(text) } else { text };
-            if text.is_empty() {
-                continue;
-            }
-            if attribute == "memberUid" && !text.contains('=') {
-                self.group.members.push(Member::Uid(text.to_lowercase()));
-                continue;
-            }
-            let name = Name::of(text)?;
-            self.group.members.push(match name.guid {
-                Some(guid) if is_foreign(name.dn) => Member::Foreign(guid),
-                Some(guid) => Member::Guid(guid),
-                None => Member::Dn(DnKey::of(name.dn)),
-            });
+            let member =
+                member(attribute, value).map_err(|problem| format!("{attribute} of {} {problem}", self.group.dn))?;
+            self.group.members.extend(member);
         }
         Ok(())
     }
+}
+
+/// One member value; `None` where it is blank.
+///
+/// # Errors
+/// What is wrong with it, as the rest of a sentence about the attribute.
+pub(super) fn member(attribute: &str, value: &[u8]) -> Result<Option<Member>, String> {
+    let text = std::str::from_utf8(value).map_err(|_| "has a value that is not UTF-8".to_owned())?.trim();
+    let text = if attribute == "uniqueMember" { without_uid(text) } else { text };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if attribute == "memberUid" && !text.contains('=') {
+        return Ok(Some(Member::Uid(text.to_lowercase())));
+    }
+    let name = Name::of(text).map_err(|problem| format!("has a value that cannot be read: {problem}"))?;
+    Ok(Some(match name.guid {
+        Some(guid) if is_foreign(name.dn) => Member::Foreign(guid),
+        Some(guid) => Member::Guid(guid),
+        None => Member::Dn(DnKey::of(name.dn)),
+    }))
 }
 
 /// `objectGUID` where it is one, else `entryUUID` (RFC 4530).

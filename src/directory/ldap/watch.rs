@@ -64,7 +64,7 @@ impl Lookout for Watch {
         // From before we choose: what is turned to meanwhile must not be missed.
         let mut moves = first.0.subscribe();
         let mut ldap = Ldap { first: first.clone(), ..Ldap::new(settings.clone()) };
-        let (index, Entered { mut session, .. }) = match ldap.enter().await {
+        let Entered { index, mut session, .. } = match ldap.enter().await {
             Ok(entered) => entered,
             Err(DirectoryError::Unavailable { message } | DirectoryError::Incomplete { message }) => {
                 return Blind::Lost(message);
