@@ -15,9 +15,9 @@
 //! | `allowance` | how much memory a read may keep |
 //! | `entry`, `decode` | entries to people and groups |
 //! | `read`, `probe` | a whole read; the steps of `check` |
-//! | `course`, `follow` | from one read to the next: what has changed |
 //! | `watch`, `seen` | being told of changes as they are made, and which of them matter |
 //! | `sample` | decoding without a connection, for who measures it |
+//! | `course`, `follow` | from one read to the next: what has changed |
 //! | `password` | when the bind account's password ends |
 //! | `explain`, `failure` | words, and what the caller can do |
 //!
@@ -123,14 +123,8 @@ struct Entered {
 impl Ldap {
     /// Nothing is contacted yet.
     pub fn new(settings: LdapSettings) -> Self {
-        Self {
-            settings,
-            first: Place::default(),
-            certificate: None,
-            password: None,
-            password_asked: None,
-            course: None,
-        }
+        let first = Place::default();
+        Self { settings, first, certificate: None, password: None, password_asked: None, course: None }
     }
 
     /// For reads that follow one another: a read gives a cursor where the server can tell what changes from then on, and leaves
