@@ -20,23 +20,20 @@ const ENTRIES_MAX: usize = 100_000;
 pub(super) struct Seen {
     digests: HashMap<u64, u64>,
     keys: RandomState,
-    /// Whether the attributes that are asked for are all that a read looks at.
-    is_complete: bool,
 }
 
 impl Seen {
-    /// Nothing yet; gives also the attributes that entries must come with.
-    pub(super) fn begin(server: &Server, settings: &LdapSettings) -> (Self, Vec<String>) {
+    /// Nothing yet; gives also the attributes that entries must come with. `None` where `user_filter` does not say which.
+    pub(super) fn begin(server: &Server, settings: &LdapSettings) -> Option<(Self, Vec<String>)> {
         let mut attributes = server.people_attributes(settings);
-        let filtered = settings.user_filter.as_deref().map_or(Some(Vec::new()), named);
-        let is_complete = filtered.is_some();
-        let more = ["objectClass".to_owned()].into_iter().chain(filtered.unwrap_or_default());
+        let filtered = settings.user_filter.as_deref().map_or(Some(Vec::new()), named)?;
+        let more = ["objectClass".to_owned()].into_iter().chain(filtered);
         for name in more {
             if !attributes.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
                 attributes.push(name);
             }
         }
-        (Self { digests: HashMap::new(), keys: RandomState::new(), is_complete }, attributes)
+        Some((Self { digests: HashMap::new(), keys: RandomState::new() }, attributes))
     }
 
     /// Whether an entry, given with its bytes, would be read otherwise than it was last told; it is remembered.
@@ -46,7 +43,7 @@ impl Seen {
         let is_known = classes.peek().is_some();
         // Of groups we do not know what has changed: their members are too many to be sent with each change.
         let is_group = classes.any(|class| class.to_ascii_lowercase().contains("group"));
-        let Some(identity) = identity.filter(|_| self.is_complete && is_known && !is_group) else { return true };
+        let Some(identity) = identity.filter(|_| is_known && !is_group) else { return true };
         if self.digests.len() >= ENTRIES_MAX {
             self.digests.clear();
         }

@@ -132,7 +132,11 @@ async fn listened(
     tell: &mut (dyn FnMut(Sight) + Send),
 ) -> Result<std::convert::Infallible, Blind> {
     let server = session.server().await?;
-    let (mut seen, attributes) = Seen::begin(&server, settings);
+    let Some((mut seen, attributes)) = Seen::begin(&server, settings) else {
+        let words =
+            "user_filter does not name all of the attributes that it looks at: it cannot be known what is a change";
+        return Err(Blind::Unable(words.to_owned()));
+    };
     let changes = register(session, settings, &server, &attributes).await?;
     // Nobody answers a request for notifications; but what was sent behind it is answered after it was taken.
     let mut ping = Some(session.ping().await?);
