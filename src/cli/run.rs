@@ -53,7 +53,7 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
         let metrics = metrics.clone();
         Meter::new(move |exchange| metrics.exchange(exchange))
     };
-    let ties = Ties { meter, halt: Halt::default() };
+    let ties = Ties { meter, halt: Halt::default(), follows: true };
     let world = world::open(&config, Purpose::Change, &ties)?;
     let history = world.state.reader();
     let board = Board::new(daemon(path), Timestamp::now);

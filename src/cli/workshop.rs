@@ -36,7 +36,7 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
     fn adopt(&mut self, world: &mut AgentWorld, plan: Box<Config>) -> Result<Terms, String> {
         needs_restart(&self.in_force.borrow(), &plan)?;
         // Everything that may fail comes first: the world is changed as a whole or not at all.
-        let directory = world::directory(&plan, &self.ties.meter).map_err(|stop| stop.to_string())?;
+        let directory = world::directory(&plan, &self.ties).map_err(|stop| stop.to_string())?;
         match (&world.accounts, &plan.accounts) {
             // Its folder is open, and admits one: it is told what is new.
             (accounts::Configured::Embedded(open), AccountsConfig::Embedded { path, account, kind }) => {

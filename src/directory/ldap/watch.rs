@@ -20,7 +20,7 @@ use super::session::{Search, Session};
 use super::settings::{LdapSettings, ReadLimits};
 use super::{Entered, Ldap, Place};
 use crate::directory::{Blind, DirectoryError, Lookout, Sight};
-use crate::model::{Dn, Meter};
+use crate::model::{DnKey, Meter};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -64,7 +64,7 @@ impl Lookout for Watch {
         // From before we choose: what is turned to meanwhile must not be missed.
         let mut moves = first.0.subscribe();
         let mut ldap = Ldap { first: first.clone(), ..Ldap::new(settings.clone()) };
-        let (index, Entered { mut session, .. }) = match ldap.enter().await {
+        let Entered { index, mut session, .. } = match ldap.enter().await {
             Ok(entered) => entered,
             Err(DirectoryError::Unavailable { message } | DirectoryError::Incomplete { message }) => {
                 return Blind::Lost(message);
@@ -214,10 +214,10 @@ async fn register(
 
 /// Of the trees that the server holds, the smallest that the base is in.
 fn context<'a>(server: &'a Server, base_dn: &'a str) -> &'a str {
-    let base = Dn::new(base_dn);
+    let base = DnKey::of(base_dn);
     let holds = |context: &&String| {
-        let context = Dn::new(context);
-        base.key() == context.key() || base.key().is_below(context.key())
+        let context = DnKey::of(context);
+        base == context || base.is_below(&context)
     };
     server.contexts.iter().filter(holds).max_by_key(|context| context.len()).map_or(base_dn, String::as_str)
 }
