@@ -8,6 +8,7 @@
 //! Kept for as long as one connection lasts: another server may know an older state.
 
 use super::entry::Entry;
+use super::follow;
 use super::schema::Server;
 use super::settings::LdapSettings;
 use std::collections::HashMap;
@@ -26,8 +27,7 @@ impl Seen {
     /// Nothing yet; gives also the attributes that entries must come with. `None` where `user_filter` does not say which.
     pub(super) fn begin(server: &Server, settings: &LdapSettings) -> Option<(Self, Vec<String>)> {
         let mut attributes = server.people_attributes(settings);
-        let filtered = settings.user_filter.as_deref().map_or(Some(Vec::new()), named)?;
-        let more = ["objectClass".to_owned()].into_iter().chain(filtered);
+        let more = ["objectClass".to_owned()].into_iter().chain(follow::named(settings)?);
         for name in more {
             if !attributes.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
                 attributes.push(name);
@@ -50,24 +50,6 @@ impl Seen {
         let digest = self.keys.hash_one(body);
         self.digests.insert(self.keys.hash_one(identity), digest) != Some(digest)
     }
-}
-
-/// The attributes that a filter (RFC 4515) looks at; `None` where it looks at others than those it names.
-fn named(filter: &str) -> Option<Vec<String>> {
-    let whole = super::settings::parenthesised(filter);
-    let mut names = Vec::new();
-    for item in whole.split('(').skip(1) {
-        let item = item.trim_start();
-        if item.is_empty() || item.starts_with(['&', '|', '!']) {
-            continue;
-        }
-        let name = item.split(['=', '<', '>', '~', ':', ';', ')']).next().unwrap_or_default().trim();
-        if name.is_empty() {
-            return None;
-        }
-        names.push(name.to_owned());
-    }
-    Some(names)
 }
 
 #[cfg(test)]

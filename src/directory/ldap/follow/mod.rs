@@ -27,7 +27,9 @@ mod look;
 mod mark;
 mod syncrepl;
 
+pub(super) use filter::named;
 pub(super) use mark::Mark;
+pub(super) use syncrepl::{cookie_of_now, persist};
 
 use super::failure::Failure;
 use super::schema::Server;

@@ -104,7 +104,7 @@ fn domain_controller() -> Server {
         pages: true,
         extended_dn: true,
         kind: "Active Directory".to_owned(),
-        tells: None,
+        notifies: false,
         contexts: vec!["DC=ad,DC=test".to_owned()],
         current_time: None,
         dirsync: true,
