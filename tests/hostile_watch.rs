@@ -112,3 +112,23 @@ fn garbage_is_no_change() {
     assert_eq!(monitor.metrics().of("directory_changes_total"), 0.0);
     assert_eq!(agent.run(&["sync"]).code, 0, "passes have a connection of their own");
 }
+
+#[test]
+fn a_wrong_password_is_tried_by_a_pass_alone() {
+    let (server, mut agent, _) = serve(|_| Act::Send(Vec::new()));
+    agent.until("it is told of changes", |agent| agent.status()["daemon"]["watched"]["by"].is_string());
+    let reload = |agent: &mut Agent<Site>, password: &str| {
+        let site = agent.home.as_mut().unwrap();
+        site.directory.password = password.to_owned();
+        site.write_config();
+        assert_eq!(agent.run(&["reload"]).code, 0);
+    };
+    reload(&mut agent, "battery staple");
+    let state = |agent: &Agent<Site>, word: &str| agent.status()["state"] == word;
+    agent.until("a pass is refused", |agent| state(agent, "failing"));
+    let wrong = |request: &Request| matches!(&request.kind, Kind::Bind { password, .. } if password != PASSWORD);
+    assert_eq!(server.log().iter().filter(|request| wrong(request)).count(), 1);
+    reload(&mut agent, PASSWORD);
+    agent.until("it is told again", |agent| agent.status()["daemon"]["watched"]["by"].is_string());
+    assert_eq!(server.log().iter().filter(|request| wrong(request)).count(), 1);
+}

@@ -260,7 +260,11 @@ async fn another_configuration_is_taken_on_at_once() {
     sleep(SECOND).await;
     assert_eq!(world.because().as_deref(), Some("watch = false"));
     let other = Scripted { lives: Arc::new(Mutex::new(vec![quiet_day()].into())), ..Scripted::default() };
+    world.passes.send_modify(Passes::renewed);
     _ = world.lookouts.send_replace(Ok(other.clone()));
+    sleep(DAY).await;
+    assert_eq!((other.began.lock().unwrap().len(), world.pokes.take()), (0, None), "its password is tried by a pass");
+    world.pass(true);
     assert!(world.poked().await.is_some());
     assert_eq!((world.because(), other.began.lock().unwrap().len(), world.tries()), (None, 1, 1));
 }

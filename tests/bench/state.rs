@@ -107,7 +107,9 @@ async fn bench(people: u128, settings: &StateSettings) {
             let all = groups.values_mut().next().unwrap();
             let step = all.members.len() / members;
             let gone: Vec<usize> = (0..members).map(|n| n * step).collect();
-            gone.iter().rev().for_each(|place| drop(all.members.remove(*place)));
+            gone.iter().rev().for_each(|place| {
+                all.members.remove(*place);
+            });
             let closing = closing(&groups).into();
             let began = Instant::now();
             state.finish(&closing).await.unwrap();

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::follow::{self, Doubt, Mark};
 use super::schema::Server;
 use super::session::Session;
-use super::{Entered, Ldap, read};
+use super::{Entered, Ldap, Turn, read};
 use crate::directory::{DirectoryError, Read};
 use crate::model::{Expiry, News, Reading, Wanted};
 
@@ -188,15 +188,16 @@ impl Ldap {
 
     /// It worked with this server.
     fn arrived(&mut self, here: &Arrived) {
-        let Entered { index, certificate, .. } = &here.entered;
+        let Entered { index, certificate, address, .. } = &here.entered;
         let end = certificate.as_ref().and_then(|certificate| certificate.not_after);
         self.certificate = end.map(|end| Expiry::certificate(self.settings.urls[*index].to_string(), end));
-        self.first.set(*index);
+        self.first.set(Turn { index: *index, machine: Some(*address), service: here.server.service.clone() });
     }
 
     /// It did not; the next read begins with the next server.
     fn failed(&mut self, index: usize, failure: Failure) -> DirectoryError {
-        self.first.set((index + 1) % self.settings.urls.len());
+        let index_of_next = (index + 1) % self.settings.urls.len();
+        self.first.set(Turn { index: index_of_next, ..Turn::default() });
         failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.message))
     }
 }

@@ -74,23 +74,37 @@ use tokio::net::TcpStream;
 /// How often it is asked when the password ends: it is a matter of days.
 const PASSWORD_ASKED_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// Which of the servers is turned to first, by all who are told of it. Clones are one.
+/// Whom reads turn to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Turn {
+    /// The number of the URL that is tried first.
+    index: usize,
+    /// The machine that the last read was of, and what it calls itself; `None` where it failed.
+    machine: Option<SocketAddr>,
+    service: Option<String>,
+}
+
+/// The turn of all who are told of it. Clones are one.
 #[derive(Clone, Debug)]
-struct Place(Arc<tokio::sync::watch::Sender<usize>>);
+struct Place(Arc<tokio::sync::watch::Sender<Turn>>);
 
 impl Default for Place {
     fn default() -> Self {
-        Self(Arc::new(tokio::sync::watch::Sender::new(0)))
+        Self(Arc::new(tokio::sync::watch::Sender::new(Turn::default())))
     }
 }
 
 impl Place {
-    fn get(&self) -> usize {
-        *self.0.borrow()
+    fn index(&self) -> usize {
+        self.0.borrow().index
     }
 
-    fn set(&self, index: usize) {
-        self.0.send_if_modified(|place| std::mem::replace(place, index) != index);
+    fn set(&self, turn: Turn) {
+        self.0.send_if_modified(|now| {
+            let is_new = *now != turn;
+            *now = turn;
+            is_new
+        });
     }
 }
 
@@ -157,7 +171,7 @@ impl Ldap {
         self.refuse_at_once().map_err(|failure| failure.kind.error(failure.message))?;
         let count = self.settings.urls.len();
         let mut failures: Vec<(Failure, String)> = Vec::new();
-        for index in (0..count).map(|step| (self.first.get() + step) % count) {
+        for index in (0..count).map(|step| (self.first.index() + step) % count) {
             match self.enter_at(index).await {
                 Ok(entered) => {
                     for (_, message) in failures {
@@ -202,17 +216,23 @@ impl Ldap {
     /// A second connection to the very machine of the first: another one of that name may know another state. `None` when it
     /// is not to be had: then one has to do.
     async fn enter_beside(&self, index: usize, address: SocketAddr) -> Option<Session> {
-        let url = self.settings.urls.get(index)?;
-        let trust = self.trust(url).ok()?;
-        let began = Instant::now();
-        let reached = connect::reach_at(address, self.settings.timeout).await.map(|stream| (stream, address));
-        match self.enter_through(index, trust, began, reached).await {
+        match self.enter_at_machine(index, address).await {
             Ok(entered) => Some(entered.session),
             Err(failure) => {
                 tracing::debug!("groups are read after the people, over one connection: {}", failure.message);
                 None
             }
         }
+    }
+
+    /// The server of that number, at that machine and no other.
+    async fn enter_at_machine(&self, index: usize, address: SocketAddr) -> Result<Entered, Failure> {
+        let url = &self.settings.urls[index];
+        connect::refuse_cleartext(&self.settings, url)?;
+        let trust = self.trust(url)?;
+        let began = Instant::now();
+        let reached = connect::reach_at(address, self.settings.timeout).await.map(|stream| (stream, address));
+        self.enter_through(index, trust, began, reached).await
     }
 
     async fn enter_through(

@@ -69,7 +69,7 @@ impl Server {
             let (settings, end): (_, Box<dyn Wire>) = (settings(), Box::new(end));
             let mut session = Session::start(end, &settings);
             let mut tell = |sight| heard.lock().unwrap().push(sight);
-            watched(&mut session, &settings, "ldap://dc1", &mut tell).await
+            watched(&mut session, &settings, &turn("DC=x"), "ldap://dc1", &mut tell).await
         });
         let mut server = Self { wire, told, life };
         let request = server.request().await;
@@ -215,7 +215,7 @@ async fn synchronization_begins_with_the_present_state() {
     server.say(&message(2, SEARCH_ENTRY, &encoded("DC=x", &[("contextCSN", &[b"one#1", b"two#2"])]))).await;
     server.say(&done(2, 0)).await;
     let request = server.request().await;
-    assert!(contains(&request, sync.as_bytes()) && contains(&request, b"OU=People,DC=x"), "{request:?}");
+    assert!(contains(&request, sync.as_bytes()) && !contains(&request, b"OU=People"), "{request:?}");
     // refreshAndPersist, from there on.
     assert!(contains(&request, b"\x0a\x01\x03\x04\x17rid=000,csn=one#1;two#2"), "{request:?}");
     assert_eq!(id_of(&server.request().await), 4);
@@ -259,9 +259,45 @@ async fn what_is_no_answer_ends_it() {
     }
 }
 
+/// Reads go to a machine that calls itself so.
+fn turn(service: &str) -> Turn {
+    Turn { index: 0, machine: Some(([127, 0, 0, 1], 389).into()), service: Some(service.to_owned()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_machine_behind_the_same_address_is_not_listened_to() {
+    let (settings, (mut server, end)) = (settings(), tokio::io::duplex(1 << 16));
+    let root = encoded("", &[("defaultNamingContext", &[b"DC=x"]), ("dsServiceName", &[b"CN=dc2"])]);
+    server.write_all(&[message(1, SEARCH_ENTRY, &root), done(1, 0)].concat()).await.unwrap();
+    let mut session = Session::start(Box::new(end), &settings);
+    let blind = watched(&mut session, &settings, &turn("CN=dc1"), "ldap://dc1", &mut |_| ()).await;
+    assert_lost(&blind, "CN=dc2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_turns_when_reads_go_to_another_machine_and_not_when_they_fail() {
+    let place = Place::default();
+    place.set(turn("CN=dc1"));
+    let (mut turns, here) = (place.0.subscribe(), turn("CN=dc1"));
+    let elsewhere = Turn { index: 1, machine: Some(([127, 0, 0, 2], 389).into()), ..turn("CN=dc2") };
+    {
+        let mut turned = std::pin::pin!(turned_from(&here, &mut turns));
+        for now in [turn("CN=dc1"), Turn { index: 1, ..Turn::default() }, turn("CN=dc1")] {
+            place.set(now);
+            let waited = tokio::time::timeout(Duration::from_secs(1), &mut turned).await;
+            assert!(waited.is_err(), "it has turned");
+        }
+    }
+    place.set(elsewhere.clone());
+    turned_from(&here, &mut turns).await;
+    // What was turned to before anybody waited is not missed.
+    turned_from(&here, &mut place.0.subscribe()).await;
+    assert_eq!(place.index(), elsewhere.index);
+}
+
 #[test]
 fn the_smallest_tree_around_the_base_is_watched() {
-    let server = |contexts: &[&str]| {
+    let server = |contexts: &[&str]| -> super::Server {
         let root: Vec<&[u8]> = contexts.iter().map(|context| context.as_bytes()).collect();
         super::Server::of(&super::super::entry::tests::entry("", &[("namingContexts", &root)]))
     };
@@ -269,9 +305,10 @@ fn the_smallest_tree_around_the_base_is_watched() {
         (&["DC=a", "CN=Configuration,DC=a"][..], "OU=x,DC=a", "DC=a"),
         (&["DC=a", "DC=b,DC=a"], "ou=x, dc=B, dc=A", "DC=b,DC=a"),
         (&["DC=a"], "dc=A", "DC=a"),
-        (&["DC=other"], "OU=x,DC=a", "OU=x,DC=a"),
-        (&[], "DC=a", "DC=a"),
+        (&["DC=other"], "OU=x,DC=a", ""),
+        (&[], "DC=a", ""),
     ] {
-        assert_eq!(context(&server(contexts), base), expected, "{contexts:?}");
+        let found = server(contexts).context(&DnKey::of(base)).cloned();
+        assert_eq!(found.unwrap_or_default(), expected, "{contexts:?}");
     }
 }

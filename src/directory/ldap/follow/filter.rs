@@ -29,6 +29,15 @@ pub(super) fn attributes(settings: &LdapSettings) -> Vec<String> {
     settings.user_filter.as_deref().and_then(dependence).unwrap_or_default().attributes
 }
 
+/// The attributes that `user_filter` names; `None` where it is about more than attributes.
+pub(in super::super) fn named(settings: &LdapSettings) -> Option<Vec<String>> {
+    match settings.user_filter.as_deref().map(dependence) {
+        None => Some(Vec::new()),
+        Some(Some(Dependence { attributes, names: false })) => Some(attributes),
+        Some(Some(Dependence { names: true, .. }) | None) => None,
+    }
+}
+
 /// Why nobody would tell that somebody passes `user_filter` or has another address from now on, where that is so.
 ///
 /// # Errors

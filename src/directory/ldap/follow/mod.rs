@@ -27,10 +27,12 @@ mod look;
 mod mark;
 mod syncrepl;
 
+pub(super) use filter::named;
 pub(super) use mark::Mark;
+pub(super) use syncrepl::{cookie_of_now, persist};
 
 use super::failure::Failure;
-use super::schema::{Server, Tells};
+use super::schema::Server;
 use super::session::Session;
 use super::settings::LdapSettings;
 use crate::model::Delta;
@@ -94,7 +96,7 @@ pub(super) async fn begin(
 ) -> Result<Begun, Failure> {
     let (way, words) = if server.is_active_directory {
         dirsync::begin(session, settings, server).await?
-    } else if server.tells == Some(Tells::Sync) {
+    } else if server.syncs {
         syncrepl::begin(session, settings, server, forgets).await?
     } else {
         (None, "the server cannot tell what has changed: everything is read each time".to_owned())

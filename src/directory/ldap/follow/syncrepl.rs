@@ -15,7 +15,7 @@ use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::explain;
 use crate::directory::ldap::failure::Failure;
 use crate::directory::ldap::request::Control;
-use crate::directory::ldap::schema::{CONTROL_PAGED, CONTROL_SYNC, Server};
+use crate::directory::ldap::schema::{CONTROL_PAGED, CONTROL_SYNC_REQUEST, Server};
 use crate::directory::ldap::session::{Event, Search, Session};
 use crate::directory::ldap::settings::LdapSettings;
 use crate::model::{DnKey, ObjectGuid};
@@ -26,8 +26,10 @@ const CONTROL_STATE: &str = "1.3.6.1.4.1.4203.1.9.1.2";
 const CONTROL_DONE: &str = "1.3.6.1.4.1.4203.1.9.1.3";
 /// Sync Info (RFC 4533 2.5), an intermediate response.
 const INFO: &str = "1.3.6.1.4.1.4203.1.9.1.4";
-/// ENUMERATED refreshOnly (RFC 4533 2.2).
-const REFRESH_ONLY: [u8; 3] = [ber::ENUMERATED, 1, 1];
+/// refreshOnly (RFC 4533 2.2).
+const REFRESH_ONLY: u8 = 1;
+/// refreshAndPersist: what changes afterwards is told as well, as it changes.
+const REFRESH_AND_PERSIST: u8 = 3;
 /// Bytes of an entryUUID.
 const UUID_BYTES: usize = 16;
 /// The states of an entry: still there, added, modified, deleted.
@@ -44,13 +46,7 @@ pub(super) async fn begin(
     forgets: bool,
 ) -> Result<(Option<Way>, String), Failure> {
     let whole = |why: &str| (None, format!("everything is read each time, because {why}"));
-    let base = DnKey::of(&settings.base_dn);
-    let holds = |context: &&String| {
-        let context = DnKey::of(context);
-        base == context || base.is_below(&context)
-    };
-    // The longest name is that of the smallest tree.
-    let Some(context) = server.contexts.iter().filter(holds).max_by_key(|context| context.len()) else {
+    let Some(context) = server.context(&DnKey::of(&settings.base_dn)) else {
         return Ok(whole("the server does not say in which of its trees base_dn is"));
     };
     if let Some(why) = filter::objection(session, settings, server).await? {
@@ -77,7 +73,7 @@ pub(super) async fn begin(
 ///
 /// # Errors
 /// As for any search.
-pub(super) async fn cookie_of_now(session: &mut Session, context: &str) -> Result<Option<Vec<u8>>, Failure> {
+pub(in super::super) async fn cookie_of_now(session: &mut Session, context: &str) -> Result<Option<Vec<u8>>, Failure> {
     let search = Search { what: "contextCSN", attributes: &["contextCSN".to_owned()], ..whole_tree(context) };
     let search = Search { base_only: true, ..search };
     let mut states: Vec<String> = Vec::new();
@@ -117,7 +113,7 @@ pub(super) async fn feed(
     }
     let attributes = ["entryUUID", "objectGUID", "hasSubordinates"].map(str::to_owned);
     let search = Search { what: "what has changed", attributes: &attributes, ..whole_tree(context) };
-    let controls = [Control::critical(CONTROL_SYNC, Some(request(cookie)))];
+    let controls = [Control::critical(CONTROL_SYNC_REQUEST, Some(request(REFRESH_ONLY, cookie)))];
     let mut each = |event: Event<'_, '_>| {
         let taken = match event {
             Event::Entry(entry, controls) => take_entry(entry, controls, changes),
@@ -153,8 +149,13 @@ fn whole_tree(context: &str) -> Search<'_> {
 }
 
 /// The value of the control in a request.
-fn request(cookie: &[u8]) -> Vec<u8> {
-    encode(ber::SEQUENCE, &[&REFRESH_ONLY[..], &encode(ber::OCTET_STRING, cookie)].concat())
+fn request(mode: u8, cookie: &[u8]) -> Vec<u8> {
+    encode(ber::SEQUENCE, &[&[ber::ENUMERATED, 1, mode][..], &encode(ber::OCTET_STRING, cookie)].concat())
+}
+
+/// The control by which all is told that changes from a cookie on, without an end.
+pub(in super::super) fn persist(cookie: &[u8]) -> Control {
+    Control::critical(CONTROL_SYNC_REQUEST, Some(request(REFRESH_AND_PERSIST, cookie)))
 }
 
 /// The cookie at the end, where there is a new one.

@@ -34,7 +34,7 @@ fn informed(value: &[u8]) -> (Result<(), Doubt>, Changes) {
 
 #[test]
 fn the_request_asks_for_a_refresh_only_and_brings_the_cookie() {
-    assert_eq!(request(b"rid=000"), b"\x30\x0c\x0a\x01\x01\x04\x07rid=000");
+    assert_eq!(request(REFRESH_ONLY, b"rid=000"), b"\x30\x0c\x0a\x01\x01\x04\x07rid=000");
 }
 
 #[test]
