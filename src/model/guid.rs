@@ -17,6 +17,11 @@ impl ObjectGuid {
         Some(Self(Uuid::from_bytes_le(bytes.try_into().ok()?)))
     }
 
+    /// The 16 bytes of an `objectGUID` value.
+    pub fn to_ad_bytes(&self) -> [u8; 16] {
+        self.0.to_bytes_le()
+    }
+
     /// From the text form, with or without braces: `entryUUID`, or what an operator writes.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -70,6 +75,7 @@ mod tests {
         let bytes = [0x4b, 0x8a, 0x01, 0x02, 0x11, 0x22, 0x33, 0x44, 1, 2, 3, 4, 5, 6, 7, 8];
         let guid = ObjectGuid::from_ad_bytes(&bytes).unwrap();
         assert_eq!(guid.to_string(), "02018a4b-2211-4433-0102-030405060708");
+        assert_eq!(guid.to_ad_bytes(), bytes);
         assert_eq!(ObjectGuid::parse("{02018A4B-2211-4433-0102-030405060708}"), Some(guid));
     }
 

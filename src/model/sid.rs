@@ -22,6 +22,20 @@ impl Sid {
         Some(Self { authority, parts })
     }
 
+    /// The binary form.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // The constructors take no more than 15 parts.
+        let count = self.parts.len() as u8;
+        let authority = self.authority.to_be_bytes();
+        let parts = self.parts.iter().flat_map(|part| part.to_le_bytes());
+        [1, count].into_iter().chain(authority.into_iter().skip(2)).chain(parts).collect()
+    }
+
+    /// The last part, which tells the objects of one domain apart; `None` where there is none.
+    pub fn rid(&self) -> Option<u32> {
+        self.parts.last().copied()
+    }
+
     /// From the text form, `S-1-5-21-1-2-3-513`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.trim().split('-');
@@ -66,6 +80,8 @@ mod tests {
         assert_eq!(sid.to_string(), "S-1-5-21-513");
         assert_eq!(Sid::parse("s-1-5-21-513"), Some(sid.clone()));
         assert_eq!(sid.sibling(7).unwrap().to_string(), "S-1-5-21-7");
+        assert_eq!(sid.to_bytes(), bytes);
+        assert_eq!(sid.rid(), Some(513));
     }
 
     #[test]

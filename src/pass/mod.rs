@@ -197,8 +197,18 @@ pub async fn preview<D: Directory, A: AccountStore, S: StateStore>(
     request: &Request,
     watch: Watch<'_>,
 ) -> Result<Preview, PassError> {
+    preview_with(world, request, request.only.as_slice(), watch).await
+}
+
+/// As [`preview`], with these people in the roster whether they are concerned or not.
+async fn preview_with<D: Directory, A: AccountStore, S: StateStore>(
+    world: &mut World<D, A, S>,
+    request: &Request,
+    names: &[String],
+    watch: Watch<'_>,
+) -> Result<Preview, PassError> {
     let at = (world.now)();
-    survey(world, request, PassId::new(at, salt()), at, watch).await
+    survey(world, request, names, PassId::new(at, salt()), at, watch).await
 }
 
 /// Does what is to be done, and records how it went.
@@ -212,7 +222,7 @@ pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
 ) -> Result<Report, PassError> {
     let at = (world.now)();
     let id = PassId::new(at, salt());
-    let mut surveyed = match survey(world, request, id.clone(), at, watch).await {
+    let mut surveyed = match survey(world, request, request.only.as_slice(), id.clone(), at, watch).await {
         Ok(preview) if request.expect.as_deref().is_none_or(|wanted| wanted == preview.cleared.fingerprint()) => {
             preview
         }
@@ -247,6 +257,7 @@ pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
 async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     world: &mut World<D, A, S>,
     request: &Request,
+    names: &[String],
     id: PassId,
     at: Timestamp,
     watch: Watch<'_>,
@@ -275,7 +286,6 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
 
     watch(Step::Reading);
     let is_thorough = request.audit || memory.origin != Origin::Known;
-    let names = request.only.as_slice();
     let wanted = Wanted { rules: &world.rules, memory: &memory, names, whole: is_thorough };
     let read = reading::roster(&mut world.directory, &mut world.kept, &wanted);
     let roster = or_answer(&world.halt, read).await??;

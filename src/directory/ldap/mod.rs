@@ -14,6 +14,7 @@
 //! | `schema` | Active Directory or not, and what is asked |
 //! | `entry`, `decode` | entries to people and groups |
 //! | `read`, `probe` | a whole read; the steps of `check` |
+//! | `mapped` | what the mapping is about, by look-up; which of the two is cheaper |
 //! | `password` | when the bind account's password ends |
 //! | `explain`, `failure` | words, and what the caller can do |
 //!
@@ -30,6 +31,7 @@ mod decode;
 mod entry;
 mod explain;
 mod failure;
+mod mapped;
 mod password;
 mod probe;
 mod read;
@@ -45,8 +47,9 @@ pub use settings::{LdapSettings, LdapUrl, ReadLimits, check_filter};
 pub use tls::check_ca_file;
 
 use crate::directory::{Cursor, Directory, DirectoryError, Read};
-use crate::model::{Expiry, Reading, Wanted, Went};
+use crate::model::{Expiry, News, Reading, Wanted, Went};
 use failure::{Failure, Kind};
+use mapped::{Size, Stop, Way, Whole};
 use password::End;
 use schema::Server;
 use secrecy::ExposeSecret;
@@ -58,6 +61,8 @@ use tokio::net::TcpStream;
 
 /// How often it is asked when the password ends: it is a matter of days.
 const PASSWORD_ASKED_EVERY: Duration = Duration::from_secs(60 * 60);
+/// A server that is not fit for look-ups is not tried with them again for so long.
+const UNFIT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An LDAP directory.
 #[derive(Debug)]
@@ -70,6 +75,12 @@ pub struct Ldap {
     /// The password we came in with.
     password: Option<Expiry>,
     password_asked: Option<Instant>,
+    /// What is known of the number of people there.
+    size: Size,
+    /// How many were found to be concerned, where that was more than anybody knew.
+    concerned: u64,
+    /// Since when look-ups are known to lead to nothing here.
+    unfit: Option<Instant>,
 }
 
 /// A connection on which we were let in.
@@ -83,7 +94,16 @@ struct Entered {
 impl Ldap {
     /// Nothing is contacted yet.
     pub fn new(settings: LdapSettings) -> Self {
-        Self { settings, first: 0, certificate: None, password: None, password_asked: None }
+        Self {
+            settings,
+            first: 0,
+            certificate: None,
+            password: None,
+            password_asked: None,
+            size: Size::Unknown,
+            concerned: 0,
+            unfit: None,
+        }
     }
 
     /// Refuses what no server could make good.
@@ -194,17 +214,101 @@ impl Ldap {
         (url.is_tls() || self.settings.starttls).then(|| tls::config(&self.settings)).transpose()
     }
 
-    /// Everybody and every group.
-    async fn read_whole_through(&self, index: usize, entered: &mut Entered) -> Result<(Reading, Server), Failure> {
+    /// Reads what is wanted, in the cheaper way. The connection may be another one afterwards.
+    async fn read_through(
+        &mut self,
+        index: usize,
+        entered: &mut Entered,
+        wanted: &Wanted<'_>,
+    ) -> Result<(News, Server), Failure> {
         let server = entered.session.server().await?;
         tracing::debug!("the directory is {}", server.kind);
         read::check_base(&mut entered.session, &self.settings, &server).await?;
+        let most = match self.way(wanted, &server) {
+            Way::Mapped(most) => most,
+            Way::Whole => return self.read_whole_through(index, entered, server).await,
+            Way::WholeUpTo(most) => {
+                if let Some(reading) = self.read_up_to(index, entered, &server, most).await? {
+                    return Ok((News::Whole(reading), server));
+                }
+                most / 2
+            }
+        };
+        let asked = mapped::Asked { settings: &self.settings, server: &server, wanted, most };
+        match mapped::read(&mut entered.session, asked).await {
+            Ok((reading, tally)) => {
+                tracing::info!(
+                    "{} people and {} groups read by look-up, few of more than {} people ({} requests, {} entries)",
+                    reading.people.len(),
+                    reading.groups.len(),
+                    most.saturating_mul(2),
+                    tally.requests,
+                    tally.entries
+                );
+                return Ok((News::Mapped(reading), server));
+            }
+            Err(Stop::Failed(failure)) => return Err(failure),
+            Err(Stop::Whole(Whole { why, is_open, concerned })) => {
+                tracing::info!("the whole directory is read: {why}");
+                match concerned {
+                    Some(concerned) => self.concerned = concerned,
+                    None => self.unfit = Some(Instant::now()),
+                }
+                if !is_open {
+                    *entered = self.enter_at(index).await?;
+                }
+            }
+        }
+        self.read_whole_through(index, entered, server).await
+    }
+
+    /// Which way is the cheaper one, as far as anybody knows.
+    fn way(&self, wanted: &Wanted<'_>, server: &Server) -> Way {
+        let is_unfit = !server.pages || self.unfit.is_some_and(|since| since.elapsed() < UNFIT_FOR);
+        if wanted.whole || is_unfit {
+            return Way::Whole;
+        }
+        let size = match self.size {
+            Size::Exactly(people) => Size::Exactly(people),
+            Size::MoreThan(_) | Size::Unknown => self.size.max(mapped::remembered(wanted.memory)),
+        };
+        mapped::choose(mapped::concerned(wanted).max(self.concerned), size)
+    }
+
+    /// Everybody and every group.
+    async fn read_whole_through(
+        &mut self,
+        index: usize,
+        entered: &mut Entered,
+        server: Server,
+    ) -> Result<(News, Server), Failure> {
+        match self.read_up_to(index, entered, &server, u64::MAX).await? {
+            Some(reading) => Ok((News::Whole(reading), server)),
+            // There are no more numbers.
+            None => Err(Failure::incomplete("the directory has no end")),
+        }
+    }
+
+    /// Everybody and every group, or `None` where there are more than so many people.
+    async fn read_up_to(
+        &mut self,
+        index: usize,
+        entered: &mut Entered,
+        server: &Server,
+        most: u64,
+    ) -> Result<Option<Reading>, Failure> {
         let mut beside = self.enter_beside(index, entered.address).await;
-        let reading = read::read(&mut entered.session, beside.as_mut(), &self.settings, &server).await?;
+        let read = read::read(&mut entered.session, beside.as_mut(), &self.settings, server, most).await?;
+        let Some(reading) = read else {
+            self.size = Size::MoreThan(most);
+            return Ok(None);
+        };
         if let Some(beside) = beside {
             beside.close().await;
         }
-        Ok((reading, server))
+        self.size = Size::Exactly(reading.people.len() as u64);
+        tracing::info!("all {} people and {} groups read", reading.people.len(), reading.groups.len());
+        Ok(Some(reading))
     }
 
     /// When the password ends, asked now and then. A read that has succeeded does not fail by it.
@@ -226,16 +330,16 @@ impl Ldap {
 }
 
 impl Directory for Ldap {
-    async fn read(&mut self, _: &Wanted<'_>, _: Option<&Cursor>) -> Result<Read, DirectoryError> {
+    async fn read(&mut self, wanted: &Wanted<'_>, _: Option<&Cursor>) -> Result<Read, DirectoryError> {
         let (index, mut entered) = self.enter().await?;
-        match self.read_whole_through(index, &mut entered).await {
-            Ok((reading, server)) => {
+        match self.read_through(index, &mut entered, wanted).await {
+            Ok((news, server)) => {
                 let end = entered.certificate.and_then(|certificate| certificate.not_after);
                 self.certificate = end.map(|end| Expiry::certificate(self.settings.urls[index].to_string(), end));
                 self.look_at_password(&mut entered.session, &server).await;
                 entered.session.close().await;
                 self.first = index;
-                Ok(Read::whole(reading))
+                Ok(Read { news, cursor: None })
             }
             Err(failure) => {
                 self.first = (index + 1) % self.settings.urls.len();

@@ -11,29 +11,54 @@ use crate::model::{DnKey, Group, ObjectGuid, Person, Reading};
 /// How often one group is read from its beginning again because its values moved while they were read.
 const GROUP_ATTEMPTS_MAX: u32 = 5;
 
-/// Reads everything. `beside` is a second connection to the same server: people and groups come at the same time.
+/// Reads everything; gives it up, and `None`, as soon as more than `most` people have come. `beside` is a second connection to
+/// the same server: people and groups come at the same time.
 pub(super) async fn read(
     session: &mut Session,
     beside: Option<&mut Session>,
     settings: &LdapSettings,
     server: &Server,
-) -> Result<Reading, Failure> {
-    let (people, groups) = match beside {
-        Some(beside) => tokio::try_join!(people(session, settings, server), groups(beside, settings, server))?,
-        None => (people(session, settings, server).await?, groups(session, settings, server).await?),
+    most: u64,
+) -> Result<Option<Reading>, Failure> {
+    let people = async { people(session, settings, server, most).await?.ok_or(Ended::Enough) };
+    let read = match beside {
+        Some(beside) => tokio::try_join!(people, async { Ok(groups(beside, settings, server).await?) }),
+        None => match people.await {
+            Ok(people) => Ok((people, groups(session, settings, server).await?)),
+            Err(ended) => Err(ended),
+        },
     };
-    let ((people, behind_people), (groups, behind_groups)) = (people, groups);
-    Ok(Reading { people, groups, referrals: behind_people + behind_groups })
+    match read {
+        Ok(((people, behind_people), (groups, behind_groups))) => {
+            Ok(Some(Reading { people, groups, referrals: behind_people + behind_groups }))
+        }
+        Err(Ended::Enough) => Ok(None),
+        Err(Ended::Failed(failure)) => Err(failure),
+    }
 }
 
-/// Everybody, each once, sorted by identity, and how many referrals came instead.
+/// Why a read ended before its end.
+enum Ended {
+    /// It has failed.
+    Failed(Failure),
+    /// More came than wanted.
+    Enough,
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Everybody, each once, sorted by identity, and how many referrals came instead; `None` where there are more than `most`.
 async fn people(
     session: &mut Session,
     settings: &LdapSettings,
     server: &Server,
-) -> Result<(Vec<Person>, u64), Failure> {
-    let reader =
-        Reader { is_active_directory: server.is_active_directory, email_attributes: &settings.email_attributes };
+    most: u64,
+) -> Result<Option<(Vec<Person>, u64)>, Failure> {
+    let reader = reader(settings, server);
     let mut people = Vec::new();
     let search = Search {
         what: "the people",
@@ -45,20 +70,19 @@ async fn people(
         extended_dn: false,
     };
     let referrals = session
-        .search(search, |entry| {
+        .search_up_to(search, most, |entry| {
             people.extend(reader.person(entry)?);
             Ok(())
         })
         .await?;
-    Ok((each_once(people, |person: &Person| (person.guid, person.dn.key().clone()))?, referrals))
+    let Some(referrals) = referrals else { return Ok(None) };
+    Ok(Some((each_once(people, |person: &Person| (person.guid, person.dn.key().clone()))?, referrals)))
 }
 
 /// Every group with all of its members, each once, sorted by identity, and how many referrals came instead.
 async fn groups(session: &mut Session, settings: &LdapSettings, server: &Server) -> Result<(Vec<Group>, u64), Failure> {
-    let reader =
-        Reader { is_active_directory: server.is_active_directory, email_attributes: &settings.email_attributes };
     let attributes = server.group_attributes();
-    let asked = Groups { settings, server, reader, attributes: &attributes };
+    let asked = Groups::new(settings, server, &attributes);
     let mut partials = Vec::new();
     let search = asked.search("the groups", &settings.base_dn, page_size(settings, server));
     let referrals = session
@@ -72,6 +96,11 @@ async fn groups(session: &mut Session, settings: &LdapSettings, server: &Server)
     }
     let groups = partials.into_iter().map(|partial| partial.group).collect();
     Ok((each_once(groups, |group: &Group| (group.guid, group.dn.key().clone()))?, referrals))
+}
+
+/// How entries are read.
+pub(super) fn reader<'a>(settings: &'a LdapSettings, server: &Server) -> Reader<'a> {
+    Reader { is_active_directory: server.is_active_directory, email_attributes: &settings.email_attributes }
 }
 
 fn page_size(settings: &LdapSettings, server: &Server) -> Option<u32> {
@@ -94,7 +123,7 @@ pub(super) async fn check_base(session: &mut Session, settings: &LdapSettings, s
 
 /// How groups are asked for and read.
 #[derive(Clone, Copy)]
-struct Groups<'a> {
+pub(super) struct Groups<'a> {
     settings: &'a LdapSettings,
     server: &'a Server,
     reader: Reader<'a>,
@@ -109,7 +138,12 @@ enum Fetched {
     Moved,
 }
 
-impl Groups<'_> {
+impl<'a> Groups<'a> {
+    /// With these attributes of each.
+    pub(super) fn new(settings: &'a LdapSettings, server: &'a Server, attributes: &'a [String]) -> Self {
+        Self { settings, server, reader: reader(settings, server), attributes }
+    }
+
     fn decode(&self, entry: &Entry<'_>) -> Result<Partial, String> {
         self.reader.group(entry)
     }
@@ -119,7 +153,7 @@ impl Groups<'_> {
     /// Values are numbered by position. When somebody is removed between two requests, all later ones move down, and
     /// the one at the seam would be missed: so every request begins with the last value already here. If it is not
     /// there any more, the group is read from its beginning again.
-    async fn complete(&self, session: &mut Session, partial: &mut Partial) -> Result<(), Failure> {
+    pub(super) async fn complete(&self, session: &mut Session, partial: &mut Partial) -> Result<(), Failure> {
         for _ in 0..GROUP_ATTEMPTS_MAX {
             match self.fetch(session, partial).await? {
                 Fetched::Whole => return Ok(()),
