@@ -328,6 +328,14 @@ fn a_page_without_end_is_cut() {
 }
 
 #[test]
+fn what_one_read_may_keep_is_bounded() {
+    let server = FakeLdap::start(Script { people: 10_000, ..Script::default() });
+    let limits = ReadLimits { kept_bytes_max: 1 << 20, ..ReadLimits::default() };
+    let settings = LdapSettings { limits, ..settings(&[&server.url]) };
+    incomplete(run(settings), &["reading the people", "1 MiB that memory_max_mib allows"]);
+}
+
+#[test]
 fn a_flood_that_nobody_asked_for_is_cut() {
     for id in [0, 77] {
         let script = on(is_people, move |_, _| Act::Forever(result(id, 0x78, 0, "", &[])));

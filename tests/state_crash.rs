@@ -89,7 +89,7 @@ fn closing(step: u64) -> Closing {
 
 /// The step that the snapshot shows; all people stand at the same one.
 fn settled_step(memory: &Memory) -> u64 {
-    let step_of = |who| memory.snapshot.get(&guid(who)).map_or(0, |holding| holding.id.as_str().parse().unwrap());
+    let step_of = |who| memory.snapshot.get(&guid(who)).map_or(0, |holding| holding.id.text().parse().unwrap());
     let first = step_of(0);
     assert!((0..PEOPLE).all(|who| step_of(who) == first), "a torn settlement");
     first

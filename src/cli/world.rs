@@ -98,7 +98,7 @@ fn ldap_settings(config: &LdapConfig, meter: &Meter) -> Result<ldap::LdapSetting
         timeout: config.timeout,
         user_filter: config.user_filter.clone(),
         email_attributes: config.email_attributes.clone(),
-        limits: ldap::ReadLimits::default(),
+        limits: ldap::ReadLimits { kept_bytes_max: config.memory_bytes_max, ..ldap::ReadLimits::default() },
         meter: meter.clone(),
     })
 }

@@ -19,6 +19,13 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 /// The longest `timeout`: a server that needs more is not there.
 const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
 
+/// What is meant when `memory_max_mib` is absent: enough for two million people.
+const MEMORY_MIB_DEFAULT: u64 = 1_024;
+/// The least that makes sense, in MiB.
+const MEMORY_MIB_MIN: u64 = 16;
+/// More is no limit any more, in MiB.
+const MEMORY_MIB_MAX: u64 = 1 << 20;
+
 /// The keys of both kinds.
 pub(super) const KEYS_COMMON: &[&str] = &["kind", "base_dn", "email_attribute"];
 /// The keys of `kind = "ldap"` alone.
@@ -32,6 +39,7 @@ pub(super) const KEYS_LDAP: &[&str] = &[
     "allow_cleartext",
     "page_size",
     "timeout",
+    "memory_max_mib",
     "user_filter",
 ];
 /// The keys of `kind = "ldif"` alone.
@@ -88,6 +96,8 @@ fn ldap(section: &Section<'_>, ground: &Ground<'_>, is_certain: bool, found: &mu
     let page_size = section.number("page_size", 1..=PAGE_SIZE_MAX, "1000", help, found);
     let read = |text: &str| value::duration_within(text, TIMEOUT_MIN..=TIMEOUT_MAX);
     let timeout = section.parsed("timeout", "\"30s\"", read, found).unwrap_or(TIMEOUT_DEFAULT);
+    let help = "what one read may keep in memory, about 400 bytes a person";
+    let memory = section.number("memory_max_mib", MEMORY_MIB_MIN..=MEMORY_MIB_MAX, "1024", help, found);
     let check = |text: &str| {
         (ground.env.check_filter)(text).map(|()| text.to_owned()).map_err(|why| {
             Complaint::new(format!("{text:?} is not a filter: {why}")).help("such as: \"(!(employeeType=robot))\"")
@@ -106,6 +116,7 @@ fn ldap(section: &Section<'_>, ground: &Ground<'_>, is_certain: bool, found: &mu
         allow_cleartext,
         page_size: page_size.and_then(|size| u32::try_from(size.into_inner()).ok()).unwrap_or(PAGE_SIZE_DEFAULT),
         timeout,
+        memory_bytes_max: memory.map_or(MEMORY_MIB_DEFAULT, |memory| memory.into_inner()) << 20,
         user_filter,
         email_attributes,
     })

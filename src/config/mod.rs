@@ -100,6 +100,8 @@ pub struct LdapConfig {
     pub page_size: u32,
     /// For one request, a page included.
     pub timeout: Duration,
+    /// What one read may keep in memory, in bytes.
+    pub memory_bytes_max: u64,
     /// Further condition on people, in the syntax of RFC 4515.
     pub user_filter: Option<String>,
     /// Where the address of a person stands, in the order to look; at least one.

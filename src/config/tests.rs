@@ -26,6 +26,7 @@ starttls  = false
 allow_cleartext = false
 page_size = 500
 timeout   = "45s"
+memory_max_mib = 300
 user_filter = "(!(employeeType=robot))"
 email_attribute = ["mail", "userPrincipalName"]
 
@@ -132,6 +133,7 @@ fn every_key_means_something() {
     assert_eq!(ldap.ca_file, Some(folder.path().join("corp-ca.pem")));
     assert_eq!((ldap.starttls, ldap.allow_cleartext), (false, false));
     assert_eq!((ldap.page_size, ldap.timeout), (500, Duration::from_secs(45)));
+    assert_eq!(ldap.memory_bytes_max, 300 << 20);
     assert_eq!(ldap.user_filter.as_deref(), Some("(!(employeeType=robot))"));
     assert_eq!(ldap.email_attributes, ["mail", "userPrincipalName"]);
     let tiers: Vec<_> = rules.tiers.iter().map(|rule| (rule.tier.name(), rule.groups.as_slice())).collect();
@@ -204,6 +206,7 @@ fn ldap_defaults_and_a_credential() {
     let DirectoryConfig::Ldap(ldap) = parse_in(&folder, &text).unwrap().directory else { panic!("{text}") };
     assert_eq!(ldap.bind_password.expose_secret(), "from systemd");
     assert_eq!((ldap.page_size, ldap.timeout), (1_000, Duration::from_secs(30)));
+    assert_eq!(ldap.memory_bytes_max, 1 << 30);
     assert_eq!((ldap.bind_dn.as_str(), ldap.ca_file, ldap.user_filter), ("X\\svc", None, None));
     assert_eq!(ldap.email_attributes, ["userPrincipalName"]);
 }

@@ -18,7 +18,7 @@ use super::plan::{Lean, Parts, Plan};
 use crate::model::memory::ApprovedChange;
 use crate::model::{
     Approval, Because, Cause, Change, Email, GroupRef, HeldNote, Limits, Memory, ObjectGuid, Origin, Rules, Tiers,
-    Timestamp, Warning, WarningKind,
+    Timestamp, UserId, Warning, WarningKind,
 };
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -481,7 +481,7 @@ impl Cleared {
 /// What an approval is about. Texts of the store's and the directory's are quoted: they cannot pretend to be more parts.
 fn write_line(text: &mut String, change: &Change) {
     let Change { action, guid, email, dn: _, account, from, to, because } = change;
-    let account = account.as_ref().map_or("", |account| account.as_str());
+    let account = account.as_ref().map_or_else(String::new, UserId::to_string);
     let (email, because) = (email.key(), because.to_string());
     // `Debug` of a seat: its `Display` hides the tier of a suspended one. Writing to a `String` cannot fail.
     let _ = writeln!(text, "{guid} {action} {account:?} {from:?} {to:?} {email:?} {because:?}");

@@ -1,65 +1,11 @@
 //! What the agent remembers between passes: the value that `state` loads and keeps.
 
 use super::{
-    Action, Email, GroupRef, HeldNote, HistoryEntry, Holding, Intent, ObjectGuid, PassRecord, Seat, Timestamp, UserId,
+    Action, Email, GroupRef, HeldNote, HistoryEntry, Holding, Intent, ObjectGuid, PassRecord, Seat, Snapshot,
+    Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-
-/// What the account store last confirmed, by person. A person without an entry is vacant as far as we know.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Snapshot(HashMap<ObjectGuid, Holding>);
-
-impl Snapshot {
-    /// The person's account, if one is known.
-    pub fn get(&self, guid: &ObjectGuid) -> Option<&Holding> {
-        self.0.get(guid)
-    }
-
-    /// The person's seat; vacant when no account is known.
-    pub fn seat(&self, guid: &ObjectGuid) -> Seat {
-        self.0.get(guid).map_or(Seat::Vacant, |holding| holding.seat.clone())
-    }
-
-    /// In no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&ObjectGuid, &Holding)> {
-        self.0.iter()
-    }
-
-    /// Accounts known, seated or not.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether nothing is known.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Seats in use: what percentages of the limits are of.
-    pub fn held(&self) -> usize {
-        self.0.values().filter(|holding| holding.seat.is_held()).count()
-    }
-
-    /// Takes a confirmed fact in.
-    pub fn learn(&mut self, guid: ObjectGuid, fact: &Fact) {
-        match fact {
-            Fact::Unchanged => {}
-            Fact::Holds(holding) => {
-                self.0.insert(guid, holding.clone());
-            }
-            Fact::NoAccount => {
-                self.0.remove(&guid);
-            }
-        }
-    }
-}
-
-impl FromIterator<(ObjectGuid, Holding)> for Snapshot {
-    fn from_iter<I: IntoIterator<Item = (ObjectGuid, Holding)>>(entries: I) -> Self {
-        Self(entries.into_iter().collect())
-    }
-}
 
 /// What the account store said about one person.
 #[derive(Clone, Debug, PartialEq, Eq)]

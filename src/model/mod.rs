@@ -18,6 +18,7 @@ pub mod report;
 pub mod rules;
 pub mod seat;
 pub mod sid;
+pub mod snapshot;
 pub mod tier;
 
 pub use change::{Action, Because, Cause, Change, GroupPath, Intent, Outcome};
@@ -27,13 +28,14 @@ pub use exchange::{Exchange, Meter, Peer, Went};
 pub use expiry::Expiry;
 pub use group::{Group, Member};
 pub use guid::ObjectGuid;
-pub use memory::{Approval, Fact, Memory, Origin, RememberedGroup, Settlement, Snapshot};
+pub use memory::{Approval, Fact, Memory, Origin, RememberedGroup, Settlement};
 pub use person::Person;
 pub use reading::{Delta, GroupChange, MemberChange, News, Reading, Wanted};
 pub use report::{Counts, HeldNote, HistoryEntry, PassId, PassRecord, PassResult, Warning, WarningKind};
 pub use rules::{GroupRef, Limit, Limits, Rules, TierRule};
 pub use seat::{Holding, Observed, Seat, StoreKind, UserId};
 pub use sid::Sid;
+pub use snapshot::Snapshot;
 pub use tier::{Tier, Tiers};
 
 /// An instant, always UTC inside the program; shown as RFC 3339.

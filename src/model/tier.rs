@@ -4,32 +4,36 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// A licence level by its configured name, such as `pro`.
+/// A licence level by its configured name, such as `pro`. One word of memory, since there is one with every seat.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Tier(Arc<str>);
+pub struct Tier(Arc<Name>);
+
+#[derive(PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Name(Box<str>);
 
 impl Tier {
     /// A tier of that name. Names are compared as written.
     pub fn new(name: &str) -> Self {
-        Self(name.into())
+        Self(Arc::new(Name(name.into())))
     }
 
     /// The configured name.
     pub fn name(&self) -> &str {
-        &self.0
+        &self.0.0
     }
 }
 
 impl fmt::Display for Tier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.name())
     }
 }
 
 impl fmt::Debug for Tier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.name())
     }
 }
 

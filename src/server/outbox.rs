@@ -193,7 +193,7 @@ fn gather(book: &Book, later: &HashSet<Key>, public_url: &str, valid: Duration) 
                 return found;
             }
             let invited_at = user.invited_at.unwrap_or_default();
-            let link = invitation_page::link(public_url, id.as_str(), user.id.as_str(), &secret.token(id, user));
+            let link = invitation_page::link(public_url, id.as_str(), &user.id.text(), &secret.token(id, user));
             found.push(Due {
                 account: id.clone(),
                 user: user.id.clone(),

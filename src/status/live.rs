@@ -170,9 +170,9 @@ impl Remembered {
             jiff::SignedDuration::try_from(limits.approval_expires).ok().and_then(|by| held.since.checked_add(by).ok())
         };
         let mut counts: BTreeMap<(Option<String>, &'static str), usize> = BTreeMap::new();
-        for (_, holding) in snapshot.iter() {
-            let tier = holding.seat.tier().map(|tier| tier.name().to_owned());
-            *counts.entry((tier, status_word(&holding.seat))).or_default() += 1;
+        for (seat, accounts) in snapshot.seats() {
+            let tier = seat.tier().map(|tier| tier.name().to_owned());
+            *counts.entry((tier, status_word(seat))).or_default() += accounts;
         }
         Self {
             rebuilt,

@@ -471,7 +471,7 @@ impl Account {
 
     fn add(&mut self, user: User) -> Result<&User, Refusal> {
         let id = user.id.clone();
-        if !(1..=USER_ID_BYTES_MAX).contains(&id.as_str().len()) {
+        if !(1..=USER_ID_BYTES_MAX).contains(&id.text().len()) {
             let message = format!("a user id has 1 to {USER_ID_BYTES_MAX} bytes, {id:?} has not");
             return Err(Refusal::new(RefusalCode::BadRequest, message));
         }

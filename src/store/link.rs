@@ -25,7 +25,7 @@ impl LinkSecret {
     pub fn token(&self, account: &AccountId, user: &User) -> String {
         // Any key length is one for HMAC; without a token no link fits.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
-        for part in [account.as_str().as_bytes(), user.id.as_str().as_bytes(), user.email.key().as_bytes()] {
+        for part in [account.as_str().as_bytes(), user.id.text().as_bytes(), user.email.key().as_bytes()] {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }

@@ -271,7 +271,7 @@ fn account_of(key: &[u8], prefix: &[u8]) -> Option<AccountId> {
 }
 
 fn user_key(account: &AccountId, user: &UserId) -> Vec<u8> {
-    [USER_PREFIX, account.as_str().as_bytes(), &[0], user.as_str().as_bytes()].concat()
+    [USER_PREFIX, account.as_str().as_bytes(), &[0], user.text().as_bytes()].concat()
 }
 
 /// All records of the table, checked against each other.

@@ -154,10 +154,10 @@ fn failed(failure: &Failure) -> Answer {
 /// next round.
 fn gather(errands: &[Errand<'_>], is_wanted: impl Fn(&Want) -> bool) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for (index, errand) in errands.iter().enumerate() {
         let Some(want) = errand.wants().filter(|want| is_wanted(want)) else { continue };
-        match places.get(name(want)).and_then(|place| items.get_mut(*place)) {
+        match places.get(&name(want)).and_then(|place| items.get_mut(*place)) {
             Some(item) if item.want == *want => item.whose.push(index),
             Some(_) => {}
             None => {
@@ -170,10 +170,10 @@ fn gather(errands: &[Errand<'_>], is_wanted: impl Fn(&Want) -> bool) -> Vec<Item
 }
 
 /// Whose account it is about: a key or an address.
-fn name(want: &Want) -> &str {
+fn name(want: &Want) -> String {
     match want {
-        Want::Update { id, .. } | Want::Suspend(id) | Want::Unsuspend(id) | Want::LookUp(id) => id.as_str(),
-        Want::Invite(email) | Want::Create { email, .. } | Want::LookFor(email) => email.key(),
+        Want::Update { id, .. } | Want::Suspend(id) | Want::Unsuspend(id) | Want::LookUp(id) => id.to_string(),
+        Want::Invite(email) | Want::Create { email, .. } | Want::LookFor(email) => email.key().to_owned(),
     }
 }
 
@@ -214,7 +214,7 @@ impl Kind {
 fn id_of(want: &Want) -> String {
     match want {
         Want::Invite(email) => email.as_str().to_owned(),
-        other => name(other).to_owned(),
+        other => name(other),
     }
 }
 

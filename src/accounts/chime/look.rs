@@ -142,7 +142,7 @@ impl Lookout {
             }
         }
         let account = self.client.account();
-        let calls = keys.iter().map(|(_, key)| Call::user(account, key.as_str())).collect();
+        let calls = keys.iter().map(|(_, key)| Call::user(account, &key.text())).collect();
         let users = self.client.ask_all::<UserResponse>(calls).await;
         let calls = addresses.iter().map(|(_, email)| Call::by_email(account, email.as_str())).collect();
         let filtered = self.client.ask_all::<ListUsersResponse>(calls).await;
@@ -193,7 +193,7 @@ impl Lookout {
         answer: Result<UserResponse, Failure>,
     ) -> Result<Option<Observed>, Failure> {
         match answer {
-            Ok(UserResponse { user }) if user.user_id == key.as_str() => Ok(profile.see(&user).person()),
+            Ok(UserResponse { user }) if user.user_id == *key.text() => Ok(profile.see(&user).person()),
             Ok(_) => Err(Failure::Refused {
                 status: None,
                 message: format!(

@@ -12,6 +12,7 @@
 //! | `ber`, `request`, `channel` | messages in bytes, and what no server may do to us by them |
 //! | `session` | bind and searches, in which nothing but success counts |
 //! | `schema` | Active Directory or not, and what is asked |
+//! | `allowance` | how much memory a read may keep |
 //! | `entry`, `decode` | entries to people and groups |
 //! | `read`, `probe` | a whole read; the steps of `check` |
 //! | `mapped` | what the mapping is about, by look-up; which of the two is cheaper |
@@ -24,6 +25,7 @@
 //! Deliberately absent: Kerberos, change notification and DirSync; following referrals; any way to skip the
 //! verification of a certificate; any second try of a password.
 
+mod allowance;
 mod ber;
 mod channel;
 mod connect;
@@ -234,7 +236,9 @@ impl Ldap {
                 most / 2
             }
         };
-        let asked = mapped::Asked { settings: &self.settings, server: &server, wanted, most };
+        let allowance = Allowance::of(&self.settings.limits);
+        let of = read::Asked { settings: &self.settings, server: &server, allowance: &allowance };
+        let asked = mapped::Asked { of, wanted, most };
         match mapped::read(&mut entered.session, asked).await {
             Ok((reading, tally)) => {
                 tracing::info!(

@@ -1,12 +1,13 @@
 //! One whole read: the people, the groups, the rest of long member lists.
 
+use super::allowance::Allowance;
 use super::decode::{Partial, Reader, Rest, identity};
 use super::entry::Entry;
 use super::failure::Failure;
 use super::schema::Server;
 use super::session::{Base, Search, Session};
 use super::settings::LdapSettings;
-use crate::model::{DnKey, Group, ObjectGuid, Person, Reading};
+use crate::model::{Dn, Group, ObjectGuid, Person, Reading};
 
 /// How often one group is read from its beginning again because its values moved while they were read.
 const GROUP_ATTEMPTS_MAX: u32 = 5;
@@ -20,11 +21,12 @@ pub(super) async fn read(
     server: &Server,
     most: u64,
 ) -> Result<Option<Reading>, Failure> {
-    let people = async { people(session, settings, server, most).await?.ok_or(Ended::Enough) };
+    let asked = Asked { settings, server, allowance: &Allowance::of(&settings.limits) };
+    let people = async { people(session, asked, most).await?.ok_or(Ended::Enough) };
     let read = match beside {
-        Some(beside) => tokio::try_join!(people, async { Ok(groups(beside, settings, server).await?) }),
+        Some(beside) => tokio::try_join!(people, async { Ok(groups(beside, asked).await?) }),
         None => match people.await {
-            Ok(people) => Ok((people, groups(session, settings, server).await?)),
+            Ok(people) => Ok((people, groups(session, asked).await?)),
             Err(ended) => Err(ended),
         },
     };
@@ -51,14 +53,31 @@ impl From<Failure> for Ended {
     }
 }
 
+/// What is read from whom, and how much of it may be kept.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// How the directory is read.
+    pub(super) settings: &'a LdapSettings,
+    /// What the server is.
+    pub(super) server: &'a Server,
+    /// What may be kept.
+    pub(super) allowance: &'a Allowance,
+}
+
+impl<'a> Asked<'a> {
+    /// How its entries are read.
+    pub(super) fn reader(&self) -> Reader<'a> {
+        Reader {
+            is_active_directory: self.server.is_active_directory,
+            email_attributes: &self.settings.email_attributes,
+        }
+    }
+}
+
 /// Everybody, each once, sorted by identity, and how many referrals came instead; `None` where there are more than `most`.
-async fn people(
-    session: &mut Session,
-    settings: &LdapSettings,
-    server: &Server,
-    most: u64,
-) -> Result<Option<(Vec<Person>, u64)>, Failure> {
-    let reader = reader(settings, server);
+async fn people(session: &mut Session, asked: Asked<'_>, most: u64) -> Result<Option<(Vec<Person>, u64)>, Failure> {
+    let Asked { settings, server, allowance } = asked;
+    let reader = asked.reader();
     let mut people = Vec::new();
     let search = Search {
         what: "the people",
@@ -71,23 +90,29 @@ async fn people(
     };
     let referrals = session
         .search_up_to(search, most, |entry| {
-            people.extend(reader.person(entry)?);
+            if let Some(person) = reader.person(entry)? {
+                allowance.keep_person(&person)?;
+                people.push(person);
+            }
             Ok(())
         })
         .await?;
     let Some(referrals) = referrals else { return Ok(None) };
-    Ok(Some((each_once(people, |person: &Person| (person.guid, person.dn.key().clone()))?, referrals)))
+    Ok(Some((each_once(people, |person: &Person| person.guid, |person| &person.dn)?, referrals)))
 }
 
 /// Every group with all of its members, each once, sorted by identity, and how many referrals came instead.
-async fn groups(session: &mut Session, settings: &LdapSettings, server: &Server) -> Result<(Vec<Group>, u64), Failure> {
+async fn groups(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Group>, u64), Failure> {
+    let Asked { settings, server, allowance } = asked;
     let attributes = server.group_attributes();
-    let asked = Groups::new(settings, server, &attributes);
+    let asked = Groups::new(asked, &attributes);
     let mut partials = Vec::new();
     let search = asked.search("the groups", &settings.base_dn, page_size(settings, server));
     let referrals = session
         .search(search, |entry| {
-            partials.push(asked.decode(entry)?);
+            let partial = asked.reader.group(entry)?;
+            allowance.keep_group(&partial.group)?;
+            partials.push(partial);
             Ok(())
         })
         .await?;
@@ -95,12 +120,7 @@ async fn groups(session: &mut Session, settings: &LdapSettings, server: &Server)
         asked.complete(session, partial).await?;
     }
     let groups = partials.into_iter().map(|partial| partial.group).collect();
-    Ok((each_once(groups, |group: &Group| (group.guid, group.dn.key().clone()))?, referrals))
-}
-
-/// How entries are read.
-pub(super) fn reader<'a>(settings: &'a LdapSettings, server: &Server) -> Reader<'a> {
-    Reader { is_active_directory: server.is_active_directory, email_attributes: &settings.email_attributes }
+    Ok((each_once(groups, |group: &Group| group.guid, |group| &group.dn)?, referrals))
 }
 
 fn page_size(settings: &LdapSettings, server: &Server) -> Option<u32> {
@@ -128,6 +148,7 @@ pub(super) struct Groups<'a> {
     server: &'a Server,
     reader: Reader<'a>,
     attributes: &'a [String],
+    allowance: &'a Allowance,
 }
 
 /// What became of an attempt to fetch the rest of a group.
@@ -140,12 +161,9 @@ enum Fetched {
 
 impl<'a> Groups<'a> {
     /// With these attributes of each.
-    pub(super) fn new(settings: &'a LdapSettings, server: &'a Server, attributes: &'a [String]) -> Self {
-        Self { settings, server, reader: reader(settings, server), attributes }
-    }
-
-    fn decode(&self, entry: &Entry<'_>) -> Result<Partial, String> {
-        self.reader.group(entry)
+    pub(super) fn new(asked: Asked<'a>, attributes: &'a [String]) -> Self {
+        let Asked { settings, server, allowance } = asked;
+        Self { settings, server, reader: asked.reader(), attributes, allowance }
     }
 
     /// Fetches what did not fit into the entry (MS-ADTS 3.1.1.3.1.3.3).
@@ -203,7 +221,9 @@ impl<'a> Groups<'a> {
                 if identity(entry)? != partial.group.guid {
                     return Err(format!("another group has taken the place of {dn} meanwhile"));
                 }
+                let before = partial.group.members.len();
                 outcome = Some(more(partial, from, start, entry)?);
+                self.allowance.keep_members(partial.group.members.get(before..).unwrap_or_default())?;
                 Ok(())
             })
             .await?;
@@ -218,7 +238,7 @@ impl<'a> Groups<'a> {
         let mut found = None;
         session
             .search(search, |entry| {
-                found = Some(self.decode(entry)?);
+                found = Some(self.reader.group(entry)?);
                 Ok(())
             })
             .await?;
@@ -281,19 +301,26 @@ fn more(partial: &mut Partial, from: &Rest, start: u64, entry: &Entry<'_>) -> Re
 }
 
 /// Sorted by identity, each once: an entry that changed while pages were read may come twice, and the later one counts.
-fn each_once<T>(mut entries: Vec<T>, key: impl Fn(&T) -> (ObjectGuid, DnKey)) -> Result<Vec<T>, Failure> {
-    entries.sort_by_key(|entry| key(entry).0);
+fn each_once<T>(
+    mut entries: Vec<T>,
+    guid: impl Fn(&T) -> ObjectGuid,
+    dn: impl Fn(&T) -> &Dn,
+) -> Result<Vec<T>, Failure> {
+    // It keeps the order of equals, and needs far less memory for that than moving the entries themselves does.
+    entries.sort_by_cached_key(&guid);
     for pair in entries.windows(2) {
-        let [(one, one_dn), (other, other_dn)] = [key(&pair[0]), key(&pair[1])];
-        if one == other && one_dn != other_dn {
+        let [one, other] = pair else { continue };
+        if guid(one) == guid(other) && dn(one) != dn(other) {
             return Err(Failure::incomplete(format!(
-                "two entries have the identity {one}: {one_dn:?} and {other_dn:?}; if one was renamed just now, the \
-                 next pass is fine"
+                "two entries have the identity {}: {:?} and {:?}; if one was renamed just now, the next pass is fine",
+                guid(one),
+                dn(one),
+                dn(other)
             )));
         }
     }
     entries.dedup_by(|later, earlier| {
-        let same = key(later).0 == key(earlier).0;
+        let same = guid(later) == guid(earlier);
         if same {
             std::mem::swap(later, earlier);
         }

@@ -152,6 +152,8 @@ pub struct ReadLimits {
     pub read_bytes_max: u64,
     /// The most entries (and references) of one read.
     pub entries_max: u64,
+    /// The most memory that what was read may take, in bytes.
+    pub kept_bytes_max: u64,
     /// The most messages that nobody asked for before the connection is cut.
     pub unasked_max: u64,
     /// The most requests for the rest of one group's values.
@@ -166,6 +168,7 @@ impl Default for ReadLimits {
             depth_max: 16,
             read_bytes_max: 4 * 1024 * 1024 * 1024,
             entries_max: 5_000_000,
+            kept_bytes_max: 1 << 30,
             unasked_max: 1_000,
             range_rounds_max: 10_000,
         }

@@ -311,7 +311,7 @@ fn one(
     let account = book.account_mut(account)?;
     let id = found(account, who)?.id.clone();
     act(account, &id)?;
-    Ok(one_user(account, found(account, id.as_str())?))
+    Ok(one_user(account, found(account, &id.text())?))
 }
 
 /// Does something with each of several users.
@@ -372,7 +372,7 @@ fn invite<'a>(
             id
         }
     };
-    Ok(view::user(account, found(account, id.as_str())?))
+    Ok(view::user(account, found(account, &id.text())?))
 }
 
 fn link(book: &Book, id: &AccountId, who: &str) -> Result<Answer, Refusal> {
@@ -381,7 +381,8 @@ fn link(book: &Book, id: &AccountId, who: &str) -> Result<Answer, Refusal> {
     let secret = book.link_secret().filter(|_| user.invitation == Invitation::Pending).ok_or_else(|| {
         Refusal::new(RefusalCode::PreconditionFailed, format!("{} has no pending invitation", user.email))
     })?;
-    let [account_part, user_part] = [id.as_str(), user.id.as_str()].map(|part| utf8_percent_encode(part, ESCAPED));
+    let user_id = user.id.text();
+    let [account_part, user_part] = [id.as_str(), &user_id].map(|part| utf8_percent_encode(part, ESCAPED));
     let path = format!("/invitations/{account_part}/{user_part}/{}", secret.token(id, user));
     Ok(Answer::Link { user: Box::new(view::user(account, user)), path })
 }

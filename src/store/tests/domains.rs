@@ -13,7 +13,7 @@ fn grown(book: &mut Book) -> AccountId {
     for domain in [DOMAIN, "else.example"] {
         for name in ["active", "suspended", "invited"] {
             let user = user_id(&format!("{name}@{domain}"));
-            account.invite(&email(user.as_str()), None, user.clone(), day(1)).unwrap();
+            account.invite(&email(&user.text()), None, user.clone(), day(1)).unwrap();
             if name != "invited" {
                 account.accept(&user, day(2)).unwrap();
             }
@@ -121,7 +121,7 @@ fn who_is_asked_and_signs_up_with_the_domain_accepts_with_it() {
     let id = grown(&mut book);
     let account = book.account_mut(&id).unwrap();
     let user = account.register(&email("INVITED@a.example"), user_id("unused"), day(5)).unwrap();
-    assert_eq!((user.id.as_str(), user.invitation), ("invited@a.example", Invitation::Accepted));
+    assert_eq!((&*user.id.text(), user.invitation), ("invited@a.example", Invitation::Accepted));
     assert_eq!((user.registration, user.registered_at), (Registration::Registered, Some(day(5))));
     assert!(account.register(&email("invited@else.example"), user_id("unused"), day(5)).is_err(), "outside");
     account.accept(&user_id("invited@else.example"), day(5)).unwrap();

@@ -72,8 +72,9 @@ async fn people_are_found_by_key_else_by_address_and_never_anybody_else() {
         ];
         let (known, odd) = people.split_at(4);
         let found = chime.find(known).await.unwrap();
-        let names: Vec<Option<&str>> = found.iter().map(|one| one.as_ref().map(|one| one.id.as_str())).collect();
-        assert_eq!(names, [Some("id-p0002"), None, Some("id-p0001"), Some("id-p0000")]);
+        let names: Vec<_> = found.iter().map(|one| one.as_ref().map(|one| one.id.clone())).collect();
+        let expected = [Some("id-p0002"), None, Some("id-p0001"), Some("id-p0000")].map(|name| name.map(UserId::new));
+        assert_eq!(names, expected);
         if !ignores_filter {
             assert_eq!((fake.count("GetUser"), fake.count("ListUsers")), (2, 3));
         }

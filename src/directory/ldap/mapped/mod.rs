@@ -18,10 +18,8 @@ pub(super) use choice::{Size, Way, choose, concerned, remembered};
 
 use super::explain;
 use super::failure::Failure;
-use super::read::{Groups, reader};
-use super::schema::Server;
+use super::read::{self, Groups};
 use super::session::{Search, Session, Several};
-use super::settings::LdapSettings;
 use crate::model::{DnKey, Email, GroupRef, Member, ObjectGuid, Reading, Wanted};
 use filters::{Ask, Filters, Of};
 use found::Found;
@@ -31,10 +29,8 @@ use tokio::time::Instant;
 /// What is looked up, where, and how far.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    /// How the directory is read.
-    pub(super) settings: &'a LdapSettings,
-    /// What the server is.
-    pub(super) server: &'a Server,
+    /// Of whom, and how much of it may be kept.
+    pub(super) of: read::Asked<'a>,
     /// What is wanted of it.
     pub(super) wanted: &'a Wanted<'a>,
     /// More look-ups of people are not worth it.
@@ -83,7 +79,7 @@ impl Stop {
 
 /// Reads what bears on the mapping.
 pub(super) async fn read(session: &mut Session, asked: Asked<'_>) -> Result<(Reading, Tally), Stop> {
-    let Asked { settings, server, wanted, .. } = asked;
+    let Asked { of: read::Asked { settings, server, .. }, wanted, .. } = asked;
     if server.is_active_directory && !server.extended_dn {
         return Err(Stop::whole("the server does not give the identities of members"));
     }
@@ -92,7 +88,7 @@ pub(super) async fn read(session: &mut Session, asked: Asked<'_>) -> Result<(Rea
     let identities: Vec<String> = server.identity_attributes().iter().map(|name| (*name).to_owned()).collect();
     let mut hunt = Hunt {
         filters: Filters::of(server, settings).map_err(Stop::whole)?,
-        groups: Groups::new(settings, server, &group_attributes),
+        groups: Groups::new(asked.of, &group_attributes),
         people_attributes: &people_attributes,
         group_attributes: &group_attributes,
         identities: &identities,
@@ -230,7 +226,7 @@ impl<'a> Hunt<'a> {
         }
         // The group itself is there: if it is not found by its name, nobody is.
         let proof: Vec<Ask> = match by_name {
-            Some(dn) if !self.asked.server.is_active_directory => {
+            Some(dn) if !self.asked.of.server.is_active_directory => {
                 vec![Ask { of: Of::Anything, filter: format!("(|{})", self.filters.name(dn)) }]
             }
             Some(_) | None => Vec::new(),
@@ -259,18 +255,19 @@ impl<'a> Hunt<'a> {
         self.relied.extend((!groups.is_empty()).then_some("primaryGroupID"));
         for ask in self.filters.any(Of::People, groups) {
             let left = self.asked.most.saturating_sub(self.look_ups);
-            let Asked { settings, server, .. } = self.asked;
+            let read::Asked { settings, server, allowance } = self.asked.of;
             let search = Search {
                 page_size: server.pages.then_some(settings.page_size.max(1)),
                 ..search(self.asked, &ask, self.people_attributes)
             };
-            let reader = reader(settings, server);
+            let reader = self.asked.of.reader();
             let before = self.tally.entries;
             let (found, tally) = (&mut self.found, &mut self.tally);
             let asking = self.session.search_up_to(search, left, |entry| {
                 tally.entries += 1;
                 keep_samples(found, self.asked, entry);
                 if let Some(person) = reader.person(entry)? {
+                    allowance.keep_person(&person)?;
                     found.keep_person(person);
                 }
                 Ok(())
@@ -303,7 +300,7 @@ impl<'a> Hunt<'a> {
         }
         if !held.is_empty() {
             self.relied.extend(["entryUUID", "objectGUID"]);
-            if !self.asked.server.is_active_directory && is_empty {
+            if !self.asked.of.server.is_active_directory && is_empty {
                 return Err(Stop::whole("none of the people in the groups is there to compare with"));
             }
         }
@@ -327,7 +324,7 @@ impl<'a> Hunt<'a> {
         let addresses: Vec<String> = addresses.into_iter().map(|email| self.filters.address(email)).collect();
         let mut asks = self.filters.any(Of::People, &addresses);
         if !addresses.is_empty() {
-            self.relied.extend(self.asked.settings.email_attributes.iter().map(String::as_str));
+            self.relied.extend(self.asked.of.settings.email_attributes.iter().map(String::as_str));
             asks.extend(self.filters.any(Of::People, &self.filters.addresses_behind_blanks()));
         }
         let people = asks.len();
@@ -345,7 +342,7 @@ impl<'a> Hunt<'a> {
 
     /// Searches that must find an entry, or others like it are not found either.
     fn proofs(&self) -> Vec<Ask> {
-        if self.asked.server.is_active_directory {
+        if self.asked.of.server.is_active_directory {
             return Vec::new();
         }
         let samples = self.relied.iter().filter_map(|attribute| Some((attribute, self.found.sample(attribute)?)));
@@ -371,7 +368,7 @@ impl<'a> Hunt<'a> {
             Of::Anything => self.identities,
         };
         let searches: Vec<Search<'_>> = asks.iter().map(|ask| search(self.asked, ask, attributes(ask.of))).collect();
-        let reader = reader(self.asked.settings, self.asked.server);
+        let (reader, allowance) = (self.asked.of.reader(), self.asked.of.allowance);
         let mut came = vec![Vec::new(); asks.len()];
         let mut partials = Vec::new();
         let (found, tally, asked) = (&mut self.found, &mut self.tally, self.asked);
@@ -382,6 +379,10 @@ impl<'a> Hunt<'a> {
                 Of::People => {
                     keep_samples(found, asked, entry);
                     if let Some(person) = reader.person(entry)? {
+                        // Who is found by name is found by address again.
+                        if !found.people().contains_key(&person.guid) {
+                            allowance.keep_person(&person)?;
+                        }
                         came.push(person.guid);
                         found.keep_person(person);
                     }
@@ -389,7 +390,8 @@ impl<'a> Hunt<'a> {
                 Of::Groups => {
                     keep_samples(found, asked, entry);
                     let partial = reader.group(entry)?;
-                    if !asked.server.is_active_directory {
+                    allowance.keep_group(&partial.group)?;
+                    if !asked.of.server.is_active_directory {
                         found.keep_written(entry);
                     }
                     came.push(partial.group.guid);
@@ -434,8 +436,8 @@ impl<'a> Hunt<'a> {
 }
 
 fn keep_samples(found: &mut Found, asked: Asked<'_>, entry: &super::entry::Entry<'_>) {
-    if !asked.server.is_active_directory {
-        found.keep_samples(entry, &asked.settings.email_attributes);
+    if !asked.of.server.is_active_directory {
+        found.keep_samples(entry, &asked.of.settings.email_attributes);
     }
 }
 
@@ -443,12 +445,12 @@ fn keep_samples(found: &mut Found, asked: Asked<'_>, entry: &super::entry::Entry
 fn search<'s>(asked: Asked<'s>, ask: &'s Ask, attributes: &'s [String]) -> Search<'s> {
     let (what, extended_dn) = match ask.of {
         Of::People => ("the people looked up", false),
-        Of::Groups => ("the groups looked up", asked.server.extended_dn),
+        Of::Groups => ("the groups looked up", asked.of.server.extended_dn),
         Of::Anything => ("the proofs of look-ups", false),
     };
     Search {
         what,
-        base: &asked.settings.base_dn,
+        base: &asked.of.settings.base_dn,
         base_only: false,
         filter: &ask.filter,
         attributes,
