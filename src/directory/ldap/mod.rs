@@ -50,6 +50,7 @@ pub use tls::check_ca_file;
 
 use crate::directory::{Cursor, Directory, DirectoryError, Read};
 use crate::model::{Expiry, News, Reading, Wanted, Went};
+use allowance::Allowance;
 use failure::{Failure, Kind};
 use mapped::{Size, Stop, Way, Whole};
 use password::End;
