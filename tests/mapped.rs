@@ -15,7 +15,7 @@ use openldap::{OpenLdap, READER, READER_PASSWORD};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use same::{Case, decisions, of_many};
-use seatsync::directory::ldap::{LdapSettings, LdapUrl, ReadLimits};
+use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ReadLimits};
 use seatsync::model::{
     Email, Fact, GroupRef, Holding, Memory, Meter, News, ObjectGuid, Origin, RememberedGroup, Rules, Seat, StoreKind,
     Tier, TierRule, Timestamp, UserId,
@@ -142,7 +142,7 @@ fn person(number: usize, dice: &mut Dice<'_>) -> Entry {
         5 | 6 => {
             let control = dice.pick(&["512", "512", "514"]);
             let expires = dice.pick(&["0", FAR_AHEAD, LONG_AGO]);
-            let rid = dice.pick(&[513_u32, 1_100, 1_101, 1_102]);
+            let rid = dice.pick(&[513_u32, 1_100, 1_101]);
             write!(
                 lines,
                 "objectClass: user\nsn: x\nsAMAccountName: {name}\nuserAccountControl: {control}\naccountExpires: \
@@ -152,7 +152,7 @@ fn person(number: usize, dice: &mut Dice<'_>) -> Entry {
             )
             .unwrap();
         }
-        _ => write!(lines, "objectClass: device\n").unwrap(),
+        _ => writeln!(lines, "objectClass: device").unwrap(),
     }
     if kind != 7 {
         let mut mails: Vec<String> = Vec::new();
@@ -201,7 +201,8 @@ fn team(number: usize, dn: &str, cn: &str, members: &[String], uids: &[String], 
             }
         }
     };
-    match dice.roll(4) {
+    // The first two may be somebody's primary group.
+    match if number < 2 { 3 } else { dice.roll(4) } {
         0 => {
             values("member", dice);
             lines += "objectClass: groupOfNames\nmember: cn=nobody,dc=corp,dc=test\n";
@@ -245,7 +246,12 @@ fn any_directory(dice: &mut Dice<'_>) -> (String, Names) {
     let all: Vec<String> =
         people.iter().map(|entry| entry.dn.clone()).chain(teams.iter().map(|team| team.0.clone())).collect();
     let mut names = Names {
-        teams: vec!["Missing".to_owned(), "Twin".to_owned(), "S-1-5-21-1-2-3-1101".to_owned()],
+        teams: vec![
+            "Missing".to_owned(),
+            "Twin".to_owned(),
+            "S-1-5-21-1-2-3-1101".to_owned(),
+            "S-1-5-21-1-2-3-1100".to_owned(),
+        ],
         people: Vec::new(),
     };
     let mut entries = Vec::new();
@@ -265,7 +271,7 @@ fn any_directory(dice: &mut Dice<'_>) -> (String, Names) {
     }
     names.people.extend(["shared@corp.test".to_owned(), "nobody".to_owned()]);
     for Entry { dn, lines } in people.iter().chain(&entries) {
-        write!(ldif, "{}{lines}\n", line("dn", dn.as_bytes())).unwrap();
+        writeln!(ldif, "{}{lines}", line("dn", dn.as_bytes())).unwrap();
     }
     (ldif, names)
 }
@@ -352,7 +358,120 @@ fn what_is_looked_up_decides_as_the_whole_directory_does() {
     assert!(looked_up.get() * 10 > in_all.get() * 8, "{} of {} by look-up", looked_up.get(), in_all.get());
 }
 
+// Servers that are not fit for it.
+
+/// The people p0, p1 and p2, each in the group Team, and p3 in none, who has the address of p0.
+const SMALL: &str = "dn: ou=in,dc=corp,dc=test\nobjectClass: organizationalUnit\n\n\
+    dn: uid=p0,ou=in,dc=corp,dc=test\nobjectClass: inetOrgPerson\ncn: p0\nsn: x\nuid: p0\nMAIL: a@corp.test\n\n\
+    dn: uid=p1,ou=in,dc=corp,dc=test\nobjectClass: inetOrgPerson\ncn: p1\nsn: x\nuid: p1\nMAIL: b@corp.test\n\n\
+    dn: uid=p2,ou=in,dc=corp,dc=test\nobjectClass: inetOrgPerson\ncn: p2\nsn: x\nuid: p2\nMAIL: c@corp.test\n\n\
+    dn: uid=p3,ou=in,dc=corp,dc=test\nobjectClass: inetOrgPerson\ncn: p3\nsn: x\nuid: p3\nMAIL: a@corp.test\n\n\
+    dn: cn=Team,ou=in,dc=corp,dc=test\nobjectClass: groupOfNames\ncn: Team\n\
+    member: uid=p0,ou=in,dc=corp,dc=test\nmember: uid=p1,ou=in,dc=corp,dc=test\nmember: uid=p2,ou=in,dc=corp,dc=test\n\n";
+
+fn small_case() -> Case {
+    let now: Timestamp = NOW.parse().unwrap();
+    let rule = TierRule { tier: Tier::new("pro"), groups: vec![GroupRef::new("Team")] };
+    let rules = Rules { tiers: vec![rule], ..Rules::default() };
+    let memory = of_many(Memory::empty(Origin::Known), now);
+    Case { rules, memory, names: Vec::new(), kind: StoreKind::EnterpriseDirectory, now }
+}
+
+/// Reads as a pass would; whether it was by look-up. Either way the shared address is seen.
+fn small_read(settings: &LdapSettings) -> bool {
+    let news = runtime().block_on(same::read(settings, &small_case(), false)).unwrap();
+    let (reading, is_mapped) = match news {
+        News::Mapped(reading) => (reading, true),
+        News::Whole(reading) => (reading, false),
+        News::Changed(_) => panic!("nobody gave a cursor"),
+    };
+    assert_eq!((reading.people.len(), reading.groups.len()), (4, 1));
+    let decided = decisions(reading, &small_case()).join("\n");
+    assert!(decided.contains("DuplicateEmail"), "{decided}");
+    is_mapped
+}
+
+#[test]
+fn a_server_that_can_look_people_up_does() {
+    let server = OpenLdap::start(&SMALL.replace("MAIL", "mail"), "", "");
+    assert!(small_read(&settings(&server.url())));
+}
+
+/// An attribute that cannot be compared: a filter with it is well-formed, and finds nobody (RFC 4511 4.5.1.7: Undefined).
+const SECRET_MAIL: &str = "attributetype ( 1.3.6.1.4.1.99999.1 NAME 'secretMail' SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 )\n\
+    objectclass ( 1.3.6.1.4.1.99999.2 NAME 'secretive' SUP top AUXILIARY MAY secretMail )";
+
+/// Reads these entries with both attributes.
+fn small_read_of_both(entries: &str) -> bool {
+    let secretive = entries.replace("objectClass: inetOrgPerson", "objectClass: inetOrgPerson\nobjectClass: secretive");
+    let server = OpenLdap::start(&secretive, SECRET_MAIL, "");
+    let email_attributes = vec!["mail".to_owned(), "secretMail".to_owned()];
+    small_read(&LdapSettings { email_attributes, ..settings(&server.url()) })
+}
+
+/// Silence is not taken for an answer.
+#[test]
+fn addresses_that_cannot_be_compared_are_read_with_everybody() {
+    assert!(!small_read_of_both(&SMALL.replace("MAIL", "secretMail")));
+}
+
+/// Nobody of the group makes use of that attribute, and the other one with that address does.
+#[test]
+fn an_attribute_that_cannot_be_compared_is_noticed_by_one_value_of_it() {
+    let entries = SMALL.replace("uid: p3\nMAIL", "uid: p3\nsecretMail").replace("MAIL", "mail");
+    let entries = entries.replace("uid: p1\n", "uid: p1\nsecretMail: other@corp.test\n");
+    assert!(!small_read_of_both(&entries));
+}
+
+#[test]
+fn a_server_that_refuses_is_asked_in_pages_instead() {
+    let limits = "limits users size.soft=2 size.hard=2 size.pr=2 size.prtotal=unlimited";
+    let server = OpenLdap::start(&SMALL.replace("MAIL", "mail"), "", limits);
+    assert!(!small_read(&LdapSettings { page_size: 2, ..settings(&server.url()) }));
+}
+
 // What it costs.
+
+/// Nothing is known of the directory: reading all of it is begun, and given up.
+#[test]
+fn without_a_memory_of_its_size_the_whole_is_begun_and_given_up() {
+    let crowd = Crowd::start(PEOPLE);
+    let tap = Tap::start(crowd.address());
+    let settings = LdapSettings {
+        base_dn: crowd::BASE.to_owned(),
+        bind_dn: crowd::READER.to_owned(),
+        bind_password: crowd::READER_PASSWORD.into(),
+        email_attributes: vec!["mail".to_owned()],
+        ..settings(&tap.url())
+    };
+    let mut case = small_case();
+    case.memory.passes.clear();
+    case.rules.nested = true;
+    case.rules.tiers[0].groups = vec![GroupRef::new(FEW)];
+    let (runtime, mut ldap) = (runtime(), Ldap::new(settings));
+    let mut looked_up = || match runtime.block_on(same::read_with(&mut ldap, &case, false)).unwrap() {
+        News::Mapped(reading) => reading,
+        News::Whole(_) | News::Changed(_) => panic!("all of it was read"),
+    };
+    let part = looked_up();
+    assert_eq!((part.people.len() as u64, part.groups.len()), (FEW_PEOPLE, 2));
+    // At first nobody knew that two hundred are concerned; then three times as many and some.
+    let seen = tap.seen();
+    assert!(seen.entries() <= 7 * FEW_PEOPLE + 1_000, "{} entries", seen.entries());
+
+    // From then on it is known.
+    tap.forget();
+    assert_eq!(looked_up().people, part.people);
+    let seen = tap.seen();
+    assert!(seen.entries() <= 2 * FEW_PEOPLE + 20, "{} entries", seen.entries());
+    assert!(seen.round_trips() <= 30, "{} requests", seen.round_trips());
+    assert_eq!((seen.connections, seen.binds), (1, 1));
+
+    let News::Whole(whole) = runtime.block_on(same::read_with(&mut ldap, &case, true)).unwrap() else {
+        panic!("a part of what was asked for");
+    };
+    assert_eq!(decisions(part, &case), decisions(whole, &case));
+}
 
 #[test]
 fn two_hundred_of_ten_thousand_cost_two_hundred() {
@@ -369,8 +488,9 @@ fn two_hundred_of_ten_thousand_cost_two_hundred() {
     let words = "200 people and 2 groups read by look-up, few of more than";
     assert!(run.stderr.contains(words), "{}", run.stderr);
     let seen = tap.seen();
-    // Everybody once by name and once by address, the two groups, and a handful of questions about the server.
-    assert!(seen.entries() <= 2 * FEW_PEOPLE + 20, "{} entries", seen.entries());
+    // A page of people to see that there are many; everybody once by name and once by address; the two groups, and a handful of
+    // questions about the server.
+    assert!(seen.entries() <= 1_000 + 2 * FEW_PEOPLE + 20, "{} entries", seen.entries());
     assert!(seen.round_trips() <= 30, "{} requests", seen.round_trips());
     assert_eq!((seen.connections, seen.binds), (1, 1));
 
@@ -386,6 +506,17 @@ fn two_hundred_of_ten_thousand_cost_two_hundred() {
     let run = site.sync_and_settle();
     assert_eq!(run.changes_in_words(), ["suspend u0000001@scale.test done"]);
     assert_eq!(run.json["changes"][0]["because"], "in no mapped group", "{run:#?}");
+
+    // Nothing is remembered: the accounts of the store are found again, those in no group among them.
+    let before = site.accounts();
+    site.forget_state();
+    tap.forget();
+    let run = site.run(&["--verbose", "sync", "--json"]);
+    assert!(run.stderr.contains("200 people and 2 groups read by look-up"), "{}", run.stderr);
+    assert_eq!((run.code, run.changes()), (0, Vec::new()), "{run:#?}");
+    assert_eq!(site.accounts(), before);
+    // As many are concerned as there are accounts.
+    assert!(tap.seen().entries() <= 1_000 + 3 * FEW_PEOPLE, "{} entries", tap.seen().entries());
 }
 
 #[test]

@@ -27,7 +27,7 @@ use crate::accounts::{AccountStore, AccountsError, Sought};
 use crate::decide::{Adoption, Cleared, DesiredSet, Plan, Roster, adopt, clear, desire, inherit, plan};
 use crate::directory::{Directory, DirectoryError};
 use crate::model::{
-    Counts, Email, Fact, HeldNote, Limits, Memory, ObjectGuid, Origin, PassId, PassRecord, PassResult, Rules,
+    Counts, Email, Fact, HeldNote, Limits, Memory, ObjectGuid, Observed, Origin, PassId, PassRecord, PassResult, Rules,
     Settlement, StoreKind, Tiers, Timestamp, Wanted, Warning, WarningKind,
 };
 use crate::state::{Closing, SETTLE_MAX, StateError, StateStore};
@@ -284,15 +284,25 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
         return Err(PassError::StoreEmptied { confirmed });
     }
 
-    watch(Step::Reading);
     let is_thorough = request.audit || memory.origin != Origin::Known;
-    let wanted = Wanted { rules: &world.rules, memory: &memory, names, whole: is_thorough };
+    // Whose an account is, its address and its identity tell: whoever has them is asked for by name in the very first pass,
+    // which need not read everybody for it.
+    let is_first = memory.origin == Origin::Fresh && !request.audit;
+    let listed = if is_first { Some(list(world, watch).await?) } else { None };
+    let owners = listed.iter().flatten().flat_map(names_of);
+    let names: Vec<String> = names.iter().cloned().chain(owners).collect();
+
+    watch(Step::Reading);
+    let whole = is_thorough && !is_first;
+    let wanted = Wanted { rules: &world.rules, memory: &memory, names: &names, whole };
     let read = reading::roster(&mut world.directory, &mut world.kept, &wanted);
     let roster = or_answer(&world.halt, read).await??;
 
     if is_thorough {
-        watch(Step::Auditing);
-        let observed = or_answer(&world.halt, world.accounts.list()).await??;
+        let observed = match listed {
+            Some(listed) => listed,
+            None => list(world, watch).await?,
+        };
         let adopted = adopt(&observed, &roster, &memory.snapshot, at);
         take_in(&mut memory, &mut learned, &mut warnings, adopted);
     }
@@ -350,6 +360,21 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
         rest_due,
         held,
     })
+}
+
+/// Every account of the store.
+async fn list<D: Directory, A: AccountStore, S: StateStore>(
+    world: &mut World<D, A, S>,
+    watch: Watch<'_>,
+) -> Result<Vec<Observed>, PassError> {
+    watch(Step::Auditing);
+    Ok(or_answer(&world.halt, world.accounts.list()).await??)
+}
+
+/// By what the owner of an account may be known in the directory.
+fn names_of(account: &Observed) -> impl Iterator<Item = String> {
+    let identity = account.external.map(|guid| guid.to_string());
+    identity.into_iter().chain([account.email.as_str().to_owned()])
 }
 
 /// The pure middle of the line.

@@ -26,9 +26,13 @@ pub struct Case {
 
 /// Reads as a pass would; with `whole`, all of it.
 pub async fn read(settings: &LdapSettings, case: &Case, whole: bool) -> Result<News, DirectoryError> {
+    read_with(&mut Ldap::new(settings.clone()), case, whole).await
+}
+
+/// As [`read`], with what is known from the reads before.
+pub async fn read_with(ldap: &mut Ldap, case: &Case, whole: bool) -> Result<News, DirectoryError> {
     let Case { rules, memory, names, .. } = case;
-    let wanted = Wanted { rules, memory, names, whole };
-    Ok(Ldap::new(settings.clone()).read(&wanted, None).await?.news)
+    Ok(ldap.read(&Wanted { rules, memory, names, whole }, None).await?.news)
 }
 
 /// Lets the memory say that the directory is large.

@@ -64,8 +64,10 @@ use tokio::net::TcpStream;
 
 /// How often it is asked when the password ends: it is a matter of days.
 const PASSWORD_ASKED_EVERY: Duration = Duration::from_secs(60 * 60);
+/// Where fewer people come, a second connection to read groups at the same time saves nothing.
+const BESIDE_FROM: u64 = 10_000;
 /// A server that is not fit for look-ups is not tried with them again for so long.
-const UNFIT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const UNFIT_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// An LDAP directory.
 #[derive(Debug)]
@@ -80,7 +82,7 @@ pub struct Ldap {
     password_asked: Option<Instant>,
     /// What is known of the number of people there.
     size: Size,
-    /// How many were found to be concerned, where that was more than anybody knew.
+    /// How many people were found to be concerned when they were last looked up.
     concerned: u64,
     /// Since when look-ups are known to lead to nothing here.
     unfit: Option<Instant>,
@@ -227,44 +229,55 @@ impl Ldap {
         let server = entered.session.server().await?;
         tracing::debug!("the directory is {}", server.kind);
         read::check_base(&mut entered.session, &self.settings, &server).await?;
-        let most = match self.way(wanted, &server) {
-            Way::Mapped(most) => most,
-            Way::Whole => return self.read_whole_through(index, entered, server).await,
-            Way::WholeUpTo(most) => {
-                if let Some(reading) = self.read_up_to(index, entered, &server, most).await? {
-                    return Ok((News::Whole(reading), server));
+        // Each time round more is known: how many people there are, or how many of them are concerned.
+        loop {
+            let most = match self.way(wanted, &server) {
+                Way::Whole => return self.read_whole_through(index, entered, server).await,
+                Way::WholeUpTo(most) => match self.read_up_to(index, entered, &server, most).await? {
+                    Some(reading) => return Ok((News::Whole(reading), server)),
+                    None => continue,
+                },
+                Way::Mapped(most) => most,
+            };
+            match self.look_up(entered, &server, wanted, most).await {
+                Ok(reading) => return Ok((News::Mapped(reading), server)),
+                Err(Stop::Failed(failure)) => return Err(failure),
+                Err(Stop::TooMany(concerned)) => {
+                    tracing::debug!("more than {most} people are concerned, at least {concerned}");
+                    self.concerned = concerned;
                 }
-                most / 2
-            }
-        };
-        let allowance = Allowance::of(&self.settings.limits);
-        let of = read::Asked { settings: &self.settings, server: &server, allowance: &allowance };
-        let asked = mapped::Asked { of, wanted, most };
-        match mapped::read(&mut entered.session, asked).await {
-            Ok((reading, tally)) => {
-                tracing::info!(
-                    "{} people and {} groups read by look-up, few of more than {} people ({} requests, {} entries)",
-                    reading.people.len(),
-                    reading.groups.len(),
-                    most.saturating_mul(2),
-                    tally.requests,
-                    tally.entries
-                );
-                return Ok((News::Mapped(reading), server));
-            }
-            Err(Stop::Failed(failure)) => return Err(failure),
-            Err(Stop::Whole(Whole { why, is_open, concerned })) => {
-                tracing::info!("the whole directory is read: {why}");
-                match concerned {
-                    Some(concerned) => self.concerned = concerned,
-                    None => self.unfit = Some(Instant::now()),
-                }
-                if !is_open {
-                    *entered = self.enter_at(index).await?;
+                Err(Stop::Whole(Whole { why, is_open, is_for_long })) => {
+                    tracing::info!("the whole directory is read: {why}");
+                    self.unfit = is_for_long.then(Instant::now);
+                    if !is_open {
+                        *entered = self.enter_at(index).await?;
+                    }
+                    return self.read_whole_through(index, entered, server).await;
                 }
             }
         }
-        self.read_whole_through(index, entered, server).await
+    }
+
+    /// What the mapping is about.
+    async fn look_up(
+        &mut self,
+        entered: &mut Entered,
+        server: &Server,
+        wanted: &Wanted<'_>,
+        most: u64,
+    ) -> Result<Reading, Stop> {
+        let allowance = Allowance::of(&self.settings.limits);
+        let of = read::Asked { settings: &self.settings, server, allowance: &allowance };
+        let (reading, tally) = mapped::read(&mut entered.session, mapped::Asked { of, wanted, most }).await?;
+        let mapped::Tally { requests, entries, look_ups } = tally;
+        tracing::info!(
+            "{} people and {} groups read by look-up, few of more than {} people ({requests} requests, {entries} entries)",
+            reading.people.len(),
+            reading.groups.len(),
+            most.saturating_mul(2)
+        );
+        self.concerned = look_ups;
+        Ok(reading)
     }
 
     /// Which way is the cheaper one, as far as anybody knows.
@@ -302,7 +315,10 @@ impl Ldap {
         server: &Server,
         most: u64,
     ) -> Result<Option<Reading>, Failure> {
-        let mut beside = self.enter_beside(index, entered.address).await;
+        let mut beside = match most {
+            ..BESIDE_FROM => None,
+            _ => self.enter_beside(index, entered.address).await,
+        };
         let read = read::read(&mut entered.session, beside.as_mut(), &self.settings, server, most).await?;
         let Some(reading) = read else {
             self.size = Size::MoreThan(most);

@@ -12,7 +12,7 @@ use crate::model::{Dn, Group, ObjectGuid, Person, Reading};
 /// How often one group is read from its beginning again because its values moved while they were read.
 const GROUP_ATTEMPTS_MAX: u32 = 5;
 
-/// Reads everything; gives it up, and `None`, as soon as more than `most` people have come. `beside` is a second connection to
+/// Reads everything; gives it up, and `None`, as soon as `most` people have come and more are there. `beside` is a second connection to
 /// the same server: people and groups come at the same time.
 pub(super) async fn read(
     session: &mut Session,
@@ -74,7 +74,8 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Everybody, each once, sorted by identity, and how many referrals came instead; `None` where there are more than `most`.
+/// Everybody, each once, sorted by identity, and how many referrals came instead; `None` where there are more than
+/// `most`, in pages that are no larger than that.
 async fn people(session: &mut Session, asked: Asked<'_>, most: u64) -> Result<Option<(Vec<Person>, u64)>, Failure> {
     let Asked { settings, server, allowance } = asked;
     let reader = asked.reader();
@@ -85,7 +86,7 @@ async fn people(session: &mut Session, asked: Asked<'_>, most: u64) -> Result<Op
         base_only: false,
         filter: &server.people_filter(settings),
         attributes: &server.people_attributes(settings),
-        page_size: page_size(settings, server),
+        page_size: page_size(settings, server).map(|size| size.min(u32::try_from(most).unwrap_or(u32::MAX)).max(1)),
         extended_dn: false,
     };
     let referrals = session

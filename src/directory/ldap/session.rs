@@ -233,7 +233,7 @@ impl Session {
         Ok(self.search_up_to(search, u64::MAX, each).await?.unwrap_or(0))
     }
 
-    /// As [`Session::search`], but gives it up before the next page once more than `most` entries came: then `None`.
+    /// As [`Session::search`], but gives it up before the next page once so many entries came and more are there: then `None`.
     ///
     /// # Errors
     /// As [`Session::search`].
@@ -274,7 +274,7 @@ impl Session {
             match next_cookie(&page.controls) {
                 _ if search.page_size.is_none() => return Ok(Some(referrals)),
                 Ok(None) => return Ok(Some(referrals)),
-                Ok(Some(_)) if entries > most => return Ok(None),
+                Ok(Some(_)) if entries >= most => return Ok(None),
                 Ok(Some(next)) => cookie = next,
                 Err(found) => {
                     return Err(Failure::incomplete(format!(

@@ -10,9 +10,9 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 /// Where all are at most so many times those concerned, all are read.
-const TIMES_CONCERNED: u64 = 4;
+const TIMES_CONCERNED: u64 = 3;
 /// A directory with no more people than this is always read whole: a look-up saves nothing worth speaking of.
-const SMALL: u64 = 1_000;
+const SMALL: u64 = 400;
 /// Look-ups may take so long, however fast the first ones went.
 const PATIENCE_MIN: Duration = Duration::from_secs(1);
 
@@ -80,14 +80,14 @@ mod tests {
     #[test]
     fn few_of_many_are_looked_up_and_most_of_them_are_read() {
         for (concerned, size, way) in [
-            (0, Size::Unknown, Way::WholeUpTo(1_000)),
-            (200, Size::Unknown, Way::WholeUpTo(1_800)),
-            (200, Size::MoreThan(1_800), Way::Mapped(900)),
+            (0, Size::Unknown, Way::WholeUpTo(400)),
+            (200, Size::Unknown, Way::WholeUpTo(1_000)),
+            (200, Size::MoreThan(1_000), Way::Mapped(500)),
             (200, Size::Exactly(1_000_000), Way::Mapped(500_000)),
-            (200, Size::Exactly(1_700), Way::Whole),
-            (200, Size::MoreThan(1_700), Way::WholeUpTo(1_800)),
+            (200, Size::Exactly(999), Way::Whole),
+            (200, Size::MoreThan(999), Way::WholeUpTo(1_000)),
             (90_000, Size::Exactly(100_000), Way::Whole),
-            (90_000, Size::MoreThan(89_999), Way::WholeUpTo(361_000)),
+            (90_000, Size::MoreThan(89_999), Way::WholeUpTo(270_400)),
             (u64::MAX, Size::Unknown, Way::WholeUpTo(u64::MAX)),
         ] {
             assert_eq!(choose(concerned, size), way, "{concerned} of {size:?}");

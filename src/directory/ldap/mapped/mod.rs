@@ -41,6 +41,8 @@ pub(super) struct Asked<'a> {
 pub(super) enum Stop {
     /// The read has failed.
     Failed(Failure),
+    /// So many people are concerned, or more: it is not worth it.
+    TooMany(u64),
     /// Everything must be read instead.
     Whole(Whole),
 }
@@ -52,8 +54,8 @@ pub(super) struct Whole {
     pub(super) why: String,
     /// Whether the connection can still be used.
     pub(super) is_open: bool,
-    /// How many people would have had to be looked up, where that was the reason.
-    pub(super) concerned: Option<u64>,
+    /// Whether it will be so for some time.
+    pub(super) is_for_long: bool,
 }
 
 /// What a reading by look-up took.
@@ -63,6 +65,8 @@ pub(super) struct Tally {
     pub(super) requests: u64,
     /// Entries that came.
     pub(super) entries: u64,
+    /// People looked up, whether they were found or not.
+    pub(super) look_ups: u64,
 }
 
 impl From<Failure> for Stop {
@@ -73,7 +77,7 @@ impl From<Failure> for Stop {
 
 impl Stop {
     fn whole(why: impl Into<String>) -> Self {
-        Self::Whole(Whole { why: why.into(), is_open: true, concerned: None })
+        Self::Whole(Whole { why: why.into(), is_open: true, is_for_long: true })
     }
 }
 
@@ -97,7 +101,6 @@ pub(super) async fn read(session: &mut Session, asked: Asked<'_>) -> Result<(Rea
         found: Found::default(),
         sought: HashSet::new(),
         relied: BTreeSet::new(),
-        look_ups: 0,
         until: None,
         referrals: (0, 0),
         tally: Tally::default(),
@@ -132,8 +135,6 @@ struct Hunt<'a> {
     sought: HashSet<Sought>,
     /// Attributes by which something was looked for.
     relied: BTreeSet<&'a str>,
-    /// People looked up, whether they were found or not.
-    look_ups: u64,
     /// When it has taken too long.
     until: Option<Instant>,
     /// Those that came with searches for people, and for groups.
@@ -254,7 +255,7 @@ impl<'a> Hunt<'a> {
     async fn primary_members(&mut self, groups: &[String]) -> Result<(), Stop> {
         self.relied.extend((!groups.is_empty()).then_some("primaryGroupID"));
         for ask in self.filters.any(Of::People, groups) {
-            let left = self.asked.most.saturating_sub(self.look_ups);
+            let left = self.asked.most.saturating_sub(self.tally.look_ups);
             let read::Asked { settings, server, allowance } = self.asked.of;
             let search = Search {
                 page_size: server.pages.then_some(settings.page_size.max(1)),
@@ -274,7 +275,9 @@ impl<'a> Hunt<'a> {
             });
             let referrals = in_time(self.until, asking).await??;
             self.tally.requests += 1;
-            let Some(referrals) = referrals else { return Err(self.too_many(left + 1)) };
+            let Some(referrals) = referrals else {
+                return Err(Stop::TooMany(self.tally.look_ups + (self.tally.entries - before)));
+            };
             self.referrals.0 = self.referrals.0.max(referrals);
             self.count(usize::try_from(self.tally.entries - before).unwrap_or(usize::MAX))?;
         }
@@ -294,10 +297,8 @@ impl<'a> Hunt<'a> {
             .map(|guid| self.filters.identity(guid))
             .collect();
         self.count(held.len() + wanted.names.len())?;
-        let mut asks = self.filters.any(Of::People, &held);
-        for name in wanted.names {
-            asks.extend(self.filters.any(Of::People, &[self.filters.who(name.trim())]));
-        }
+        let named: Vec<String> = wanted.names.iter().map(|name| self.filters.who(name.trim())).collect();
+        let asks = [self.filters.any(Of::People, &held), self.filters.any(Of::People, &named)].concat();
         if !held.is_empty() {
             self.relied.extend(["entryUUID", "objectGUID"]);
             if !self.asked.of.server.is_active_directory && is_empty {
@@ -351,13 +352,8 @@ impl<'a> Hunt<'a> {
 
     /// Counts look-ups of people before they are made.
     fn count(&mut self, more: usize) -> Result<(), Stop> {
-        self.look_ups = self.look_ups.saturating_add(more as u64);
-        if self.look_ups > self.asked.most { Err(self.too_many(self.look_ups)) } else { Ok(()) }
-    }
-
-    fn too_many(&self, concerned: u64) -> Stop {
-        let why = format!("more than {} people are concerned", self.asked.most);
-        Stop::Whole(Whole { why, is_open: true, concerned: Some(concerned) })
+        self.tally.look_ups = self.tally.look_ups.saturating_add(more as u64);
+        if self.tally.look_ups > self.asked.most { Err(Stop::TooMany(self.tally.look_ups)) } else { Ok(()) }
     }
 
     /// Makes the searches and keeps what comes; gives the identities that came for each.
@@ -413,7 +409,7 @@ impl<'a> Hunt<'a> {
                     }
                 }
             }
-            Several::Refused(_, done) => {
+            Several::Refused(done) => {
                 let said = explain::outcome(done.code, &done.text);
                 return Err(match done.code {
                     51 | 52 => Stop::Failed(Failure::incomplete(format!(
@@ -429,7 +425,10 @@ impl<'a> Hunt<'a> {
             self.found.keep_group(partial);
         }
         match self.found.moved() {
-            Some(moved) => Err(Stop::whole(format!("{moved} meanwhile"))),
+            Some(moved) => {
+                let why = format!("{moved} meanwhile");
+                Err(Stop::Whole(Whole { why, is_open: true, is_for_long: false }))
+            }
             None => Ok(came),
         }
     }
@@ -464,6 +463,6 @@ async fn in_time<T>(until: Option<Instant>, asking: impl Future<Output = T>) -> 
     let Some(until) = until else { return Ok(asking.await) };
     tokio::time::timeout_at(until, asking).await.map_err(|_| {
         let why = "the server takes long for look-ups: has it an index of the addresses?".to_owned();
-        Stop::Whole(Whole { why, is_open: false, concerned: None })
+        Stop::Whole(Whole { why, is_open: false, is_for_long: true })
     })
 }

@@ -15,14 +15,15 @@ const UNDER_WAY_MAX: usize = 8;
 pub(in super::super) enum Several {
     /// All in success: the referrals that came with each.
     Done(Vec<u64>),
-    /// One of them in something else, and those that had not begun were not begun: its number, and how it ended.
-    Refused(usize, Done),
+    /// One of them in something else, as it says, and those that had not begun were not begun.
+    Refused(Done),
 }
 
 /// One of several searches that are under way.
-struct UnderWay {
+struct UnderWay<'s> {
     id: u32,
     index: usize,
+    what: &'s str,
     began: Instant,
     done: Done,
 }
@@ -39,7 +40,7 @@ impl Session {
         mut each: impl FnMut(usize, &Entry<'_>) -> Result<(), String>,
     ) -> Result<Several, Failure> {
         let mut referrals = vec![0; searches.len()];
-        let mut under_way: Vec<UnderWay> = Vec::new();
+        let mut under_way: Vec<UnderWay<'_>> = Vec::new();
         let mut waiting = searches.iter().enumerate();
         let mut refused = None;
         loop {
@@ -50,45 +51,39 @@ impl Session {
                 let sent = self.send(search, &[], Asked::Search { allowed, informs: false });
                 let sent = tokio::time::timeout(timeout, sent).await;
                 let id = sent.unwrap_or_else(|_| Err(too_slow(search.what, timeout)))?;
-                under_way.push(UnderWay { id, index, began, done: Done::default() });
+                under_way.push(UnderWay { id, index, what: search.what, began, done: Done::default() });
             }
             if under_way.is_empty() {
                 break;
             }
             let timeout = self.timeout;
-            let ended = tokio::time::timeout(timeout, self.one_of(searches, &mut under_way, &mut each)).await;
-            let ended = ended.unwrap_or_else(|_| {
-                let what =
-                    under_way.first().and_then(|first| searches.get(first.index)).map_or("", |search| search.what);
-                Err(too_slow(what, timeout))
-            });
+            let ended = tokio::time::timeout(timeout, self.one_of(&mut under_way, &mut each)).await;
+            let ended = ended.unwrap_or_else(|_| Err(too_slow(what_of(&under_way), timeout)));
             if ended.is_err() {
                 under_way.iter().for_each(|lost| tell(&self.meter, "search", lost.began, Went::Unanswered));
             }
-            let UnderWay { id: _, index, began, done } = ended?;
+            let UnderWay { id: _, index, what, began, done } = ended?;
             tell(&self.meter, "search", began, if done.code == 0 { Went::Answered } else { Went::Refused });
-            self.count(searches.get(index).map_or("", |search| search.what), &done)?;
+            self.count(what, &done)?;
             if let Some(referrals) = referrals.get_mut(index) {
                 *referrals = done.referrals;
             }
             if done.code != 0 {
-                refused.get_or_insert((index, done));
+                refused.get_or_insert(done);
             }
         }
-        Ok(refused.map_or(Several::Done(referrals), |(index, done)| Several::Refused(index, done)))
+        Ok(refused.map_or(Several::Done(referrals), Several::Refused))
     }
 
     /// Takes messages in until one of the searches has ended, which leaves the list.
-    async fn one_of(
+    async fn one_of<'s>(
         &mut self,
-        searches: &[Search<'_>],
-        under_way: &mut Vec<UnderWay>,
+        under_way: &mut Vec<UnderWay<'s>>,
         each: &mut impl FnMut(usize, &Entry<'_>) -> Result<(), String>,
-    ) -> Result<UnderWay, Failure> {
-        // Whatever goes wrong now, goes wrong for all of them.
-        let what = under_way.first().and_then(|first| searches.get(first.index)).map_or("", |search| search.what);
+    ) -> Result<UnderWay<'s>, Failure> {
         loop {
-            let message = self.channel.receive().await.map_err(|fault| broken(what, fault))?;
+            let received = self.channel.receive().await;
+            let message = received.map_err(|fault| broken(what_of(under_way), fault))?;
             let (id, limits) = (message.id, &self.limits);
             let place = under_way.iter().position(|search| search.id == id);
             // The channel hands out nothing else.
@@ -96,7 +91,7 @@ impl Session {
                 continue;
             };
             let index = search.index;
-            let ended = search.done.take(what, message, limits, |event| match event {
+            let ended = search.done.take(search.what, message, limits, |event| match event {
                 Event::Entry(entry, _) => each(index, entry),
                 Event::Info(_) => Ok(()),
             })?;
@@ -106,3 +101,12 @@ impl Session {
         }
     }
 }
+
+/// What goes wrong goes wrong for all of them: the first gives the name.
+fn what_of<'s>(under_way: &[UnderWay<'s>]) -> &'s str {
+    under_way.first().map_or("", |first| first.what)
+}
+
+#[cfg(test)]
+#[path = "several_tests.rs"]
+mod tests;
