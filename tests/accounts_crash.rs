@@ -135,7 +135,7 @@ fn on_disk(folder: &Path, kind: StoreKind) -> Model {
     let mut store = open(folder, kind);
     runtime().block_on(async {
         let everybody = store.list().await.unwrap();
-        let emails: HashSet<&str> = everybody.iter().map(|observed| observed.email.key()).collect();
+        let emails: HashSet<String> = everybody.iter().map(|observed| observed.email.key().into_owned()).collect();
         assert_eq!(emails.len(), everybody.len(), "an address stands twice");
         for observed in &everybody {
             let user = store.user(&observed.email).await.unwrap().unwrap();

@@ -147,13 +147,14 @@ fn case(choice: &Choice, whole: &Reading) -> Case {
         }
     }
     let name = |index: &usize| match person(*index) {
-        Some(person) if index % 3 == 0 => person.dn.as_str().to_uppercase(),
+        Some(person) if index % 3 == 0 => person.dn.text().to_uppercase(),
         Some(person) if index % 3 == 1 => person.guid.to_string(),
         Some(person) => person.mailbox.address().map_or("nobody".to_owned(), |email| email.as_str().to_uppercase()),
         None => "JOINER".to_owned(),
     };
     let names = choice.names.iter().map(name).collect();
-    Case { rules, memory: of_many(memory, now), names, kind: StoreKind::EnterpriseDirectory, now }
+    let memory = of_many(memory, now);
+    Case { rules, memory, names, accounts: Vec::new(), kind: StoreKind::EnterpriseDirectory, now }
 }
 
 #[test]
@@ -165,6 +166,7 @@ fn what_is_looked_up_decides_as_the_whole_domain_does() {
         rules: Rules::default(),
         memory: Memory::empty(Origin::Fresh),
         names: Vec::new(),
+        accounts: Vec::new(),
         kind: StoreKind::EnterpriseDirectory,
         now: NOW.parse().unwrap(),
     };

@@ -11,14 +11,14 @@ mod site;
 mod tap;
 
 use crowd::{Crowd, FEW, FEW_PEOPLE, GROUPS};
-use openldap::{OpenLdap, READER, READER_PASSWORD};
+use openldap::{READER, READER_PASSWORD, Slapd};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use same::{Case, decisions, of_many};
 use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ReadLimits};
 use seatsync::model::{
-    Email, Fact, GroupRef, Holding, Memory, Meter, News, ObjectGuid, Origin, RememberedGroup, Rules, Seat, StoreKind,
-    Tier, TierRule, Timestamp, UserId,
+    Email, Fact, GroupRef, Holding, Memory, Meter, News, ObjectGuid, Observed, Origin, RememberedGroup, Rules, Seat,
+    StoreKind, Tier, TierRule, Timestamp, UserId,
 };
 use std::cell::Cell;
 use std::fmt::Write;
@@ -52,6 +52,18 @@ fn settings(url: &str) -> LdapSettings {
         limits: ReadLimits::default(),
         meter: Meter::default(),
     }
+}
+
+/// Classes and attributes of Active Directory, with matching rules.
+const ACTIVE_DIRECTORY_SCHEMA: &str = concat!("include ", env!("CARGO_MANIFEST_DIR"), "/tests/lab/scale.schema\n");
+const ROOT: &str = "dn: dc=corp,dc=test\nobjectClass: domain\ndc: corp\n\n\
+    dn: cn=reader,dc=corp,dc=test\nobjectClass: applicationProcess\nobjectClass: simpleSecurityObject\ncn: reader\n\
+    userPassword: Reader.Passw0rd1\n\n";
+
+/// A server with these entries, further definitions, and limits.
+fn slapd(entries: &str, definitions: &str, limits: &str) -> Slapd {
+    let first = format!("{ACTIVE_DIRECTORY_SCHEMA}{definitions}\n");
+    Slapd::holding(&format!("{ROOT}{entries}"), &first, &format!("{limits}\nindex objectClass eq\n"))
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -318,7 +330,18 @@ fn any_case(names: &Names, dice: &mut Dice<'_>) -> Case {
         memory.groups.insert(reference, RememberedGroup { guid: team_guid(dice.roll(TEAMS + 1)), name, members });
     }
     let asked = if dice.one_in(2) { vec![dice.pick(&names.people), dice.pick(&names.people)] } else { Vec::new() };
-    Case { rules, memory: of_many(memory, now), names: asked, kind: StoreKind::EnterpriseDirectory, now }
+    let mut accounts = Vec::new();
+    if dice.one_in(4) {
+        memory.origin = Origin::Fresh;
+        for number in dice.some(0..PERSONS + 2) {
+            let external = dice.one_in(2).then(|| person_guid(dice.roll(PERSONS + 2)));
+            let text = dice.pick(&[format!("p{number}@corp.test"), "shared@corp.test".to_owned()]);
+            let id = UserId::new(&format!("listed-{number}"));
+            accounts.push(Observed { id, email: email(&text), seat: Seat::Active(Tier::new("plus")), external });
+        }
+    }
+    let memory = of_many(memory, now);
+    Case { rules, memory, names: asked, accounts, kind: StoreKind::EnterpriseDirectory, now }
 }
 
 #[test]
@@ -331,7 +354,7 @@ fn what_is_looked_up_decides_as_the_whole_directory_does() {
         TestRunner::new(Config { cases: 10, failure_persistence: None, max_shrink_iters: 60, ..Config::default() });
     let outcome = runner.run(&worlds, |(world, cases, filters)| {
         let (ldif, names) = any_directory(&mut Dice(world.iter()));
-        let server = OpenLdap::start(&ldif, "", "");
+        let server = slapd(&ldif, "", "");
         let user_filter = filters.then(|| "(!(employeeType=robot))".to_owned());
         let settings = LdapSettings { user_filter, ..settings(&server.url()) };
         for bytes in &cases {
@@ -374,7 +397,7 @@ fn small_case() -> Case {
     let rule = TierRule { tier: Tier::new("pro"), groups: vec![GroupRef::new("Team")] };
     let rules = Rules { tiers: vec![rule], ..Rules::default() };
     let memory = of_many(Memory::empty(Origin::Known), now);
-    Case { rules, memory, names: Vec::new(), kind: StoreKind::EnterpriseDirectory, now }
+    Case { rules, memory, names: Vec::new(), accounts: Vec::new(), kind: StoreKind::EnterpriseDirectory, now }
 }
 
 /// Reads as a pass would; whether it was by look-up. Either way the shared address is seen.
@@ -393,7 +416,7 @@ fn small_read(settings: &LdapSettings) -> bool {
 
 #[test]
 fn a_server_that_can_look_people_up_does() {
-    let server = OpenLdap::start(&SMALL.replace("MAIL", "mail"), "", "");
+    let server = slapd(&SMALL.replace("MAIL", "mail"), "", "");
     assert!(small_read(&settings(&server.url())));
 }
 
@@ -404,7 +427,7 @@ const SECRET_MAIL: &str = "attributetype ( 1.3.6.1.4.1.99999.1 NAME 'secretMail'
 /// Reads these entries with both attributes.
 fn small_read_of_both(entries: &str) -> bool {
     let secretive = entries.replace("objectClass: inetOrgPerson", "objectClass: inetOrgPerson\nobjectClass: secretive");
-    let server = OpenLdap::start(&secretive, SECRET_MAIL, "");
+    let server = slapd(&secretive, SECRET_MAIL, "");
     let email_attributes = vec!["mail".to_owned(), "secretMail".to_owned()];
     small_read(&LdapSettings { email_attributes, ..settings(&server.url()) })
 }
@@ -426,7 +449,7 @@ fn an_attribute_that_cannot_be_compared_is_noticed_by_one_value_of_it() {
 #[test]
 fn a_server_that_refuses_is_asked_in_pages_instead() {
     let limits = "limits users size.soft=2 size.hard=2 size.pr=2 size.prtotal=unlimited";
-    let server = OpenLdap::start(&SMALL.replace("MAIL", "mail"), "", limits);
+    let server = slapd(&SMALL.replace("MAIL", "mail"), "", limits);
     assert!(!small_read(&LdapSettings { page_size: 2, ..settings(&server.url()) }));
 }
 

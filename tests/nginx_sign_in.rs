@@ -145,7 +145,7 @@ fn product() -> Router {
 fn sign_in() -> Router {
     let lookup: Lookup = Arc::new(|email: Email| {
         let denied = |reason| Ok(Standing::Denied { reason, account: Some("a1".to_owned()) });
-        let standing = match email.key() {
+        let standing = match &*email.key() {
             "alice@example.com" => Ok(Standing::Allowed { account: "a1".to_owned(), licence: "Pro".to_owned() }),
             "bob@example.com" => denied(Reason::Suspended),
             "broken@example.com" => Err("the disk is full".to_owned()),

@@ -15,12 +15,13 @@ use crate::daemon::mailbox::{Mailbox, ORDERS_MAX, Slots};
 use crate::daemon::pulse::Pulse;
 use crate::daemon::renew::Renewer;
 use crate::daemon::sources::Signals;
+use crate::daemon::watcher::{Passes, Watcher};
 use crate::daemon::{Steward, alarm, systemd};
 use crate::halt::Halt;
 use crate::model::{HistoryEntry, Meter, Peer, Timestamp};
 use crate::pass;
 use crate::state::{HistoryReader, StateError};
-use crate::status::{Daemon, Metrics, View};
+use crate::status::{Daemon, Metrics, PHASE_ALL, View};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -47,7 +48,12 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     if let AccountsConfig::Chime(_) = &config.accounts {
         metrics.foresee(Peer::AccountStore, Operation::ALL.map(Operation::name));
     }
-    let ties = Ties { meter, halt: Halt::default() };
+    // What is asked beside the loop is no sign of life of it.
+    let meter_beside = {
+        let metrics = metrics.clone();
+        Meter::new(move |exchange| metrics.exchange(exchange))
+    };
+    let ties = Ties { meter, halt: Halt::default(), follows: true };
     let world = world::open(&config, Purpose::Change, &ties)?;
     let history = world.state.reader();
     let board = Board::new(daemon(path), Timestamp::now);
@@ -69,7 +75,23 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     let owned = path.to_owned();
     let renewer = Renewer { read: Arc::new(move || workshop::read(&owned)), renewals, board: board.clone() };
     beside.spawn(renewer.serve(hangups, reloads));
-    beside.spawn(signals.pass_on(pokes, hangups_in, halt));
+    beside.spawn(signals.pass_on(pokes.clone(), hangups_in, halt.clone()));
+    let (lookouts, lookouts_in) = watch::channel(workshop::lookout(&config, &world.directory, &meter_beside));
+    let (passes, passes_in) = watch::channel(Passes::default());
+    let heard = {
+        let metrics = metrics.clone();
+        Arc::new(move || metrics.directory_change())
+    };
+    let watcher = Watcher {
+        lookouts: lookouts_in,
+        passes: passes_in,
+        pokes,
+        board: board.clone(),
+        halt,
+        heard,
+        random: crate::web::random_part,
+    };
+    beside.spawn(watcher.serve());
 
     let terms = workshop::terms(&config);
     let (in_force, configs) = watch::channel(Arc::new(config));
@@ -82,13 +104,13 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     let rest_max = interval.map_or(alarm::SLEEP_MAX, |interval| alarm::SLEEP_MAX.min(interval / BEATS_PER_INTERVAL));
     let steward = Steward {
         terms,
-        foundry: Workshop { ties, in_force },
+        foundry: Workshop { ties, meter_beside, in_force, lookouts },
         world,
         mailbox,
         board,
         pulse,
         rest_max,
-        listener: Counts(metrics),
+        listener: Counts { metrics, passes },
         random: crate::web::random_part,
         said: pass::Said::default(),
     };
@@ -204,25 +226,36 @@ async fn known_history(
 }
 
 /// Counts what passes do.
-struct Counts(Metrics);
+struct Counts {
+    metrics: Metrics,
+    passes: watch::Sender<Passes>,
+}
 
 impl crate::daemon::Listener for Counts {
     fn phase(&self, name: &'static str, took: std::time::Duration) {
-        self.0.phase(name, took);
+        self.metrics.phase(name, took);
+        if name == PHASE_ALL {
+            self.passes.send_if_modified(|passes| {
+                passes.took(took);
+                false
+            });
+        }
     }
 
     fn passed(&self, report: &pass::Report) {
-        self.0.pass(report.result);
+        self.metrics.pass(report.result);
+        self.passes.send_modify(|passes| passes.went(true));
         for pass::ReportedChange { change, status } in &report.changes {
             match status {
-                pass::Status::Done => self.0.change(change.action, true),
-                pass::Status::Failed(_) => self.0.change(change.action, false),
+                pass::Status::Done => self.metrics.change(change.action, true),
+                pass::Status::Failed(_) => self.metrics.change(change.action, false),
                 pass::Status::Planned | pass::Status::Held(_) => {}
             }
         }
     }
 
     fn failed(&self) {
-        self.0.pass(crate::model::PassResult::Failed);
+        self.metrics.pass(crate::model::PassResult::Failed);
+        self.passes.send_modify(|passes| passes.went(false));
     }
 }

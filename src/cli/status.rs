@@ -8,7 +8,7 @@ use crate::control::{Answer, Ask};
 use crate::model::{HeldNote, Timestamp};
 use crate::state::StateStore;
 use crate::status::words::{from_now, time};
-use crate::status::{Daemon, Document, Live, Outage, Rejected, Remembered, Running, Verdict, health};
+use crate::status::{Daemon, Document, Live, Outage, Rejected, Remembered, Running, Verdict, Watched, health};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -92,8 +92,8 @@ fn remembered(out: &mut String, remembered: &Remembered, now: Timestamp) {
 }
 
 fn daemon(out: &mut String, daemon: &Daemon, now: Timestamp) {
-    let Daemon { version, pid, config, started, rejected, running, outage, next_sync, next_audit, expiries, .. } =
-        daemon;
+    let Daemon { version, pid, config, started, rejected, running, outage, next_sync, next_audit, .. } = daemon;
+    let Daemon { expiries, watched, .. } = daemon;
     if let Some(Running { since, step }) = running {
         row(out, "running", &format!("a pass, since {}: {}", when(*since, now), show::printable(step)));
     }
@@ -104,6 +104,15 @@ fn daemon(out: &mut String, daemon: &Daemon, now: Timestamp) {
     }
     for (name, next) in [("next sync", next_sync), ("next audit", next_audit)] {
         row(out, name, &next.map_or_else(|| "not scheduled".to_owned(), |at| when(at, now)));
+    }
+    match watched {
+        Some(Watched::Since { by, since }) => {
+            row(out, "changes", &format!("told by {}, since {}", show::printable(by), when(*since, now)));
+        }
+        Some(Watched::Not { because }) => {
+            row(out, "changes", &format!("seen by the schedule alone: {}", show::printable(because)));
+        }
+        None => {}
     }
     for expiry in expiries.iter().filter(|expiry| health::is_near(expiry, now)) {
         let verb = if expiry.at <= now { "ended" } else { "ends" };
@@ -173,6 +182,7 @@ mod tests {
                 Expiry { kind: "certificate".to_owned(), of: "dc1".to_owned(), at: now() + 100 * MINUTE },
                 Expiry { kind: "secret".to_owned(), of: "svc".to_owned(), at: now() + 100_000 * MINUTE },
             ],
+            watched: Some(Watched::Not { because: "ldaps://dc1\u{1b}: it closed the connection".to_owned() }),
         };
         let live = Live { remembered: Remembered::default(), daemon: Some(daemon) };
         insta::assert_snapshot!(text(&live, now()), @r"
@@ -183,6 +193,7 @@ mod tests {
         outage     since 2026-01-12T02:43:00Z (17 min ago), 4 passes failed, passes by itself: ldaps://dc1\u{1b}[2J: no answer
         next sync  2026-01-12T03:03:00Z (in 3 min)
         next audit not scheduled
+        changes    seen by the schedule alone: ldaps://dc1\u{1b}: it closed the connection
         renew      the certificate of dc1 ends 2026-01-12T04:40:00Z (in 100 min)
         refused    the configuration read at 2026-01-12T02:59:00Z (60 s ago); the one before is in use:
                    error: unknown key

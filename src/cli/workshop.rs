@@ -3,11 +3,12 @@
 use super::world::{self, AgentWorld, Purpose, Ties};
 use super::{ask, log};
 use crate::accounts;
-use crate::config::{AccountsConfig, Config, DirectoryConfig, ScheduleConfig};
+use crate::config::{AccountsConfig, Config, DirectoryConfig, LdapConfig, ScheduleConfig};
 use crate::daemon::alarm::Alarm;
+use crate::daemon::watcher::Lookouts;
 use crate::daemon::{Foundry, Terms, systemd};
-use crate::directory;
-use crate::model::Timestamp;
+use crate::directory::{self, ldap::Watch};
+use crate::model::{Meter, Timestamp};
 use crate::pass::Kept;
 use crate::state::LocalState;
 use crate::web::random_part;
@@ -19,8 +20,12 @@ use tokio::sync::watch;
 pub(super) struct Workshop {
     /// What ties the parts of the world to this service.
     pub(super) ties: Ties,
+    /// Where exchanges with servers are told that are none of a pass.
+    pub(super) meter_beside: Meter,
     /// Where what is in force is shown to whoever works beside the loop.
     pub(super) in_force: watch::Sender<Arc<Config>>,
+    /// Who looks out for changes in the directory.
+    pub(super) lookouts: watch::Sender<Lookouts<Watch>>,
 }
 
 impl Foundry<directory::Configured, accounts::Configured, LocalState> for Workshop {
@@ -29,7 +34,7 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
     fn adopt(&mut self, world: &mut AgentWorld, plan: Box<Config>) -> Result<Terms, String> {
         needs_restart(&self.in_force.borrow(), &plan)?;
         // Everything that may fail comes first: the world is changed as a whole or not at all.
-        let directory = world::directory(&plan, &self.ties.meter).map_err(|stop| stop.to_string())?;
+        let directory = world::directory(&plan, &self.ties).map_err(|stop| stop.to_string())?;
         match (&world.accounts, &plan.accounts) {
             // Its folder is open, and admits one: it is told what is new.
             (accounts::Configured::Embedded(open), AccountsConfig::Embedded { path, account, kind }) => {
@@ -42,6 +47,7 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
             }
         }
         world.directory = directory;
+        drop(self.lookouts.send_replace(lookout(&plan, &world.directory, &self.meter_beside)));
         // What was read by the old settings is not what is read by the new ones.
         world.kept = Kept::default();
         world.rules = plan.rules.clone();
@@ -52,6 +58,16 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
         tell_what_waits(&before, &now);
         warn_of_long_waits(&now);
         Ok(terms(&now))
+    }
+}
+
+/// Who looks out for changes, or why nobody does.
+pub(super) fn lookout(config: &Config, directory: &directory::Configured, meter: &Meter) -> Lookouts<Watch> {
+    match &config.directory {
+        DirectoryConfig::Ldap(LdapConfig { watch: false, .. }) => Err("[directory] watch = false".to_owned()),
+        DirectoryConfig::Ldap(_) | DirectoryConfig::Ldif(_) => {
+            directory.lookout(meter.clone()).ok_or_else(|| "a file does not tell when it changes".to_owned())
+        }
     }
 }
 

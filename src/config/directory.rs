@@ -41,6 +41,7 @@ pub(super) const KEYS_LDAP: &[&str] = &[
     "timeout",
     "memory_max_mib",
     "user_filter",
+    "watch",
 ];
 /// The keys of `kind = "ldif"` alone.
 pub(super) const KEYS_LDIF: &[&str] = &["path"];
@@ -105,6 +106,7 @@ fn ldap(section: &Section<'_>, ground: &Ground<'_>, is_certain: bool, found: &mu
     };
     let user_filter = section.parsed("user_filter", "\"(!(employeeType=robot))\"", check, found);
     let email_attributes = email_attributes(section, found);
+    let watch = section.flag("watch", found).unwrap_or(true);
     let base_dn = base_dn?;
     Some(LdapConfig {
         urls: urls?,
@@ -119,6 +121,7 @@ fn ldap(section: &Section<'_>, ground: &Ground<'_>, is_certain: bool, found: &mu
         memory_bytes_max: memory.map_or(MEMORY_MIB_DEFAULT, |memory| memory.into_inner()) << 20,
         user_filter,
         email_attributes,
+        watch,
     })
 }
 

@@ -106,6 +106,8 @@ pub struct LdapConfig {
     pub user_filter: Option<String>,
     /// Where the address of a person stands, in the order to look; at least one.
     pub email_attributes: Vec<String>,
+    /// Whether the service has the servers tell it of changes as they are made.
+    pub watch: bool,
 }
 
 /// A file in place of a server.

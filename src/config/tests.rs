@@ -28,6 +28,7 @@ page_size = 500
 timeout   = "45s"
 memory_max_mib = 300
 user_filter = "(!(employeeType=robot))"
+watch = false
 email_attribute = ["mail", "userPrincipalName"]
 
 [[tier]]
@@ -131,7 +132,7 @@ fn every_key_means_something() {
     assert_eq!(ldap.bind_dn, "svc-seatsync@corp.example");
     assert_eq!(ldap.bind_password.expose_secret(), PASSWORD);
     assert_eq!(ldap.ca_file, Some(folder.path().join("corp-ca.pem")));
-    assert_eq!((ldap.starttls, ldap.allow_cleartext), (false, false));
+    assert_eq!((ldap.starttls, ldap.allow_cleartext, ldap.watch), (false, false, false));
     assert_eq!((ldap.page_size, ldap.timeout), (500, Duration::from_secs(45)));
     assert_eq!(ldap.memory_bytes_max, 300 << 20);
     assert_eq!(ldap.user_filter.as_deref(), Some("(!(employeeType=robot))"));

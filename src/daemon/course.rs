@@ -131,7 +131,7 @@ impl Course {
         let outage = Outage { since, passes: passes.saturating_add(1), reason, passes_by: side.passes_by() };
         self.retry_at = side
             .passes_by()
-            .then(|| now.checked_add(delay(outage.passes, random)).ok())
+            .then(|| now.checked_add(back_off(outage.passes, RETRY_DELAY_MIN, RETRY_DELAY_MAX, random)).ok())
             .flatten()
             .filter(|retry| scheduled.is_none_or(|scheduled| *retry < scheduled));
         let word = match blamed_before {
@@ -152,9 +152,9 @@ impl Course {
 }
 
 /// Exponential, and between half and all of it by chance: many agents that lost the same server do not come back at once.
-fn delay(failures: u32, random: f64) -> Duration {
+pub fn back_off(failures: u32, min: Duration, max: Duration, random: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(DOUBLINGS_MAX);
-    let whole = RETRY_DELAY_MIN.saturating_mul(1 << doublings).min(RETRY_DELAY_MAX);
+    let whole = min.saturating_mul(1 << doublings).min(max);
     let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 1.0 };
     whole.mul_f64(0.5 + random / 2.0)
 }

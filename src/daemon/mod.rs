@@ -15,6 +15,8 @@
 //! |---|---|
 //! | `mailbox` | what waits for the loop |
 //! | `sources` | signals |
+//! | `watcher` | the directory says that it has changed |
+//! | `pace` | when that leads to a pass: pure |
 //! | `alarm` | one schedule, whatever the clock on the wall does: pure |
 //! | `course` | when to try again, what is worth a line in the log: pure |
 //! | `board` | how the daemon is, for whoever asks |
@@ -28,10 +30,12 @@ pub mod alarm;
 pub mod board;
 pub mod course;
 pub mod mailbox;
+pub mod pace;
 pub mod pulse;
 pub mod renew;
 pub mod sources;
 mod steward;
 pub mod systemd;
+pub mod watcher;
 
 pub use steward::{Foundry, Listener, Steward, Terms};

@@ -3,11 +3,14 @@
 //! An account that no person of this directory matches is unmanaged: it appears in no fact, so nothing is ever planned
 //! for it. A match is by identity before address, and an address counts only when exactly one person can be meant.
 
+use super::desired::Protected;
 use super::roster::Roster;
 use crate::model::{
     Email, Fact, Holding, ObjectGuid, Observed, Rules, Seat, Snapshot, Timestamp, UserId, Warning, WarningKind,
 };
-use std::collections::{BTreeMap, HashMap, HashSet};
+use hashbrown::HashTable;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 
 /// Facts for the snapshot, sorted by identity, and what to say about them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,31 +36,30 @@ enum Match {
 ///
 /// `observed` must be complete: an account of the snapshot that is not in it is taken to be gone.
 pub fn adopt(observed: &[Observed], roster: &Roster, snapshot: &Snapshot, now: Timestamp) -> Adoption {
-    let keys: HashMap<&UserId, ObjectGuid> = known_keys(snapshot);
-    let mut matched: BTreeMap<ObjectGuid, Vec<(Match, &Observed)>> = BTreeMap::new();
-    for account in observed {
-        if let Some((guid, how)) = whose(account, &keys, roster, snapshot, now) {
-            matched.entry(guid).or_default().push((how, account));
-        }
-    }
+    let known = Known::of(snapshot);
+    let mut matched: Vec<(ObjectGuid, Match, &Observed)> = observed
+        .iter()
+        .filter_map(|account| whose(account, &known, roster, snapshot, now).map(|(guid, how)| (guid, how, account)))
+        .collect();
+    matched.sort_unstable_by_key(|(guid, how, account)| (*guid, *how, preference(&account.seat), &account.id));
     let mut adoption = Adoption::default();
-    for (guid, accounts) in &mut matched {
-        accounts.sort_unstable_by_key(|(how, account)| (*how, preference(&account.seat), &account.id));
-        let Some(((_, best), others)) = accounts.split_first() else { continue };
+    for accounts in matched.chunk_by(|(one, ..), (other, ..)| one == other) {
+        let Some(((guid, _, best), others)) = accounts.split_first() else { continue };
         if !others.is_empty() {
             adoption.warnings.push(several(&who(guid, roster, &best.email), best, others));
         }
         let before = snapshot.get(guid);
-        let holding = Holding::from((*best).clone());
-        if before == Some(&holding) {
+        if before.is_some_and(|before| before.id == best.id && before.email == best.email && before.seat == best.seat) {
             continue;
         }
+        let holding = Holding::from((*best).clone());
         adoption
             .warnings
             .extend(before.and_then(|before| drift(&who(guid, roster, &best.email), before, Some(&holding))));
         adoption.facts.push((*guid, Fact::Holds(holding)));
     }
-    for (guid, before) in snapshot.iter().filter(|(guid, _)| !matched.contains_key(guid)) {
+    let is_matched = |guid: &ObjectGuid| matched.binary_search_by_key(guid, |(matched, ..)| *matched).is_ok();
+    for (guid, before) in snapshot.iter().filter(|(guid, _)| !is_matched(guid)) {
         adoption.warnings.extend(drift(&who(guid, roster, &before.email), before, None));
         adoption.facts.push((*guid, Fact::NoAccount));
     }
@@ -68,23 +70,41 @@ pub fn adopt(observed: &[Observed], roster: &Roster, snapshot: &Snapshot, now: T
 
 /// The accounts of the snapshot by key. Two people on one account can only be a damage of the past; the first by
 /// identity keeps it, so that the answer does not depend on an order.
-fn known_keys(snapshot: &Snapshot) -> HashMap<&UserId, ObjectGuid> {
-    let mut keys: HashMap<&UserId, ObjectGuid> = HashMap::with_capacity(snapshot.len());
-    for (guid, holding) in snapshot.iter() {
-        keys.entry(&holding.id).and_modify(|first| *first = (*first).min(*guid)).or_insert(*guid);
+struct Known<'a> {
+    accounts: Vec<(&'a ObjectGuid, &'a Holding)>,
+    by_key: HashTable<u32>,
+    seeds: RandomState,
+}
+
+impl<'a> Known<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let accounts: Vec<_> = snapshot.iter().collect();
+        let mut known = Self { by_key: HashTable::with_capacity(accounts.len()), accounts, seeds: RandomState::new() };
+        for (place, (_, holding)) in (0..).zip(&known.accounts) {
+            let hash = known.seeds.hash_one(&holding.id);
+            let is_same = |other: &u32| known.accounts[*other as usize].1.id == holding.id;
+            let rehash = |other: &u32| known.seeds.hash_one(&known.accounts[*other as usize].1.id);
+            known.by_key.entry(hash, is_same, rehash).or_insert(place);
+        }
+        known
     }
-    keys
+
+    fn owner(&self, id: &UserId) -> Option<ObjectGuid> {
+        let account = |place: &u32| self.accounts[*place as usize];
+        let found = self.by_key.find(self.seeds.hash_one(id), |place| account(place).1.id == *id);
+        found.map(|place| *account(place).0)
+    }
 }
 
 fn whose(
     account: &Observed,
-    keys: &HashMap<&UserId, ObjectGuid>,
+    known: &Known<'_>,
     roster: &Roster,
     snapshot: &Snapshot,
     now: Timestamp,
 ) -> Option<(ObjectGuid, Match)> {
-    if let Some(guid) = keys.get(&account.id) {
-        return Some((*guid, Match::Known));
+    if let Some(guid) = known.owner(&account.id) {
+        return Some((guid, Match::Known));
     }
     let is_ours = |guid: &ObjectGuid| roster.person(guid).is_some() || snapshot.get(guid).is_some();
     if let Some(guid) = account.external.filter(is_ours) {
@@ -95,9 +115,9 @@ fn whose(
 
 /// The one person an address can mean: the only enabled one, or, when nobody enabled has it, the only one at all.
 fn claimant(email: &Email, roster: &Roster, now: Timestamp) -> Option<ObjectGuid> {
-    let all: Vec<u32> = roster.with_address(email).collect();
+    let all = roster.with_address(email);
     let enabled: Vec<u32> = all.iter().copied().filter(|place| roster.person_at(*place).is_enabled(now)).collect();
-    match (enabled.as_slice(), all.as_slice()) {
+    match (enabled.as_slice(), all) {
         ([one], _) | ([], [one]) => Some(roster.person_at(*one).guid),
         _ => None,
     }
@@ -114,11 +134,12 @@ fn preference(seat: &Seat) -> u8 {
 }
 
 fn who(guid: &ObjectGuid, roster: &Roster, email: &Email) -> String {
-    roster.person(guid).map_or_else(|| email.to_string(), |person| person.label().to_owned())
+    roster.person(guid).map_or_else(|| email.to_string(), |person| person.label().into_owned())
 }
 
-fn several(who: &str, best: &Observed, others: &[(Match, &Observed)]) -> Warning {
-    let others: Vec<String> = others.iter().map(|(_, account)| format!("{} ({})", account.id, account.email)).collect();
+fn several(who: &str, best: &Observed, others: &[(ObjectGuid, Match, &Observed)]) -> Warning {
+    let others: Vec<String> =
+        others.iter().map(|(_, _, account)| format!("{} ({})", account.id, account.email)).collect();
     Warning::new(
         WarningKind::AmbiguousAccount,
         who,
@@ -153,10 +174,14 @@ fn drift(who: &str, before: &Holding, now: Option<&Holding>) -> Option<Warning> 
 /// Never when its owner is enabled, when several people have the address, when the new one has an account already, or
 /// when the address is protected.
 pub fn inherit(roster: &Roster, snapshot: &Snapshot, rules: &Rules, now: Timestamp) -> Adoption {
-    let protected: HashSet<&Email> = rules.protected.iter().collect();
+    let protected = Protected::of(rules);
     let mut heirs: BTreeMap<ObjectGuid, Vec<(ObjectGuid, &Holding)>> = BTreeMap::new();
+    // Both are sorted by identity and are walked together.
+    let mut people = roster.people().iter().peekable();
     for (owner, holding) in snapshot.iter() {
-        if roster.person(owner).is_some_and(|owner| owner.is_enabled(now)) || protected.contains(&holding.email) {
+        while people.next_if(|person| person.guid < *owner).is_some() {}
+        let is_enabled = people.peek().is_some_and(|person| person.guid == *owner && person.is_enabled(now));
+        if is_enabled || protected.has(&holding.email) {
             continue;
         }
         let Some(heir) = roster.only_enabled(&holding.email, now).map(|place| roster.person_at(place).guid) else {

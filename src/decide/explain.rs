@@ -101,8 +101,8 @@ fn paths(person: &Person, roster: &Roster, rules: &Rules, desired: &DesiredSet) 
         let walk = reach(roster, root, rules.nested);
         if let Some(lists) = walk.lists(place) {
             let groups = walk.path(roster, lists).0;
-            let names = std::iter::once(person.label()).chain(groups.iter().rev().map(|name| &**name));
-            paths.push(names.map(str::to_owned).collect());
+            let person = std::iter::once(person.label().into_owned());
+            paths.push(person.chain(groups.iter().rev().map(|name| (**name).to_owned())).collect());
         }
     }
     paths

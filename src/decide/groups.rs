@@ -200,7 +200,7 @@ fn find_group(
     let old = baseline(memory, reference, guid);
     let mut found = FoundGroup {
         name: match (place, old) {
-            (Some(place), _) => roster.group_at(place).name().to_owned(),
+            (Some(place), _) => roster.group_at(place).name().into_owned(),
             (None, Some(old)) => old.name.clone(),
             (None, None) => reference.as_str().to_owned(),
         },

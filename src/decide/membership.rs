@@ -3,8 +3,8 @@
 //! The walk is iterative and visits each group once, so that depth and cycles cost nothing.
 
 use super::groups::GroupRole;
-use super::roster::{Doubt, Place, Roster, same_name};
-use crate::model::{DnKey, Group, GroupPath, GroupRef, RememberedGroup, Warning, WarningKind};
+use super::roster::{Edges, Place, Roster, same_name};
+use crate::model::{DnKey, Group, GroupPath, GroupRef, Member, RememberedGroup, Warning, WarningKind};
 use std::collections::{BTreeMap, HashMap};
 
 /// What a configured reference means now.
@@ -29,7 +29,7 @@ pub(super) fn bind(
     if let Some(place) = place {
         let group = roster.group_at(place);
         let warning = (!fits(group, reference)).then(|| {
-            let now = group.dn.as_str();
+            let now = &group.dn;
             Warning::new(
                 WarningKind::GroupRenamed,
                 reference.as_str(),
@@ -56,7 +56,7 @@ pub(super) fn bind(
             ))
         }
         (Bound::Ambiguous(places), _) => {
-            let names: Vec<&str> = places.iter().map(|place| roster.group_at(*place).dn.as_str()).collect();
+            let names: Vec<_> = places.iter().map(|place| roster.group_at(*place).dn.text()).collect();
             Some(Warning::new(
                 WarningKind::GroupAmbiguous,
                 reference.as_str(),
@@ -91,7 +91,7 @@ fn missing(reference: &GroupRef, role: &GroupRole, remembered: Option<&Remembere
 /// Whether the reference, as written, still means this group.
 fn fits(group: &Group, reference: &GroupRef) -> bool {
     let text = reference.as_str();
-    *group.dn.key() == DnKey::of(text)
+    group.dn.has_key(&DnKey::of(text))
         || reference.as_guid() == Some(group.guid)
         || (group.sid.is_some() && reference.as_sid() == group.sid)
         || group.account_name.as_deref().is_some_and(|name| same_name(name, text))
@@ -152,15 +152,15 @@ pub(super) fn reach(roster: &Roster, root: u32, nested: bool) -> Reach {
     while let Some(&group) = queue.get(next) {
         next += 1;
         let edges = roster.edges_of(group);
-        reach.unknown += edges.unknown;
-        reach.foreign += edges.foreign;
-        for &person in &edges.people {
+        reach.unknown += edges.unknown();
+        reach.foreign += edges.foreign();
+        for person in edges.people() {
             if !std::mem::replace(&mut seen_people[person as usize], true) {
                 reach.members.push((person, group));
             }
         }
-        reach.note(&edges.doubts, nested, &mut doubtful_groups);
-        for &member in edges.groups.iter().filter(|_| nested) {
+        reach.note(roster, edges, nested, &mut doubtful_groups);
+        for &member in edges.groups().iter().filter(|_| nested) {
             if !std::mem::replace(&mut seen_groups[member as usize], true) {
                 reach.parents.insert(member, group);
                 queue.push(member);
@@ -173,11 +173,12 @@ pub(super) fn reach(roster: &Roster, root: u32, nested: bool) -> Reach {
             continue;
         }
         let edges = roster.edges_of(group);
-        reach.doubtful.extend(&edges.people);
-        reach.note(&edges.doubts, nested, &mut doubtful_groups);
-        doubtful_groups.extend(&edges.groups);
+        reach.doubtful.extend(edges.people());
+        reach.note(roster, edges, nested, &mut doubtful_groups);
+        doubtful_groups.extend(&*edges.groups());
     }
-    reach.members.sort_unstable();
+    // Each group gave a sorted run: they are merged.
+    reach.members.sort();
     reach.doubtful.retain(|person| !seen_people[*person as usize]);
     reach.doubtful.sort_unstable();
     reach.doubtful.dedup();
@@ -185,23 +186,29 @@ pub(super) fn reach(roster: &Roster, root: u32, nested: bool) -> Reach {
 }
 
 impl Reach {
-    fn note(&mut self, doubts: &[Doubt], nested: bool, groups: &mut Vec<u32>) {
-        for Doubt { name, fits } in doubts {
-            for place in fits {
+    fn note(&mut self, roster: &Roster, edges: &Edges, nested: bool, groups: &mut Vec<u32>) {
+        for value in edges.doubtful() {
+            let fits = roster.fits(value);
+            for place in &fits {
                 match place {
                     Place::Person(person) => self.doubtful.push(*person),
                     Place::Group(group) if nested => groups.push(*group),
                     Place::Group(_) => {}
                 }
             }
-            self.doubts.insert(name.clone(), fits.clone());
+            let name = match value {
+                Member::Dn(key) => key.as_str().to_owned(),
+                Member::Uid(uid) => uid.clone(),
+                Member::Guid(guid) | Member::Foreign(guid) => guid.to_string(),
+            };
+            self.doubts.insert(name, fits);
         }
     }
 
     /// The way from the group that lists somebody up to the mapped one: the mapped one first.
     pub(super) fn path(&self, roster: &Roster, lists: u32) -> GroupPath {
         let mut names: Vec<_> = std::iter::successors(Some(lists), |group| self.parents.get(group).copied())
-            .map(|group| roster.group_at(group).name().into())
+            .map(|group| (&*roster.group_at(group).name()).into())
             .collect();
         names.reverse();
         GroupPath(names)
@@ -220,7 +227,7 @@ impl Reach {
         if self.unknown > 0 {
             warnings.push(Warning::new(
                 WarningKind::UnknownMembers,
-                name,
+                &*name,
                 format!(
                     "{} of its members {} nobody that was read (a contact or computer, filtered out, outside base_dn, or \
                      deleted) and {} not counted",
@@ -233,7 +240,7 @@ impl Reach {
         if self.foreign > 0 {
             warnings.push(Warning::new(
                 WarningKind::ForeignMembers,
-                name,
+                &*name,
                 format!(
                     "members of other domains, which this directory cannot describe and who get nothing from here: {}",
                     self.foreign
@@ -241,11 +248,11 @@ impl Reach {
             ));
         }
         for (doubt, fits) in &self.doubts {
-            let names: Vec<&str> = fits
+            let names: Vec<_> = fits
                 .iter()
                 .map(|place| match place {
-                    Place::Person(person) => roster.person_at(*person).dn.as_str(),
-                    Place::Group(group) => roster.group_at(*group).dn.as_str(),
+                    Place::Person(person) => roster.person_at(*person).dn.text(),
+                    Place::Group(group) => roster.group_at(*group).dn.text(),
                 })
                 .collect();
             warnings.push(Warning::new(

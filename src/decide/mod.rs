@@ -13,10 +13,12 @@
 pub mod adopt;
 pub mod desired;
 pub mod explain;
+pub mod fingerprint;
 mod groups;
 pub mod guard;
 mod membership;
 pub mod plan;
+pub mod rest;
 pub mod roster;
 
 #[cfg(test)]
@@ -27,7 +29,9 @@ mod worlds;
 pub use adopt::{Adoption, adopt, inherit};
 pub use desired::{Desired, DesiredSet, KeepReason, desire};
 pub use explain::{Explanation, NextStep, explain};
+pub use fingerprint::{Differences, Fingerprint};
 pub use groups::{FoundGroup, GroupRole, Standing};
 pub use guard::{Cleared, HeldChange, clear};
 pub use plan::{Plan, plan};
+pub use rest::changes_at;
 pub use roster::{NeedsWhole, Roster, absorb, follow};

@@ -3,13 +3,13 @@
 //! What an account kind can do is the seat matrix, `for_seated` and `for_unseated`; the rest of this file is about
 //! addresses, because an account store knows people by them.
 
-use super::desired::{Desired, DesiredSet, Entry, KeepReason, is_claimed};
+use super::desired::{Desired, DesiredSet, KeepReason, Subject, is_claimed};
 use crate::model::{
     Action, Because, Cause, Change, Email, Holding, ObjectGuid, Person, Rules, Seat, Snapshot, StoreKind, Tier, Tiers,
     Warning, WarningKind,
 };
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet, hash_map};
+use std::collections::{HashMap, HashSet};
 
 /// What would be done if nothing were held back.
 #[derive(Clone, Debug, Default)]
@@ -52,14 +52,14 @@ pub fn plan(desired: &DesiredSet, snapshot: &Snapshot, rules: &Rules, kind: Stor
         tiers: rules.order(),
     };
     let mut plan = Plan::default();
-    for entry in desired.entries() {
-        let step = planner.consider(entry, &entry.desired);
+    for (subject, holding) in planner.everybody() {
+        let step = planner.consider(subject, holding);
         plan.changes.extend(step.change);
         plan.warnings.extend(step.warning);
         plan.waiting.extend(step.waiting);
-        plan.leans.extend(step.leans.into_iter().map(|on| Lean { who: entry.guid, on }));
+        plan.leans.extend(step.leans.into_iter().map(|on| Lean { who: subject.guid, on }));
     }
-    // At most one action a person: `entries` has each person once, and the order is that of the identities.
+    // At most one action a person: the desired set has each person once, and the order is that of the identities.
     debug_assert!(plan.changes.is_sorted_by(|one, next| one.guid < next.guid));
     plan
 }
@@ -174,8 +174,9 @@ enum Claim {
 /// One person, with everything that decides about an address.
 #[derive(Clone, Copy)]
 struct Turn<'a> {
-    entry: &'a Entry,
+    guid: ObjectGuid,
     person: Option<&'a Person>,
+    desired: &'a Desired,
     holding: Option<&'a Holding>,
     /// The address the person has in the directory, where that is one to be followed.
     own: Option<&'a Email>,
@@ -188,36 +189,38 @@ struct Planner<'a> {
     tiers: Tiers,
     kind: StoreKind,
     renames: bool,
-    /// Whose accounts have which address; made when first asked for, which most passes never do.
-    addresses: OnceCell<HashMap<&'a Email, Owners>>,
+    /// Whose accounts have the addresses that are asked for, sorted; made when one first is, which in most passes none is.
+    addresses: OnceCell<HashMap<&'a Email, Vec<ObjectGuid>>>,
     /// Whose accounts change their address in this plan; made when first asked for.
     movers: OnceCell<HashSet<ObjectGuid>>,
 }
 
-/// The people whose account has one address: the first by identity, and the others, of whom there should be none.
-struct Owners {
-    first: ObjectGuid,
-    others: Vec<ObjectGuid>,
-}
-
 impl<'a> Planner<'a> {
-    fn consider(&self, entry: &'a Entry, desired: &Desired) -> Step {
-        if *desired == (Desired::Keep { why: KeepReason::Protected }) {
-            return self.protected(entry);
+    /// Everybody concerned, with the account that is known. Both lists are sorted by identity and are walked together.
+    fn everybody(&self) -> impl Iterator<Item = (Subject<'a>, Option<&'a Holding>)> {
+        let mut holdings = self.snapshot.iter().peekable();
+        self.desired.subjects().map(move |subject| {
+            while holdings.next_if(|(guid, _)| **guid < subject.guid).is_some() {}
+            let holding = holdings.next_if(|(guid, _)| **guid == subject.guid).map(|(_, holding)| holding);
+            (subject, holding)
+        })
+    }
+
+    fn consider(&self, subject: Subject<'a>, holding: Option<&'a Holding>) -> Step {
+        if *subject.desired == (Desired::Keep { why: KeepReason::Protected }) {
+            return self.protected(subject, holding);
         }
-        let turn = self.turn(entry, desired);
-        let Some(cell) = self.cell(desired, turn.holding) else { return Step::default() };
-        let because = || match desired {
-            Desired::Seated { because, .. } => Some(Because::InGroup((**because).clone())),
-            Desired::Unseated { because } => Some(Because::Unseated(*because)),
-            Desired::Keep { .. } => None,
-        };
-        self.step(turn, cell, because)
+        let turn = self.turn(subject, holding);
+        let Some(cell) = self.cell(turn) else { return Step::default() };
+        self.step(turn, cell)
     }
 
     /// Protected people are told about only when there is something that does not happen to them.
-    fn protected(&self, entry: &'a Entry) -> Step {
-        let prevented = self.desired.unprotected(&entry.guid).and_then(|desired| self.consider(entry, desired).change);
+    fn protected(&self, subject: Subject<'a>, holding: Option<&'a Holding>) -> Step {
+        let prevented = self
+            .desired
+            .unprotected(&subject.guid)
+            .and_then(|desired| self.consider(Subject { desired, ..subject }, holding).change);
         let warning = prevented.map(|Change { action, guid: _, email, dn: _, account: _, from, to, because }| {
             let message = format!("protected: {action} from {from} to {to} ({because}) is not done");
             Warning::new(WarningKind::Protected, email.as_str(), message)
@@ -225,8 +228,8 @@ impl<'a> Planner<'a> {
         Step { warning, ..Step::default() }
     }
 
-    fn turn(&self, entry: &'a Entry, desired: &Desired) -> Turn<'a> {
-        let person = self.desired.person_of(entry);
+    fn turn(&self, subject: Subject<'a>, holding: Option<&'a Holding>) -> Turn<'a> {
+        let Subject { guid, person, desired } = subject;
         let is_enabled = match desired {
             Desired::Unseated { because } => match because {
                 Cause::DisabledInDirectory | Cause::ExpiredInDirectory | Cause::GoneFromDirectory => false,
@@ -239,21 +242,21 @@ impl<'a> Planner<'a> {
             .filter(|_| is_enabled)
             .and_then(|person| person.mailbox.address())
             .filter(|email| is_claimed(self.rules, email));
-        Turn { entry, person, holding: self.snapshot.get(&entry.guid), own }
+        Turn { guid, person, desired, holding, own }
     }
 
     /// What the seat matrix says; `None` for somebody who is kept as is.
-    fn cell(&self, desired: &Desired, holding: Option<&Holding>) -> Option<Cell> {
-        let seat = holding.map(|holding| &holding.seat);
-        match desired {
+    fn cell(&self, turn: Turn<'_>) -> Option<Cell> {
+        let seat = turn.holding.map(|holding| &holding.seat);
+        match turn.desired {
             Desired::Keep { .. } => None,
             Desired::Seated { tier, .. } => Some(for_seated(self.kind, seat, tier)),
             Desired::Unseated { .. } => Some(for_unseated(self.kind, seat)),
         }
     }
 
-    fn step(&self, turn: Turn<'_>, cell: Cell, because: impl Fn() -> Option<Because>) -> Step {
-        let Turn { entry, person, holding, own } = turn;
+    fn step(&self, turn: Turn<'_>, cell: Cell) -> Step {
+        let Turn { guid, person, desired: _, holding, own } = turn;
         match cell {
             Cell::Do(action, to) => {
                 let from = holding.map_or(Seat::Vacant, |holding| holding.seat.clone());
@@ -265,13 +268,14 @@ impl<'a> Planner<'a> {
                     Address::Taken(warning) => (None, Vec::new(), Some(warning)),
                     Address::None => (None, Vec::new(), None),
                 };
-                let change =
-                    email.zip(because()).map(|(email, because)| change(turn, action, email, from, to, because));
+                let change = email
+                    .zip(because(turn.desired))
+                    .map(|(email, because)| change(turn, action, email, from, to, because));
                 Step { change, warning, waiting: None, leans }
             }
             Cell::Nothing => self.rename(turn),
             Cell::WaitForAcceptance => {
-                let waiting = holding.map(|holding| (entry.guid, holding.email.clone()));
+                let waiting = holding.map(|holding| (guid, holding.email.clone()));
                 let moved = holding.zip(own).filter(|(holding, own)| holding.email != **own);
                 let warning = moved.map(|(holding, own)| {
                     let message = format!(
@@ -279,7 +283,7 @@ impl<'a> Planner<'a> {
                          in the account store and it will be sent anew",
                         holding.email
                     );
-                    Warning::new(WarningKind::EmailChanged, label(entry, person), message)
+                    Warning::new(WarningKind::EmailChanged, label(guid, person), message)
                 });
                 Step { warning, waiting, ..Step::default() }
             }
@@ -287,8 +291,8 @@ impl<'a> Planner<'a> {
             Cell::WaitForRegistration => match self.address(turn, Action::Grant, false) {
                 Address::Right(email, _) | Address::Changed(email, _) => {
                     let message = format!("gets the seat after registering with {email}");
-                    let warning = Warning::new(WarningKind::NotRegistered, label(entry, person), message);
-                    Step { warning: Some(warning), waiting: Some((entry.guid, email)), ..Step::default() }
+                    let warning = Warning::new(WarningKind::NotRegistered, label(guid, person), message);
+                    Step { warning: Some(warning), waiting: Some((guid, email)), ..Step::default() }
                 }
                 Address::Taken(warning) | Address::Stays(_, warning) => {
                     Step { warning: Some(warning), ..Step::default() }
@@ -300,7 +304,9 @@ impl<'a> Planner<'a> {
 
     /// The seat is as it should be; perhaps the address is not. Seats nobody uses or wants keep what they have.
     fn rename(&self, turn: Turn<'_>) -> Step {
-        let Some(holding) = turn.holding.filter(|holding| turn.own.is_some() && is_renamed(&holding.seat)) else {
+        let Some((holding, _)) =
+            turn.holding.zip(turn.own).filter(|(holding, own)| is_renamed(&holding.seat) && holding.email != **own)
+        else {
             return Step::default();
         };
         match self.address(turn, Action::Rename, true) {
@@ -318,18 +324,18 @@ impl<'a> Planner<'a> {
     /// The address an action uses. An account keeps the one it has when the person has no usable one, when the store
     /// cannot change it, and when another person's account has the new one: two people must never meet in one account.
     fn address(&self, turn: Turn<'_>, action: Action, may_lean: bool) -> Address {
-        let Turn { entry, person, holding, own } = turn;
+        let Turn { guid, person, desired: _, holding, own } = turn;
         let Some(own) = own else {
             return holding.map_or(Address::None, |holding| Address::Right(holding.email.clone(), Vec::new()));
         };
-        let claim = |otherwise: &str| match self.claim(own, &entry.guid, may_lean) {
+        let claim = |otherwise: &str| match self.claim(own, guid, may_lean) {
             Claim::Free(leans) => Ok((own.clone(), leans)),
             Claim::Taken(other) => {
                 let message = format!(
                     "the account of {own} is that of another person ({other}): {otherwise} until that account has \
                      another address or is deleted"
                 );
-                Err(Warning::new(WarningKind::AmbiguousAccount, label(entry, person), message))
+                Err(Warning::new(WarningKind::AmbiguousAccount, label(guid, person), message))
             }
         };
         let Some(holding) = holding else {
@@ -351,7 +357,7 @@ impl<'a> Planner<'a> {
                         "the address is now {own}, the account keeps {}: this account store cannot change it",
                         holding.email
                     );
-                    let warning = Warning::new(WarningKind::EmailChanged, label(entry, person), message);
+                    let warning = Warning::new(WarningKind::EmailChanged, label(guid, person), message);
                     return Address::Stays(holding.email.clone(), warning);
                 }
                 claim("the old address stays").map_or_else(
@@ -363,48 +369,45 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether this person can have the address; leaning on others to let go of it only where that is allowed.
-    fn claim(&self, email: &Email, by: &ObjectGuid, may_lean: bool) -> Claim {
-        let others: Vec<ObjectGuid> = self.owners(email).filter(|owner| owner != by).collect();
-        let keeps = others.iter().find(|other| !(may_lean && self.movers().contains(*other)));
-        keeps.map_or_else(|| Claim::Free(others.clone()), |keeps| Claim::Taken(*keeps))
+    fn claim(&self, email: &Email, by: ObjectGuid, may_lean: bool) -> Claim {
+        let others = || self.owners(email).iter().copied().filter(|owner| *owner != by);
+        let keeps = others().find(|other| !(may_lean && self.movers().contains(other)));
+        keeps.map_or_else(|| Claim::Free(others().collect()), Claim::Taken)
     }
 
     /// The people whose account has this address, sorted.
-    fn owners(&self, email: &Email) -> impl Iterator<Item = ObjectGuid> + '_ {
+    ///
+    /// Asked for are only addresses of people whose account has another one, or none: these alone are looked for.
+    fn owners(&self, email: &Email) -> &[ObjectGuid] {
         let addresses = self.addresses.get_or_init(|| {
-            let mut addresses: HashMap<&Email, Owners> = HashMap::with_capacity(self.snapshot.len());
+            let asked_for = self.everybody().filter_map(|(subject, holding)| {
+                let own = subject.person?.mailbox.address()?;
+                holding.is_none_or(|holding| holding.email != *own).then_some((own, Vec::new()))
+            });
+            let mut addresses: HashMap<&Email, Vec<ObjectGuid>> = asked_for.collect();
             for (guid, holding) in self.snapshot.iter() {
-                match addresses.entry(&holding.email) {
-                    hash_map::Entry::Vacant(place) => {
-                        place.insert(Owners { first: *guid, others: Vec::new() });
-                    }
-                    hash_map::Entry::Occupied(place) => {
-                        let owners = place.into_mut();
-                        owners.others.push(owners.first.max(*guid));
-                        owners.first = owners.first.min(*guid);
-                        owners.others.sort_unstable();
-                    }
+                if let Some(owners) = addresses.get_mut(&holding.email) {
+                    owners.push(*guid);
                 }
             }
             addresses
         });
-        addresses
-            .get(email)
-            .into_iter()
-            .flat_map(|owners| std::iter::once(owners.first).chain(owners.others.iter().copied()))
+        addresses.get(email).map_or(&[], Vec::as_slice)
     }
 
     /// The people whose accounts get another address in this plan, and so let go of the one they have: chains of them, and
     /// circles. The most that can be: all who want to move, less those whose new address somebody keeps, and so on.
     fn movers(&self) -> &HashSet<ObjectGuid> {
         self.movers.get_or_init(|| {
-            let wishes: HashMap<ObjectGuid, (&Holding, &Email)> =
-                self.desired.entries().iter().filter_map(|entry| Some((entry.guid, self.wish(entry)?))).collect();
+            let wishes: HashMap<ObjectGuid, (&Holding, &Email)> = self
+                .everybody()
+                .filter_map(|(subject, holding)| Some((subject.guid, self.wish(subject, holding)?)))
+                .collect();
             // Nobody else wants the same one: an address that two enabled people have moves neither.
             let wanted_by: HashMap<&Email, ObjectGuid> = wishes.iter().map(|(guid, (_, own))| (*own, *guid)).collect();
             let mut movers: HashSet<ObjectGuid> = wishes.keys().copied().collect();
             let is_stuck = |guid: &ObjectGuid, own: &Email| {
-                self.owners(own).any(|owner| owner != *guid && !wishes.contains_key(&owner))
+                self.owners(own).iter().any(|owner| owner != guid && !wishes.contains_key(owner))
             };
             let mut stuck: Vec<ObjectGuid> =
                 wishes.iter().filter(|(guid, (_, own))| is_stuck(guid, own)).map(|(guid, _)| *guid).collect();
@@ -421,10 +424,11 @@ impl<'a> Planner<'a> {
 
     /// The account and the address it is to move to. Only with actions that are sent before any seat is given, so that an
     /// address is let go of before it is taken; and with no loss, since that may be held.
-    fn wish(&self, entry: &'a Entry) -> Option<(&'a Holding, &'a Email)> {
-        let Turn { holding, own, .. } = self.turn(entry, &entry.desired);
-        let (holding, own) = holding.zip(own).filter(|(holding, own)| self.renames && holding.email != **own)?;
-        let moves = match self.cell(&entry.desired, Some(holding))? {
+    fn wish(&self, subject: Subject<'a>, holding: Option<&'a Holding>) -> Option<(&'a Holding, &'a Email)> {
+        let turn = self.turn(subject, holding);
+        let (holding, own) =
+            turn.holding.zip(turn.own).filter(|(holding, own)| self.renames && holding.email != **own)?;
+        let moves = match self.cell(turn)? {
             Cell::Nothing => is_renamed(&holding.seat),
             Cell::Do(Action::Move, to) => !Action::Move.takes(&holding.seat, &to, &self.tiers),
             Cell::Do(..) | Cell::WaitForAcceptance | Cell::WaitForRegistration => false,
@@ -441,15 +445,23 @@ fn is_renamed(seat: &Seat) -> bool {
     }
 }
 
-fn label(entry: &Entry, person: Option<&Person>) -> String {
-    person.map_or_else(|| entry.guid.to_string(), |person| person.label().to_owned())
+fn because(desired: &Desired) -> Option<Because> {
+    match desired {
+        Desired::Seated { because, .. } => Some(Because::InGroup((**because).clone())),
+        Desired::Unseated { because } => Some(Because::Unseated(*because)),
+        Desired::Keep { .. } => None,
+    }
+}
+
+fn label(guid: ObjectGuid, person: Option<&Person>) -> String {
+    person.map_or_else(|| guid.to_string(), |person| person.label().into_owned())
 }
 
 fn change(turn: Turn<'_>, action: Action, email: Email, from: Seat, to: Seat, because: Because) -> Change {
-    let Turn { entry, person, holding, own: _ } = turn;
+    let Turn { guid, person, desired: _, holding, own: _ } = turn;
     Change {
         action,
-        guid: entry.guid,
+        guid,
         email,
         dn: person.map_or_else(String::new, |person| person.dn.to_string()),
         account: holding.map(|holding| holding.id.clone()),

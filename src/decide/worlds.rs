@@ -87,7 +87,7 @@ impl World {
         self.people.push(Person {
             guid: id(name),
             dn: dn(name),
-            account_name: Some(name.to_owned()),
+            account_name: Some(name.into()),
             mailbox: Mailbox::Address(email(&format!("{}@corp.example", name.replace(' ', ".")))),
             disabled: false,
             expires: None,
@@ -105,7 +105,7 @@ impl World {
             account_name: Some(name.to_owned()),
             common_names: vec![name.to_owned()],
             sid: None,
-            members: members.iter().map(|member| Member::Dn(dn(member).key().clone())).collect(),
+            members: members.iter().map(|member| Member::Dn(dn(member).key())).collect(),
         });
         self.groups.last_mut().unwrap()
     }
@@ -237,7 +237,10 @@ fn lines<'a>(changes: impl Iterator<Item = &'a Change>, world: &World) -> Vec<St
     let name = |guid: ObjectGuid| {
         let known = world.people.iter().find(|person| person.guid == guid);
         let account = || world.memory.snapshot.get(&guid).map(|holding| holding.email.as_str().to_owned());
-        known.and_then(|person| person.account_name.clone()).or_else(account).unwrap_or_else(|| guid.to_string())
+        known
+            .and_then(|person| Some(person.account_name.clone()?.into()))
+            .or_else(account)
+            .unwrap_or_else(|| guid.to_string())
     };
     let seat = |seat: &Seat| match seat {
         Seat::Suspended(tier) => format!("suspended {tier}"),
@@ -371,7 +374,7 @@ impl World {
                 // Two people in exchange, or a chain through somebody who moves on.
                 12 => address(&format!("p{}@corp.example", number(name) ^ 1)),
                 13 => address(&format!("p{}@corp.example", number(name) + 1)),
-                10 => Mailbox::Malformed("not an address".to_owned()),
+                10 => Mailbox::Malformed("not an address".into()),
                 _ => Mailbox::Missing,
             };
             person.disabled = draw.status == 8;

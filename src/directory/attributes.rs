@@ -143,7 +143,7 @@ where
             (!value.is_empty()).then(|| String::from_utf8_lossy(value))
         };
         if let Some(text) = lookup(attribute).into_iter().filter_map(candidate).min() {
-            return Email::parse(&text).map_or_else(|| Mailbox::Malformed(text.into_owned()), Mailbox::Address);
+            return Email::parse(&text).map_or_else(|| Mailbox::Malformed(text.into()), Mailbox::Address);
         }
     }
     Mailbox::Missing

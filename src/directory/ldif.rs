@@ -181,9 +181,9 @@ impl<'a> Collector<'a> {
         if self.names.len() >= ENTRIES_MAX {
             return Err(Fault::at(dn_line, format!("more than {ENTRIES_MAX} entries"), "read over LDAP instead"));
         }
-        note(&mut self.names, dn.key().clone(), dn_line, "entry of this name")?;
+        note(&mut self.names, dn.key(), dn_line, "entry of this name")?;
         // The empty name is the server's own entry (rootDSE), which stands in no directory.
-        let is_counted = self.base.as_ref().is_none_or(|base| dn.key() == base || dn.key().is_below(base));
+        let is_counted = self.base.as_ref().is_none_or(|base| dn.key() == *base || dn.key().is_below(base));
         if !is_counted || dn.key().as_str().is_empty() {
             return Ok(());
         }

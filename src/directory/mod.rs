@@ -10,7 +10,7 @@ pub mod ldap;
 pub mod ldif;
 mod referral;
 
-use crate::model::{Expiry, Memory, News, Origin, Reading, Rules, Wanted};
+use crate::model::{Expiry, Memory, Meter, News, Origin, Reading, Rules, Wanted};
 
 /// A source of readings.
 #[allow(async_fn_in_trait)] // Used with static dispatch only; no caller needs a bound on the future.
@@ -28,7 +28,11 @@ pub trait Directory {
     /// As [`Directory::read`].
     async fn read_whole(&mut self) -> Result<Reading, DirectoryError> {
         let (rules, memory) = (Rules::default(), Memory::empty(Origin::Fresh));
-        match self.read(&Wanted { rules: &rules, memory: &memory, names: &[], whole: true }, None).await?.news {
+        match self
+            .read(&Wanted { rules: &rules, memory: &memory, names: &[], accounts: &[], whole: true }, None)
+            .await?
+            .news
+        {
             News::Whole(reading) => Ok(reading),
             News::Mapped(_) | News::Changed(_) => Err(DirectoryError::Incomplete {
                 message: "all of the directory was asked for and only a part was read; please report this".to_owned(),
@@ -40,6 +44,37 @@ pub trait Directory {
     fn expiries(&self) -> Vec<Expiry> {
         Vec::new()
     }
+}
+
+/// Who is told by the directory that it has changed; not what, which is for the next read to find.
+pub trait Lookout: Send {
+    /// Looks out and tells what is seen, until that is not possible any more. May be dropped at any time.
+    fn look_out(&mut self, tell: &mut (dyn FnMut(Sight) + Send)) -> impl Future<Output = Blind> + Send;
+}
+
+/// What a lookout sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// From now on changes are told, by this server. What changed before may not have been.
+    Watching {
+        /// As the configuration names it.
+        by: String,
+    },
+    /// Something has changed.
+    Change,
+}
+
+/// Why changes are not told any more, or were not to begin with; by what the caller does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blind {
+    /// Nobody answered, or the connection broke: look out again later.
+    Lost(String),
+    /// Reads go to another server now: look out there at once.
+    Elsewhere,
+    /// The server refused us. Another try may count as another wrong password: wait until somebody has acted.
+    Refused(String),
+    /// The server does not tell changes, or not to us.
+    Unable(String),
 }
 
 /// What was read, and from where on the next read may go on.
@@ -104,6 +139,16 @@ pub enum Configured {
     Ldap(Box<ldap::Ldap>),
     /// A file.
     Ldif(ldif::Ldif),
+}
+
+impl Configured {
+    /// Who looks out for changes, where the directory can tell them; each exchange with a server is told to `meter`.
+    pub fn lookout(&self, meter: Meter) -> Option<ldap::Watch> {
+        match self {
+            Self::Ldap(directory) => Some(directory.watch(meter)),
+            Self::Ldif(_) => None,
+        }
+    }
 }
 
 impl Directory for Configured {

@@ -1,18 +1,16 @@
 //! E-mail addresses: how an account store knows a person.
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 /// A usable address: trimmed, with one local part and a domain that has a dot. Compared without case, shown as written.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Email {
-    text: Arc<str>,
-    key: Arc<str>,
-}
+#[serde(try_from = "CompactString", into = "CompactString")]
+pub struct Email(CompactString);
 
 /// The longest address accepted, in bytes (RFC 5321 4.5.3.1.3 gives a path 256 with its brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
@@ -32,44 +30,69 @@ impl Email {
             && !domain.contains(forbidden)
             && domain.split('.').count() >= 2
             && domain.split('.').all(|label| !label.is_empty());
-        well_formed.then(|| {
-            let lower = text.to_lowercase();
-            let text: Arc<str> = text.into();
-            let key = if lower == *text { text.clone() } else { lower.into() };
-            Self { text, key }
-        })
+        well_formed.then(|| Self(text.into()))
     }
 
     /// As the directory or the account store wrote it.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
     }
 
     /// In lower case: what equality means.
-    pub fn key(&self) -> &str {
-        &self.key
+    pub fn key(&self) -> Cow<'_, str> {
+        lower(&self.0)
+    }
+
+    /// Whether it is an address of exactly that domain, which is given in lower case.
+    pub fn is_in(&self, domain: &str) -> bool {
+        let own = self.0.rsplit_once('@').map_or("", |(_, own)| own);
+        if own.is_ascii() { own.eq_ignore_ascii_case(domain) } else { own.to_lowercase() == domain }
     }
 
     /// The part behind the `@`, in lower case.
-    pub fn domain(&self) -> &str {
-        self.key.rsplit_once('@').map_or("", |(_, domain)| domain)
+    pub fn domain(&self) -> Cow<'_, str> {
+        lower(self.0.rsplit_once('@').map_or("", |(_, domain)| domain))
     }
 }
 
+fn lower(text: &str) -> Cow<'_, str> {
+    let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
+}
+
+/// Of letters of ASCII only, as nearly all addresses are, nothing has to be written down to compare them.
 impl PartialEq for Email {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+        self.0.eq_ignore_ascii_case(&other.0)
+            || (!(self.0.is_ascii() && other.0.is_ascii()) && self.key() == other.key())
     }
 }
 impl Eq for Email {}
 impl Hash for Email {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
+        let mut buffer = [0; EMAIL_BYTES_MAX];
+        match buffer.get_mut(..self.0.len()).filter(|_| self.0.is_ascii()) {
+            Some(key) => {
+                key.copy_from_slice(self.0.as_bytes());
+                key.make_ascii_lowercase();
+                state.write(key);
+            }
+            None => state.write(self.key().as_bytes()),
+        }
+        // Ends it, as `str` does.
+        state.write_u8(0xff);
     }
 }
 impl Ord for Email {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key.cmp(&other.key)
+        if self.0.is_ascii() && other.0.is_ascii() {
+            self.0
+                .bytes()
+                .map(|byte| byte.to_ascii_lowercase())
+                .cmp(other.0.bytes().map(|byte| byte.to_ascii_lowercase()))
+        } else {
+            self.key().cmp(&other.key())
+        }
     }
 }
 impl PartialOrd for Email {
@@ -80,26 +103,32 @@ impl PartialOrd for Email {
 
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
     }
 }
 
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
+    }
+}
+
+impl From<Email> for CompactString {
+    fn from(email: Email) -> Self {
+        email.0
     }
 }
 
 impl From<Email> for String {
     fn from(email: Email) -> Self {
-        email.text.as_ref().into()
+        email.0.into()
     }
 }
 
-impl TryFrom<String> for Email {
+impl TryFrom<CompactString> for Email {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: CompactString) -> Result<Self, String> {
         Self::parse(&text).ok_or_else(|| format!("{text:?} is not an e-mail address"))
     }
 }
@@ -110,7 +139,7 @@ pub enum Mailbox {
     /// None of them has a value.
     Missing,
     /// The first one with a value has this, which is no address.
-    Malformed(String),
+    Malformed(Box<str>),
     /// An address; whether its domain is claimed is for the rules to say.
     Address(Email),
 }
@@ -123,12 +152,21 @@ impl Mailbox {
             Self::Missing | Self::Malformed(_) => None,
         }
     }
+
+    /// Whether it is the other one to the letter.
+    pub fn is_written_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Address(one), Self::Address(other)) => one.as_str() == other.as_str(),
+            (Self::Missing | Self::Malformed(_) | Self::Address(_), _) => self == other,
+        }
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::hash::BuildHasher;
 
     #[test]
     fn trimmed_and_compared_without_case() {
@@ -136,6 +174,23 @@ mod tests {
         assert_eq!(email.as_str(), "Dup@AD.Test");
         assert_eq!(email, Email::parse("dup@ad.test").unwrap());
         assert_eq!(email.domain(), "ad.test");
+        assert!(email.is_in("ad.test") && !email.is_in("d.test") && !email.is_in("sub.ad.test"));
+        assert!(Email::parse("a@GRÜN.test").unwrap().is_in("grün.test"));
+    }
+
+    #[test]
+    fn equality_order_and_hash_are_those_of_the_lower_case() {
+        let texts =
+            ["a@b.c", "A@B.c", "Ä@b.c", "ä@B.C", "\u{212a}@b.c", "k@b.c", "ab@b.c", "ΣΑΣ@b.c", "σας@b.c", "z@b.c"];
+        let emails: Vec<Email> = texts.iter().map(|text| Email::parse(text).unwrap()).collect();
+        let state = std::hash::RandomState::new();
+        for (one, other) in emails.iter().flat_map(|one| emails.iter().map(move |other| (one, other))) {
+            let (one_key, other_key) = (one.as_str().to_lowercase(), other.as_str().to_lowercase());
+            assert_eq!(one.key(), one_key);
+            assert_eq!(one == other, one_key == other_key, "{one} {other}");
+            assert_eq!(one.cmp(other), one_key.cmp(&other_key), "{one} {other}");
+            assert!(one != other || state.hash_one(one) == state.hash_one(other), "{one} {other}");
+        }
     }
 
     #[test]

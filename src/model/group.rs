@@ -1,6 +1,7 @@
 //! Groups as a directory describes them.
 
 use super::{Dn, DnKey, ObjectGuid, Sid};
+use std::borrow::Cow;
 
 /// A group entry as read, with all its member values (a range that was not read to its end is not a group).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +34,19 @@ pub enum Member {
 }
 
 impl Group {
+    /// Whether it is the other one to the letter; members apart.
+    pub fn is_written_like(&self, other: &Self) -> bool {
+        let Self { guid, dn, account_name, common_names, sid, members: _ } = self;
+        *guid == other.guid
+            && dn.is_written_like(&other.dn)
+            && *account_name == other.account_name
+            && *common_names == other.common_names
+            && *sid == other.sid
+    }
+
     /// The name for messages and reasons: the first `cn`, else the account name, else the DN.
-    pub fn name(&self) -> &str {
-        self.common_names.first().or(self.account_name.as_ref()).map_or(self.dn.as_str(), String::as_str)
+    pub fn name(&self) -> Cow<'_, str> {
+        let name = self.common_names.first().or(self.account_name.as_ref());
+        name.map_or_else(|| self.dn.text(), |name| Cow::Borrowed(name.as_str()))
     }
 }

@@ -17,7 +17,7 @@ impl ObjectGuid {
         Some(Self(Uuid::from_bytes_le(bytes.try_into().ok()?)))
     }
 
-    /// The 16 bytes of an `objectGUID` value.
+    /// As an `objectGUID` value.
     pub fn to_ad_bytes(&self) -> [u8; 16] {
         self.0.to_bytes_le()
     }

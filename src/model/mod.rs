@@ -22,7 +22,7 @@ pub mod snapshot;
 pub mod tier;
 
 pub use change::{Action, Because, Cause, Change, GroupPath, Intent, Outcome};
-pub use dn::{Dn, DnKey};
+pub use dn::{Containers, Dn, DnKey};
 pub use email::{Email, Mailbox};
 pub use exchange::{Exchange, Meter, Peer, Went};
 pub use expiry::Expiry;

@@ -1,6 +1,8 @@
 //! People as a directory describes them.
 
 use super::{Dn, Mailbox, ObjectGuid, Sid, Timestamp};
+use compact_str::CompactString;
+use std::borrow::Cow;
 
 /// A user entry as read. Contacts, computers and managed service accounts are not people and never become one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +12,7 @@ pub struct Person {
     /// Where the entry stands now; an attribute like any other.
     pub dn: Dn,
     /// `sAMAccountName`, or `uid` elsewhere; how an administrator names the person.
-    pub account_name: Option<String>,
+    pub account_name: Option<CompactString>,
     /// The address under which the account store knows the person.
     pub mailbox: Mailbox,
     /// `userAccountControl` bit 2 (ACCOUNTDISABLE, MS-ADTS 2.2.16), or the like elsewhere.
@@ -25,8 +27,21 @@ pub struct Person {
 
 impl Person {
     /// The name for messages: the account name, else the DN.
-    pub fn label(&self) -> &str {
-        self.account_name.as_deref().unwrap_or(self.dn.as_str())
+    pub fn label(&self) -> Cow<'_, str> {
+        self.account_name.as_deref().map_or_else(|| self.dn.text(), Cow::Borrowed)
+    }
+
+    /// Whether it is the other one to the letter.
+    pub fn is_written_like(&self, other: &Self) -> bool {
+        let Self { guid, dn, account_name, mailbox, disabled, expires, sid, primary_group_rid } = self;
+        *guid == other.guid
+            && dn.is_written_like(&other.dn)
+            && *account_name == other.account_name
+            && mailbox.is_written_like(&other.mailbox)
+            && *disabled == other.disabled
+            && *expires == other.expires
+            && *sid == other.sid
+            && *primary_group_rid == other.primary_group_rid
     }
 
     /// Whether the directory lets this person sign in at `now`. Locked and must-change people are enabled.

@@ -3,37 +3,64 @@
 use std::fmt;
 
 /// A security identifier (MS-DTYP 2.4.2): `S-1-5-21-…-RID`. Used for primary groups and to name a group in the mapping.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Sid {
-    authority: u64,
-    parts: Vec<u32>,
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Sid(Form);
+
+/// The authority of Windows' own identifiers, and the first part of those of domains and computers.
+const NT_AUTHORITY: u64 = 5;
+const OF_A_DOMAIN: u32 = 21;
+
+/// MS-DTYP 2.4.2.2.
+const PARTS_MAX: usize = 15;
+
+/// Of all ways to say one thing, the first that fits.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Form {
+    /// `S-1-5-21-a-b-c-RID`, as people and groups have: nothing of it is kept elsewhere.
+    InDomain([u32; 4]),
+    /// Any other.
+    Other(Box<(u64, Vec<u32>)>),
 }
 
 impl Sid {
+    fn of(authority: u64, parts: &[u32]) -> Self {
+        match *parts {
+            [OF_A_DOMAIN, a, b, c, rid] if authority == NT_AUTHORITY => Self(Form::InDomain([a, b, c, rid])),
+            _ => Self(Form::Other(Box::new((authority, parts.to_vec())))),
+        }
+    }
+
     /// From the binary form: revision 1, a count of at most 15, a 48-bit authority, the sub-authorities.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&[revision, count], rest) = bytes.split_first_chunk::<2>()?;
         let (authority, rest) = rest.split_first_chunk::<6>()?;
-        if revision != 1 || count > 15 || rest.len() != usize::from(count) * 4 {
+        if revision != 1 || usize::from(count) > PARTS_MAX || rest.len() != usize::from(count) * 4 {
             return None;
         }
         let authority = authority.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        let parts = rest.as_chunks::<4>().0.iter().map(|part| u32::from_le_bytes(*part)).collect();
-        Some(Self { authority, parts })
+        let mut parts = [0; PARTS_MAX];
+        let parts = parts.get_mut(..usize::from(count))?;
+        parts.iter_mut().zip(rest.as_chunks().0).for_each(|(part, bytes)| *part = u32::from_le_bytes(*bytes));
+        Some(Self::of(authority, parts))
     }
 
     /// The binary form.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let (authority, parts) = match &self.0 {
+            Form::InDomain([a, b, c, rid]) => (NT_AUTHORITY, &[OF_A_DOMAIN, *a, *b, *c, *rid][..]),
+            Form::Other(other) => (other.0, &other.1[..]),
+        };
         // The constructors take no more than 15 parts.
-        let count = self.parts.len() as u8;
-        let authority = self.authority.to_be_bytes();
-        let parts = self.parts.iter().flat_map(|part| part.to_le_bytes());
-        [1, count].into_iter().chain(authority.into_iter().skip(2)).chain(parts).collect()
+        let begin = [1, parts.len() as u8].into_iter().chain(authority.to_be_bytes().into_iter().skip(2));
+        begin.chain(parts.iter().flat_map(|part| part.to_le_bytes())).collect()
     }
 
     /// The last part, which tells the objects of one domain apart; `None` where there is none.
     pub fn rid(&self) -> Option<u32> {
-        self.parts.last().copied()
+        match &self.0 {
+            Form::InDomain([.., rid]) => Some(*rid),
+            Form::Other(other) => other.1.last().copied(),
+        }
     }
 
     /// From the text form, `S-1-5-21-1-2-3-513`.
@@ -44,21 +71,31 @@ impl Sid {
         }
         let authority = fields.next()?.parse().ok().filter(|authority: &u64| *authority < 1 << 48)?;
         let parts: Vec<u32> = fields.map(|field| field.parse().ok()).collect::<Option<_>>()?;
-        (parts.len() <= 15).then_some(Self { authority, parts })
+        (parts.len() <= PARTS_MAX).then(|| Self::of(authority, &parts))
     }
 
     /// The identifier of another object of the same domain: the last part replaced by `rid`.
     pub fn sibling(&self, rid: u32) -> Option<Self> {
-        let mut parts = self.parts.clone();
-        *parts.last_mut()? = rid;
-        Some(Self { authority: self.authority, parts })
+        match &self.0 {
+            Form::InDomain([a, b, c, _]) => Some(Self(Form::InDomain([*a, *b, *c, rid]))),
+            Form::Other(other) => {
+                let (authority, mut parts) = (other.0, other.1.clone());
+                *parts.last_mut()? = rid;
+                Some(Self::of(authority, &parts))
+            }
+        }
     }
 }
 
 impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "S-1-{}", self.authority)?;
-        self.parts.iter().try_for_each(|part| write!(f, "-{part}"))
+        match &self.0 {
+            Form::InDomain([a, b, c, rid]) => write!(f, "S-1-{NT_AUTHORITY}-{OF_A_DOMAIN}-{a}-{b}-{c}-{rid}"),
+            Form::Other(other) => {
+                write!(f, "S-1-{}", other.0)?;
+                other.1.iter().try_for_each(|part| write!(f, "-{part}"))
+            }
+        }
     }
 }
 
@@ -80,8 +117,14 @@ mod tests {
         assert_eq!(sid.to_string(), "S-1-5-21-513");
         assert_eq!(Sid::parse("s-1-5-21-513"), Some(sid.clone()));
         assert_eq!(sid.sibling(7).unwrap().to_string(), "S-1-5-21-7");
-        assert_eq!(sid.to_bytes(), bytes);
-        assert_eq!(sid.rid(), Some(513));
+        assert_eq!((sid.to_bytes(), sid.rid()), (bytes.to_vec(), Some(513)));
+        let person = Sid::parse("S-1-5-21-1-2-4294967295-1104").unwrap();
+        assert_eq!(person.sibling(513), Sid::parse("S-1-5-21-1-2-4294967295-513"));
+        assert_eq!(person.to_string(), "S-1-5-21-1-2-4294967295-1104");
+        let bytes = [1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 255, 255, 255, 255, 80, 4, 0, 0];
+        assert_eq!((person.to_bytes(), person.rid()), (bytes.to_vec(), Some(1104)));
+        assert_eq!(Sid::from_bytes(&bytes), Some(person));
+        assert_eq!(Sid::parse("S-1-5").unwrap().sibling(1), None);
     }
 
     #[test]

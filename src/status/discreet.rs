@@ -3,7 +3,7 @@
 //! Addresses can stand in what others wrote: an error of a server, a line of the configuration that was refused. The
 //! socket for administrators gives the whole of it.
 
-use super::live::{Daemon, Expiry, Live, Outage, Rejected, Remembered};
+use super::live::{Daemon, Expiry, Live, Outage, Rejected, Remembered, Watched};
 
 /// The same, without addresses.
 pub fn discreet(mut live: Live) -> Live {
@@ -12,11 +12,15 @@ pub fn discreet(mut live: Live) -> Live {
     for text in rebuilt.iter_mut().chain(last_pass.iter_mut().filter_map(|last| last.reason.as_mut())) {
         *text = without_addresses(text);
     }
-    if let Some(Daemon { rejected, outage, expiries, .. }) = daemon {
+    if let Some(Daemon { rejected, outage, expiries, watched, .. }) = daemon {
         let problems = rejected.iter_mut().map(|Rejected { problems, .. }| problems);
         let reason = outage.iter_mut().map(|Outage { reason, .. }| reason);
         let of = expiries.iter_mut().map(|Expiry { of, .. }| of);
-        for text in problems.chain(reason).chain(of) {
+        let because = watched.iter_mut().filter_map(|watched| match watched {
+            Watched::Not { because } => Some(because),
+            Watched::Since { .. } => None,
+        });
+        for text in problems.chain(reason).chain(of).chain(because) {
             *text = without_addresses(text);
         }
     }
@@ -76,9 +80,10 @@ mod tests {
         let daemon = live.daemon.as_mut().unwrap();
         daemon.outage = Some(Outage { reason: text.clone(), ..outage(true) });
         daemon.rejected = Some(Rejected { problems: text.clone(), ..rejected() });
+        daemon.watched = Some(Watched::Not { because: text.clone() });
         daemon.expiries[0].of = text;
         let said = serde_json::to_string(&discreet(live)).unwrap();
         assert!(!said.contains("kim"), "{said}");
-        assert_eq!(said.matches("…@corp.example").count(), 5);
+        assert_eq!(said.matches("…@corp.example").count(), 6);
     }
 }

@@ -1,7 +1,7 @@
 //! `status --json` and `/status.json`: a stable contract, `"format": 1`. What is absent is null, times are RFC 3339.
 
 use super::health;
-use super::live::{ApprovalNote, Daemon, Expiry, Live, Outage, Rejected, Remembered, Running, SeatCount};
+use super::live::{ApprovalNote, Daemon, Expiry, Live, Outage, Rejected, Remembered, Running, SeatCount, Watched};
 use super::verdict::Verdict;
 use crate::model::{Counts, HeldNote, PassRecord, PassResult, Timestamp};
 use serde::Serialize;
@@ -76,6 +76,8 @@ struct Service {
     /// Of the latest pass that came to a plan, by kind.
     warnings: BTreeMap<String, usize>,
     expiries: Vec<Ending>,
+    /// Whether the directory tells changes as they are made; null where nobody looks out.
+    watched: Option<Watching>,
     /// Whether the last good pass is too old.
     overdue: bool,
     /// From when on it is.
@@ -100,6 +102,15 @@ struct Failing {
     passes: u32,
     reason: String,
     passes_by: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Watching {
+    /// Which server tells, and since when; null while none does.
+    by: Option<String>,
+    since: Option<String>,
+    /// Why none does.
+    because: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -163,6 +174,7 @@ fn service(daemon: &Daemon, now: Timestamp) -> Service {
         directory_read,
         warnings,
         expiries,
+        watched,
     } = daemon;
     Service {
         version: version.clone(),
@@ -191,6 +203,12 @@ fn service(daemon: &Daemon, now: Timestamp) -> Service {
                 near: health::is_near(expiry, now),
             })
             .collect(),
+        watched: watched.as_ref().map(|watched| match watched {
+            Watched::Since { by, since } => {
+                Watching { by: Some(by.clone()), since: Some(since.to_string()), because: None }
+            }
+            Watched::Not { because } => Watching { by: None, since: None, because: Some(because.clone()) },
+        }),
         overdue: daemon.is_overdue(now),
         overdue_at: text(*overdue_at),
     }
@@ -253,6 +271,7 @@ mod tests {
                 "directory_read": "2026-01-12T02:58:00Z", "warnings": {"no_email": 2},
                 "expiries": [{"kind": "certificate", "of": "ldaps://dc1.corp.example", "at": "2026-04-12T03:00:00Z",
                     "near": false}],
+                "watched": {"by": "ldaps://dc1.corp.example", "since": "2026-01-11T03:00:00Z", "because": null},
                 "overdue": true, "overdue_at": "2026-01-12T03:00:00Z"})
         );
     }

@@ -88,6 +88,27 @@ pub struct Daemon {
     pub warnings: BTreeMap<String, usize>,
     /// Certificates and secrets whose end is known.
     pub expiries: Vec<Expiry>,
+    /// Whether the directory tells of changes as they are made; `None` where nobody looks out.
+    #[serde(default)]
+    pub watched: Option<Watched>,
+}
+
+/// Whether the directory tells of changes as they are made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Watched {
+    /// It does.
+    Since {
+        /// The server.
+        by: String,
+        /// When it began.
+        since: Timestamp,
+    },
+    /// It does not: changes are seen when a pass is due.
+    Not {
+        /// Why.
+        because: String,
+    },
 }
 
 /// A configuration that was refused at a reload.
@@ -139,6 +160,7 @@ impl Daemon {
             directory_read: None,
             warnings: BTreeMap::new(),
             expiries: Vec::new(),
+            watched: None,
         }
     }
 }

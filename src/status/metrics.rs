@@ -7,7 +7,7 @@
 //!
 //! Requests are counted by their histogram: its `_count` by operation and outcome.
 
-use super::live::{Daemon, Live, Remembered, SeatCount};
+use super::live::{Daemon, Live, Remembered, SeatCount, Watched};
 use super::verdict::{State, Verdict};
 use crate::model::{Action, Exchange, PassResult, Peer, Timestamp, WarningKind, Went};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -51,6 +51,7 @@ pub struct Metrics {
     phases: Family<Fixed<1>, Histogram>,
     changes: Family<Fixed<2>, Counter>,
     notifications: Family<Fixed<2>, Counter>,
+    directory_changes: Counter,
     ldap: Family<Fixed<2>, Histogram>,
     http: Family<Fixed<2>, Histogram>,
     registry: Arc<Registry>,
@@ -69,6 +70,7 @@ impl Metrics {
         let phases = Family::<Fixed<1>, Histogram>::new_with_constructor(|| Histogram::new(PASS_BUCKETS));
         let changes = Family::<Fixed<2>, Counter>::default();
         let notifications = Family::<Fixed<2>, Counter>::default();
+        let directory_changes = Counter::default();
         let exchanges = || Family::<Fixed<2>, Histogram>::new_with_constructor(|| Histogram::new(EXCHANGE_BUCKETS));
         let (ldap, http) = (exchanges(), exchanges());
         let mut registry = Registry::with_prefix("seatsync");
@@ -76,6 +78,8 @@ impl Metrics {
         registry.register("pass_duration_seconds", "Time a pass took, by phase; all is the whole", phases.clone());
         registry.register("changes", "Changes sent to the account store, by action and outcome", changes.clone());
         registry.register("notifications", "Notifications, by channel and outcome", notifications.clone());
+        let help = "Changes that the directory told as they were made";
+        registry.register("directory_changes", help, directory_changes.clone());
         let help = "Time of requests to the directory, by operation and outcome";
         registry.register("ldap_request_duration_seconds", help, ldap.clone());
         let help = "Time of requests to the account store, by operation and outcome";
@@ -94,7 +98,7 @@ impl Metrics {
                 drop(notifications.get_or_create(&of_notification(channel, done)));
             }
         }
-        Self { passes, phases, changes, notifications, ldap, http, registry: Arc::new(registry) }
+        Self { passes, phases, changes, notifications, directory_changes, ldap, http, registry: Arc::new(registry) }
     }
 
     /// A server was asked.
@@ -131,6 +135,11 @@ impl Metrics {
     /// A change was sent, and done or not.
     pub fn change(&self, action: Action, done: bool) {
         self.changes.get_or_create(&of_change(action, done)).inc();
+    }
+
+    /// The directory told a change as it was made.
+    pub fn directory_change(&self) {
+        self.directory_changes.inc();
     }
 
     /// A notification was sent or not.
@@ -250,6 +259,7 @@ fn known(ours: &mut Registry, daemon: &Daemon, now: Timestamp) {
         directory_read,
         warnings,
         expiries,
+        watched,
     } = daemon;
     let none = WarningKind::ALL.map(|kind| (kind.to_string(), 0));
     let warnings: BTreeMap<String, usize> =
@@ -273,6 +283,9 @@ fn known(ours: &mut Registry, daemon: &Daemon, now: Timestamp) {
     gauge(ours, "overdue_timestamp_seconds", help, some(*overdue_at));
     let lag = directory_read.map(|at| (Labels::new(), (seconds(now) - seconds(at)).max(0.0)));
     gauge(ours, "directory_lag_seconds", "Time since the directory was last read to its end", lag);
+    let help = "1 while the directory tells changes as they are made";
+    let is_watched = watched.as_ref().map(|watched| truth(matches!(watched, Watched::Since { .. })));
+    gauge(ours, "directory_watched", help, is_watched.map(|value| (Labels::new(), value)));
     // Two certificates of one server: the earlier end counts.
     let mut ends: BTreeMap<Labels, f64> = BTreeMap::new();
     for expiry in expiries {

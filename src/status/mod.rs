@@ -30,7 +30,9 @@ pub mod words;
 
 pub use classic::classic;
 pub use document::Document;
-pub use live::{ApprovalNote, Daemon, Expiry, Live, Outage, Rejected, Remembered, Running, SeatCount, status_word};
+pub use live::{
+    ApprovalNote, Daemon, Expiry, Live, Outage, Rejected, Remembered, Running, SeatCount, Watched, status_word,
+};
 pub use metrics::{Metrics, PHASE_ALL, PHASES};
 pub use page::page;
 pub use routes::{View, serve};

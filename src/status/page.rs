@@ -4,7 +4,7 @@
 //! of people (the caller shows a [`discreet`](super::discreet) value).
 
 use super::health;
-use super::live::{Daemon, Expiry, Live, Outage, Rejected, Remembered, Running, SeatCount};
+use super::live::{Daemon, Expiry, Live, Outage, Rejected, Remembered, Running, SeatCount, Watched};
 use super::verdict::{State, Verdict};
 use super::words::{from_now, time};
 use crate::model::{HeldNote, PassRecord, PassResult, Timestamp};
@@ -138,7 +138,7 @@ fn result_words(result: PassResult) -> &'static str {
 
 /// `told`: the reason that the headline gives.
 fn service(daemon: &Daemon, told: Option<&str>, now: Timestamp) -> Markup {
-    let Daemon { running, outage, next_sync, next_audit, directory_read, expiries, .. } = daemon;
+    let Daemon { running, outage, next_sync, next_audit, directory_read, expiries, watched, .. } = daemon;
     html! {
         @if let Some(Running { since, step }) = running {
             (row("Running now", html! { (step) ", since " (when(*since, now)) }))
@@ -151,6 +151,11 @@ fn service(daemon: &Daemon, told: Option<&str>, now: Timestamp) -> Markup {
             }))
         }
         @if let Some(at) = directory_read { (row("Directory read", when(*at, now))) }
+        @match watched {
+            Some(Watched::Since { by, since }) => { (row("Changes", html! { "told by " (by) ", since " (when(*since, now)) })) }
+            Some(Watched::Not { because }) => { (row("Changes", html! { "seen by the schedule alone: " (because) })) }
+            None => {}
+        }
         @if let Some(at) = next_sync { (row("Next pass", when(*at, now))) }
         @if let Some(at) = next_audit { (row("Next audit", when(*at, now))) }
         @for expiry @ Expiry { kind, of, at } in expiries {

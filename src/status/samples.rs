@@ -1,6 +1,6 @@
 //! Agents in various states, for the tests of this room.
 
-use super::{Daemon, Expiry, Live, Outage, Rejected, Remembered, Running, SeatCount};
+use super::{Daemon, Expiry, Live, Outage, Rejected, Remembered, Running, SeatCount, Watched};
 use crate::model::{Counts, HeldNote, PassId, PassRecord, PassResult, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,6 +39,7 @@ pub(super) fn daemon() -> Daemon {
             of: "ldaps://dc1.corp.example".to_owned(),
             at: now() + 90 * DAY,
         }],
+        watched: Some(Watched::Since { by: "ldaps://dc1.corp.example".to_owned(), since: now() - DAY }),
     }
 }
 

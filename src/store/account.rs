@@ -445,7 +445,7 @@ impl Account {
 
     /// Whether the account let go of the user's domain: the user cannot sign in, and cannot be activated.
     pub fn is_released(&self, user: &User) -> bool {
-        user.registration == Registration::Registered && self.profile.has_released(user.email.domain())
+        user.registration == Registration::Registered && self.profile.has_released(&user.email.domain())
     }
 
     /// Whether the user can sign in, as the admin API says it. It has no word for somebody whose domain was released, and
@@ -560,7 +560,7 @@ impl Account {
     }
 
     fn check_not_released(&self, email: &Email) -> Result<(), Refusal> {
-        if !self.profile.has_released(email.domain()) {
+        if !self.profile.has_released(&email.domain()) {
             return Ok(());
         }
         let message = format!("the domain of {email} was released: claim and verify it again first");

@@ -205,7 +205,7 @@ impl Profile {
     /// Whether an address is of a claimed domain, or any is welcome. Sub-domains are domains of their own.
     pub fn claims(&self, email: &Email) -> bool {
         let any = self.domains.is_empty() && !self.details.domains_only;
-        any || self.has_domain(email.domain())
+        any || self.has_domain(&email.domain())
     }
 
     /// Whether that domain (in lower case) is claimed and verified.

@@ -88,7 +88,7 @@ impl Book {
     /// domain decides; else the best answer counts.
     pub fn sign_in(&self, email: &Email) -> SignIn {
         let open = || self.accounts().filter(|account| !account.profile().is_closed());
-        let owner = open().find(|account| account.profile().has_domain(email.domain()));
+        let owner = open().find(|account| account.profile().has_domain(&email.domain()));
         if let Some(account) = owner {
             return match account.by_email(email) {
                 Some(user) => standing(account, user),

@@ -24,8 +24,10 @@ pub const READER_NAME: &str = "svc-reader";
 /// Its password.
 pub const READER_PASSWORD: &str = "Svc.Passw0rd1";
 
-const ADMINISTRATOR: &str = "administrator@ad.test";
-const ADMINISTRATOR_PASSWORD: &str = "Passw0rd.Adm1n";
+/// Who may do everything.
+pub const ADMINISTRATOR: &str = "administrator@ad.test";
+/// With that password.
+pub const ADMINISTRATOR_PASSWORD: &str = "Passw0rd.Adm1n";
 const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/ad");
 /// Half a second when the machine is idle; much more when the template has to be made first.
 const START_DEADLINE: Duration = Duration::from_secs(120);
@@ -113,6 +115,11 @@ impl Ad {
         self.folder.path().join("tls/ca.pem")
     }
 
+    /// The configuration of this domain, for Samba's own tools.
+    pub fn smb_conf(&self) -> PathBuf {
+        self.folder.path().join("etc/smb.conf")
+    }
+
     /// How a configuration names this directory.
     pub fn directory(&self) -> Directory {
         Directory {
@@ -129,6 +136,11 @@ impl Ad {
     pub fn modify(&self, ldif: &str) {
         let output = self.client("ldapmodify", ADMINISTRATOR, ADMINISTRATOR_PASSWORD, &[], ldif);
         assert!(output.status.success(), "ldapmodify: {}\n{ldif}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The same, going on behind a record that the server refuses.
+    pub fn modify_what_can_be(&self, ldif: &str) {
+        self.client("ldapmodify", ADMINISTRATOR, ADMINISTRATOR_PASSWORD, &["-c"], ldif);
     }
 
     /// Tries to sign in as somebody; whether it worked.
@@ -257,6 +269,20 @@ impl Ad {
     /// Deletes an entry.
     pub fn delete(&self, dn: &str) {
         self.modify(&format!("dn: {dn}\nchangetype: delete\n"));
+    }
+
+    /// Brings a deleted entry back, as a tombstone gives it.
+    pub fn undelete(&self, name: &str, dn: &str) {
+        let who = format!("(&(isDeleted=TRUE)(sAMAccountName={name}))");
+        let arguments = ["-LLL", "-o", "ldif-wrap=no", "-E", "!1.2.840.113556.1.4.417", "-b", BASE, &who, "1.1"];
+        let found = self.client("ldapsearch", ADMINISTRATOR, ADMINISTRATOR_PASSWORD, &arguments, "");
+        let found = String::from_utf8_lossy(&found.stdout).into_owned();
+        let line = found.lines().find(|line| line.starts_with("dn:")).unwrap_or_else(|| panic!("no {name}: {found}"));
+        let ldif = format!(
+            "{line}\ncontrol: 1.2.840.113556.1.4.417 true\nchangetype: modify\ndelete: isDeleted\n-\n\
+             replace: distinguishedName\ndistinguishedName: {dn}\n"
+        );
+        self.modify(&ldif);
     }
 
     fn change_members(&self, name: &str, how: &str, people: &[&str]) {

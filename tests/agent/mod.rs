@@ -5,6 +5,7 @@
 use seatsync::model::Timestamp;
 use seatsync::status::Document;
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -62,7 +63,7 @@ impl<H> Agent<H> {
 
     /// A command of the same configuration, not started yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_seatsync"));
+        let mut command = Command::new(binary());
         command.args(arguments).env("SEATSYNC_CONFIG", &self.config).env("USER", "operator");
         command.env_remove("SUDO_USER").stdin(Stdio::null());
         command
@@ -105,17 +106,27 @@ impl<H> Agent<H> {
 
     /// Waits for a condition, by looking.
     #[track_caller]
-    pub fn until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
+    pub fn until(&self, what: &str, is_so: impl FnMut(&Self) -> bool) {
+        self.until_within(DEADLINE, what, is_so);
+    }
+
+    #[track_caller]
+    fn until_within(&self, deadline: Duration, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let began = Instant::now();
         while !is_so(self) {
-            assert!(began.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}\n{}", self.log());
+            assert!(began.elapsed() < deadline, "not within {deadline:?}: {what}\n{}", self.log());
             std::thread::sleep(LOOK_EVERY);
         }
     }
 
     /// Waits until the first pass has ended.
     pub fn settled(self) -> Self {
-        self.until("the first pass has ended", |agent| {
+        self.settled_within(DEADLINE)
+    }
+
+    /// Waits until the first pass has ended, which may take so long.
+    pub fn settled_within(self, deadline: Duration) -> Self {
+        self.until_within(deadline, "the first pass has ended", |agent| {
             let status = agent.status();
             !status["last_pass"].is_null() && status["daemon"]["running"].is_null()
         });
@@ -190,12 +201,17 @@ pub fn kill(pid: u32, signal: &str) {
     assert!(status.success());
 }
 
+/// The binary of this build, unless a benchmark names another one.
+fn binary() -> OsString {
+    std::env::var_os("BENCH_SEATSYNC").unwrap_or_else(|| env!("CARGO_BIN_EXE_seatsync").into())
+}
+
 fn log_path(config: &Path) -> PathBuf {
     config.with_file_name("log")
 }
 
 fn spawn(config: &Path, environment: &[(&str, &str)]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_seatsync"))
+    Command::new(binary())
         .arg("run")
         .env("SEATSYNC_CONFIG", config)
         .env_remove("NOTIFY_SOCKET")

@@ -2,11 +2,12 @@
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
-use seatsync::decide::{absorb, clear, desire, explain, inherit, plan};
+use seatsync::decide::{absorb, adopt, clear, desire, explain, inherit, plan};
 use seatsync::directory::ldap::{Ldap, LdapSettings};
 use seatsync::directory::{Directory, DirectoryError};
 use seatsync::model::{
-    Counts, Limits, Memory, News, PassId, PassRecord, PassResult, Reading, Rules, StoreKind, Timestamp, Wanted,
+    Counts, Limits, Memory, News, Observed, PassId, PassRecord, PassResult, Reading, Rules, StoreKind, Timestamp,
+    Wanted,
 };
 use seatsync::pass::resolve;
 use std::collections::HashSet;
@@ -20,6 +21,8 @@ pub struct Case {
     pub rules: Rules,
     pub memory: Memory,
     pub names: Vec<String>,
+    /// What the account store lists, where it was.
+    pub accounts: Vec<Observed>,
     pub kind: StoreKind,
     pub now: Timestamp,
 }
@@ -31,8 +34,8 @@ pub async fn read(settings: &LdapSettings, case: &Case, whole: bool) -> Result<N
 
 /// As [`read`], with what is known from the reads before.
 pub async fn read_with(ldap: &mut Ldap, case: &Case, whole: bool) -> Result<News, DirectoryError> {
-    let Case { rules, memory, names, .. } = case;
-    Ok(ldap.read(&Wanted { rules, memory, names, whole }, None).await?.news)
+    let Case { rules, memory, names, accounts, .. } = case;
+    Ok(ldap.read(&Wanted { rules, memory, names, accounts, whole }, None).await?.news)
 }
 
 /// Lets the memory say that the directory is large.
@@ -45,10 +48,15 @@ pub fn of_many(mut memory: Memory, now: Timestamp) -> Memory {
 
 /// Everything that a pass decides and says, but for how many people were read.
 pub fn decisions(reading: Reading, case: &Case) -> Vec<String> {
-    let Case { rules, memory, names, kind, now } = case;
+    let Case { rules, memory, names, accounts, kind, now } = case;
     let (mut memory, now) = (memory.clone(), *now);
     let mut lines = Vec::new();
     let roster = absorb(reading);
+    if !accounts.is_empty() {
+        let adopted = adopt(accounts, &roster, &memory.snapshot, now);
+        lines.push(format!("{adopted:?}"));
+        adopted.facts.iter().for_each(|(guid, fact)| memory.snapshot.learn(*guid, fact));
+    }
     let inherited = inherit(&roster, &memory.snapshot, rules, now);
     lines.push(format!("{inherited:?}"));
     for (guid, fact) in &inherited.facts {

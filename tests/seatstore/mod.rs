@@ -208,7 +208,9 @@ impl Server {
 
     /// A command of this installation.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_seatstore"));
+        // The binary of this build, unless a benchmark names another one.
+        let binary = std::env::var_os("BENCH_SEATSTORE").unwrap_or_else(|| env!("CARGO_BIN_EXE_seatstore").into());
+        let mut command = Command::new(binary);
         command.env("SEATSTORE_CONFIG", self.path("seatstore.toml")).args(arguments);
         for variable in ["SEATSTORE_ACCOUNT", "SEATSTORE_CA_FILE", "SEATSTORE_ENDPOINT"] {
             command.env_remove(variable);

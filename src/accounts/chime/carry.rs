@@ -173,7 +173,7 @@ fn gather(errands: &[Errand<'_>], is_wanted: impl Fn(&Want) -> bool) -> Vec<Item
 fn name(want: &Want) -> String {
     match want {
         Want::Update { id, .. } | Want::Suspend(id) | Want::Unsuspend(id) | Want::LookUp(id) => id.to_string(),
-        Want::Invite(email) | Want::Create { email, .. } | Want::LookFor(email) => email.key().to_owned(),
+        Want::Invite(email) | Want::Create { email, .. } | Want::LookFor(email) => email.key().into_owned(),
     }
 }
 
@@ -256,7 +256,7 @@ impl Reply {
 fn batch_answer(response: &BatchResponse, item: &Item, items: &[Item], profile: &Profile) -> Answer {
     let is_about = |item: &Item, written: &str| match &item.want {
         Want::Create { email, .. } => is_address(Some(written), email),
-        want => name(want) == written,
+        want => name(want) == *written,
     };
     if let Some(error) = response.user_errors.iter().find(|error| is_about(item, &error.user_id)) {
         return Answer::Refused { code: error.error_code, message: super::failure::tidy(&error.error_message) };

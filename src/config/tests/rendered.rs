@@ -61,7 +61,7 @@ sync = "@hourly"
     10 | frobnicate = 1
        | ^^^^^^^^^^
        |
-       = help: known here: kind, base_dn, email_attribute, urls, bind_dn, bind_password_file, bind_password_credential, ca_file, starttls, allow_cleartext, page_size, timeout, memory_max_mib, user_filter, path
+       = help: known here: kind, base_dn, email_attribute, urls, bind_dn, bind_password_file, bind_password_credential, ca_file, starttls, allow_cleartext, page_size, timeout, memory_max_mib, user_filter, watch, path
 
     error: unknown key `nane` in [[tier]]
       --> /etc/seatsync/seatsync.toml:12:1
@@ -913,7 +913,7 @@ token = "hunter2"
     12 | bogus = 1
        | ^^^^^
        |
-       = help: known here: kind, base_dn, email_attribute, urls, bind_dn, bind_password_file, bind_password_credential, ca_file, starttls, allow_cleartext, page_size, timeout, memory_max_mib, user_filter, path
+       = help: known here: kind, base_dn, email_attribute, urls, bind_dn, bind_password_file, bind_password_credential, ca_file, starttls, allow_cleartext, page_size, timeout, memory_max_mib, user_filter, watch, path
 
     error: unknown key `token` in [accounts]
       --> /etc/seatsync/seatsync.toml:20:1

@@ -32,7 +32,7 @@ fn desired(world: &World, name: &str) -> Desired {
 fn nested_five_deep_gives_pro_and_says_by_which_way() {
     let mut world = alice_in_pro();
     world.person("bob");
-    world.edit_group("Chime Pro").members.push(Member::Dn(dn("one").key().clone()));
+    world.edit_group("Chime Pro").members.push(Member::Dn(dn("one").key()));
     for (group, member) in [("one", "two"), ("two", "three"), ("three", "four"), ("four", "bob")] {
         world.group(group, &[member]);
     }
@@ -122,7 +122,7 @@ fn no_mail_gives_nothing_and_is_named() {
 #[test]
 fn malformed_mail_gives_nothing_and_is_named() {
     let mut world = alice_in_pro();
-    world.edit("alice").mailbox = Mailbox::Malformed("not an address".to_owned());
+    world.edit("alice").mailbox = Mailbox::Malformed("not an address".into());
     let decided = world.decide();
     assert_eq!(decided.planned(&world), [""; 0]);
     assert!(decided.message(WarningKind::BadEmail).contains("\"not an address\" is not an e-mail address"));
@@ -150,7 +150,7 @@ fn the_same_mail_on_two_people_changes_neither_and_names_both() {
     for name in ["dup1", "dup2"] {
         world.person(name).mailbox = Mailbox::Address(email("dup@corp.example"));
     }
-    let members = ["dup1"].map(|name| Member::Dn(dn(name).key().clone()));
+    let members = ["dup1"].map(|name| Member::Dn(dn(name).key()));
     world.edit_group("Chime Pro").members.extend(members);
     world.holds("dup2", active(plus()));
     let decided = world.decide();
@@ -181,7 +181,7 @@ fn double_claims_of_people_without_seats_are_nobodys_business() {
 #[test]
 fn both_groups_give_pro_only() {
     let mut world = alice_in_pro();
-    world.edit_group("Chime Plus").members.push(Member::Dn(dn("alice").key().clone()));
+    world.edit_group("Chime Plus").members.push(Member::Dn(dn("alice").key()));
     assert_eq!(world.decide().planned(&world), ["alice create vacant>pro"]);
 }
 
@@ -241,7 +241,7 @@ fn a_person_renamed_or_moved_keeps_the_seat() {
     let mut world = alice_in_pro();
     world.pass();
     world.edit("alice").dn = dn("Alice Married");
-    world.edit_group("Chime Pro").members = vec![Member::Dn(dn("Alice Married").key().clone())];
+    world.edit_group("Chime Pro").members = vec![Member::Dn(dn("Alice Married").key())];
     assert_eq!(world.decide().planned(&world), [""; 0]);
 }
 
@@ -273,7 +273,7 @@ fn grace_keeps_leavers_for_a_while_and_then_lets_go() {
     let mut world = alice_in_pro();
     world.rules.grace = Duration::from_secs(48 * 60 * 60);
     world.pass();
-    world.edit_group("Chime Pro").members = vec![Member::Dn(dn("Rest").key().clone())];
+    world.edit_group("Chime Pro").members = vec![Member::Dn(dn("Rest").key())];
     let start = world.now;
     world.pass();
     let until = "2026-01-17T12:00:00Z".parse().unwrap();

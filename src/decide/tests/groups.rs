@@ -97,7 +97,7 @@ fn a_member_is_found_by_name_and_not_by_text() {
 #[test]
 fn a_uid_names_a_person() {
     let mut world = world();
-    world.edit("alice").account_name = Some("Alice".to_owned());
+    world.edit("alice").account_name = Some("Alice".into());
     world.group("Chime Pro", &[]).members = vec![Member::Uid("alice".to_owned()), Member::Uid("nobody".to_owned())];
     let decided = world.decide();
     assert_eq!(decided.planned(&world), ["Alice create vacant>pro"]);

@@ -53,7 +53,7 @@ fn held_losses_are_explained_and_gains_go_on() {
     let mut world = settled(100);
     leave(&mut world, 12);
     world.person("new");
-    world.edit_group("Chime Plus").members.push(Member::Dn(dn("new").key().clone()));
+    world.edit_group("Chime Plus").members.push(Member::Dn(dn("new").key()));
     let decided = world.decide();
     assert_eq!(decided.go(&world), ["new create vacant>plus"]);
     assert_eq!(decided.reasons(), ["12 losses are more than 5% of 101 seats (limits.losses)"]);
@@ -231,7 +231,7 @@ fn a_first_pass_and_a_rebuilt_state_hold_every_loss() {
         leave(&mut world, 1);
         world.edit("p5").disabled = true;
         world.person("new");
-        world.edit_group("Chime Plus").members.push(Member::Dn(dn("new").key().clone()));
+        world.edit_group("Chime Plus").members.push(Member::Dn(dn("new").key()));
         world.memory.origin = origin;
         let decided = world.decide();
         assert_eq!(counts(&decided), (1, 2));
@@ -247,7 +247,7 @@ fn too_many_gains_are_held_and_losses_go_on() {
     for number in 0..3 {
         let name = format!("new{number}");
         world.person(&name);
-        world.edit_group("Chime Plus").members.push(Member::Dn(dn(&name).key().clone()));
+        world.edit_group("Chime Plus").members.push(Member::Dn(dn(&name).key()));
     }
     let decided = world.decide();
     assert_eq!(decided.go(&world), ["p0 suspend pro>suspended pro"]);
@@ -290,7 +290,7 @@ fn an_approved_gain_goes_to_no_other_address() {
     let mut world = settled(1);
     world.limits.gains = Limit::Count(0);
     world.person("new");
-    world.edit_group("Chime Plus").members.push(Member::Dn(dn("new").key().clone()));
+    world.edit_group("Chime Plus").members.push(Member::Dn(dn("new").key()));
     let before = world.decide().cleared.hash().to_owned();
     world.approve();
     assert_eq!(counts(&world.decide()), (1, 0));
@@ -416,7 +416,7 @@ fn the_hash_names_what_is_held_and_the_fingerprint_everything() {
     leave(&mut world, 12);
     let before = world.decide().cleared;
     world.person("new");
-    world.edit_group("Chime Plus").members.push(Member::Dn(dn("new").key().clone()));
+    world.edit_group("Chime Plus").members.push(Member::Dn(dn("new").key()));
     let after = world.decide().cleared;
     assert_eq!(before.hash(), after.hash());
     assert_ne!(before.fingerprint(), after.fingerprint());

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod cases;
+mod follow;
 mod groups;
 mod guards;
 mod laws;

@@ -130,7 +130,7 @@ fn a_seat_change_carries_the_new_address_where_the_store_can() {
 
 #[test]
 fn a_missing_or_malformed_address_never_renames() {
-    for mailbox in [Mailbox::Missing, Mailbox::Malformed("x".to_owned())] {
+    for mailbox in [Mailbox::Missing, Mailbox::Malformed("x".into())] {
         let mut world = World::new();
         world.person("alice").mailbox = mailbox;
         world.group("Chime Pro", &["alice"]);

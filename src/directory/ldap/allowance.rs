@@ -33,7 +33,7 @@ impl Allowance {
             Mailbox::Missing => 0,
         };
         let name = person.account_name.as_deref().map_or(0, |name| name.len() + TEXT_BYTES);
-        let dn = person.dn.as_str().len() + TEXT_BYTES;
+        let dn = person.dn.text_bytes() + TEXT_BYTES;
         self.spend(size_of::<Person>() + INDEX_BYTES + mailbox + name + dn)
     }
 
@@ -44,7 +44,7 @@ impl Allowance {
     pub(super) fn keep_group(&self, group: &Group) -> Result<(), String> {
         let names = group.common_names.iter().chain(&group.account_name);
         let names: usize = names.map(|name| name.len() + TEXT_BYTES).sum();
-        self.spend(size_of::<Group>() + INDEX_BYTES + names + group.dn.as_str().len() + TEXT_BYTES)?;
+        self.spend(size_of::<Group>() + INDEX_BYTES + names + group.dn.text_bytes() + TEXT_BYTES)?;
         self.keep_members(&group.members)
     }
 

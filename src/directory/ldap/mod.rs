@@ -15,81 +15,110 @@
 //! | `allowance` | how much memory a read may keep |
 //! | `entry`, `decode` | entries to people and groups |
 //! | `read`, `probe` | a whole read; the steps of `check` |
-//! | `mapped` | what the mapping is about, by look-up; which of the two is cheaper |
+//! | `mapped`, `ways` | what the mapping is about, by look-up; which of the two is cheaper |
+//! | `watch`, `seen` | being told of changes as they are made, and which of them matter |
+//! | `sample` | decoding without a connection, for who measures it |
+//! | `course`, `follow` | from one read to the next: what has changed |
 //! | `password` | when the bind account's password ends |
 //! | `explain`, `failure` | words, and what the caller can do |
 //!
 //! A read is of one machine, from bind to unbind, over one connection or two: a server that breaks off in the middle makes
 //! an error, never a switch to another one that may know a different state. The next read begins with the next server.
 //!
-//! Deliberately absent: Kerberos, change notification and DirSync; following referrals; any way to skip the
-//! verification of a certificate; any second try of a password.
+//! Deliberately absent: Kerberos; following referrals; any way to skip the verification of a certificate; any second try of a
+//! password.
 
 mod allowance;
 mod ber;
 mod channel;
 mod connect;
+mod course;
 mod decode;
 mod entry;
 mod explain;
 mod failure;
+mod follow;
 mod mapped;
 mod password;
 mod probe;
 mod read;
 mod request;
+mod sample;
 mod schema;
+mod seen;
 mod session;
 mod settings;
 mod tls;
+mod watch;
+mod ways;
 mod witness;
 
 pub use probe::{ProbeResult, ProbeStep};
+pub use sample::Sample;
 pub use settings::{LdapSettings, LdapUrl, ReadLimits, check_filter};
 pub use tls::check_ca_file;
+pub use watch::Watch;
 
 use crate::directory::{Cursor, Directory, DirectoryError, Read};
-use crate::model::{Expiry, News, Reading, Wanted, Went};
-use allowance::Allowance;
+use crate::model::{Expiry, Wanted, Went};
+use course::Course;
 use failure::{Failure, Kind};
-use mapped::{Size, Stop, Way, Whole};
+use follow::Mark;
 use password::End;
 use schema::Server;
 use secrecy::ExposeSecret;
 use session::{Session, tell};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tls::Certificate;
 use tokio::net::TcpStream;
+use ways::Ways;
 
 /// How often it is asked when the password ends: it is a matter of days.
 const PASSWORD_ASKED_EVERY: Duration = Duration::from_secs(60 * 60);
-/// Where fewer people come, a second connection to read groups at the same time saves nothing.
-const BESIDE_FROM: u64 = 10_000;
-/// A server that is not fit for look-ups is not tried with them again for so long.
-const UNFIT_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// Which of the servers is turned to first, by all who are told of it. Clones are one.
+#[derive(Clone, Debug)]
+struct Place(Arc<tokio::sync::watch::Sender<usize>>);
+
+impl Default for Place {
+    fn default() -> Self {
+        Self(Arc::new(tokio::sync::watch::Sender::new(0)))
+    }
+}
+
+impl Place {
+    fn get(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    fn set(&self, index: usize) {
+        self.0.send_if_modified(|place| std::mem::replace(place, index) != index);
+    }
+}
 
 /// An LDAP directory.
 #[derive(Debug)]
 pub struct Ldap {
     settings: LdapSettings,
     /// The server that the next read begins with: the one that worked, or the one behind the one that broke.
-    first: usize,
+    first: Place,
     /// The certificate that the server of the latest read showed.
     certificate: Option<Expiry>,
     /// The password we came in with.
     password: Option<Expiry>,
     password_asked: Option<Instant>,
-    /// What is known of the number of people there.
-    size: Size,
-    /// How many people were found to be concerned when they were last looked up.
-    concerned: u64,
-    /// Since when look-ups are known to lead to nothing here.
-    unfit: Option<Instant>,
+    /// How reads follow one another; `None` where there is one only.
+    course: Option<Course>,
+    ways: Ways,
 }
 
 /// A connection on which we were let in.
+#[derive(Debug)]
 struct Entered {
+    /// The number of its URL.
+    index: usize,
     session: Session,
     certificate: Option<Certificate>,
     /// The machine that it leads to.
@@ -99,16 +128,16 @@ struct Entered {
 impl Ldap {
     /// Nothing is contacted yet.
     pub fn new(settings: LdapSettings) -> Self {
-        Self {
-            settings,
-            first: 0,
-            certificate: None,
-            password: None,
-            password_asked: None,
-            size: Size::Unknown,
-            concerned: 0,
-            unfit: None,
-        }
+        let first = Place::default();
+        let ways = Ways::default();
+        Self { settings, first, certificate: None, password: None, password_asked: None, course: None, ways }
+    }
+
+    /// For reads that follow one another: a read gives a cursor where the server can tell what changes from then on, and leaves
+    /// its connection open for the next one. It costs a question or two more.
+    pub fn following(mut self) -> Self {
+        self.course = Some(Course::default());
+        self
     }
 
     /// Refuses what no server could make good.
@@ -130,17 +159,17 @@ impl Ldap {
     }
 
     /// The first server that lets us in.
-    async fn enter(&mut self) -> Result<(usize, Entered), DirectoryError> {
+    async fn enter(&mut self) -> Result<Entered, DirectoryError> {
         self.refuse_at_once().map_err(|failure| failure.kind.error(failure.message))?;
         let count = self.settings.urls.len();
         let mut failures: Vec<(Failure, String)> = Vec::new();
-        for index in (0..count).map(|step| (self.first + step) % count) {
+        for index in (0..count).map(|step| (self.first.get() + step) % count) {
             match self.enter_at(index).await {
                 Ok(entered) => {
                     for (_, message) in failures {
                         tracing::warn!("a directory server was left out: {message}");
                     }
-                    return Ok((index, entered));
+                    return Ok(entered);
                 }
                 Err(failure) => {
                     let message = format!("{}: {}", self.settings.urls[index], failure.message);
@@ -173,7 +202,7 @@ impl Ldap {
         let trust = self.trust(url)?;
         let began = Instant::now();
         let reached = connect::reach(url, self.settings.timeout).await;
-        self.enter_through(url, trust, began, reached).await
+        self.enter_through(index, trust, began, reached).await
     }
 
     /// A second connection to the very machine of the first: another one of that name may know another state. `None` when it
@@ -183,7 +212,7 @@ impl Ldap {
         let trust = self.trust(url).ok()?;
         let began = Instant::now();
         let reached = connect::reach_at(address, self.settings.timeout).await.map(|stream| (stream, address));
-        match self.enter_through(url, trust, began, reached).await {
+        match self.enter_through(index, trust, began, reached).await {
             Ok(entered) => Some(entered.session),
             Err(failure) => {
                 tracing::debug!("groups are read after the people, over one connection: {}", failure.message);
@@ -194,11 +223,12 @@ impl Ldap {
 
     async fn enter_through(
         &self,
-        url: &LdapUrl,
+        index: usize,
         trust: Option<tls::Trust>,
         began: Instant,
         reached: Result<(TcpStream, SocketAddr), Failure>,
     ) -> Result<Entered, Failure> {
+        let url = &self.settings.urls[index];
         let connected = match reached {
             Ok((stream, address)) => {
                 let secured = connect::secure(stream, &self.settings, url, trust).await;
@@ -211,125 +241,12 @@ impl Ldap {
         let ((wire, certificate), address) = connected?;
         let mut session = Session::start(wire, &self.settings);
         session.bind(&self.settings).await?;
-        Ok(Entered { session, certificate, address })
+        Ok(Entered { index, session, certificate, address })
     }
 
     /// Whom a server must be certified by, where TLS is wanted.
     fn trust(&self, url: &LdapUrl) -> Result<Option<tls::Trust>, Failure> {
         (url.is_tls() || self.settings.starttls).then(|| tls::config(&self.settings)).transpose()
-    }
-
-    /// Reads what is wanted, in the cheaper way. The connection may be another one afterwards.
-    async fn read_through(
-        &mut self,
-        index: usize,
-        entered: &mut Entered,
-        wanted: &Wanted<'_>,
-    ) -> Result<(News, Server), Failure> {
-        let server = entered.session.server().await?;
-        tracing::debug!("the directory is {}", server.kind);
-        read::check_base(&mut entered.session, &self.settings, &server).await?;
-        // Each time round more is known: how many people there are, or how many of them are concerned.
-        loop {
-            let most = match self.way(wanted, &server) {
-                Way::Whole => return self.read_whole_through(index, entered, server).await,
-                Way::WholeUpTo(most) => match self.read_up_to(index, entered, &server, most).await? {
-                    Some(reading) => return Ok((News::Whole(reading), server)),
-                    None => continue,
-                },
-                Way::Mapped(most) => most,
-            };
-            match self.look_up(entered, &server, wanted, most).await {
-                Ok(reading) => return Ok((News::Mapped(reading), server)),
-                Err(Stop::Failed(failure)) => return Err(failure),
-                Err(Stop::TooMany(concerned)) => {
-                    tracing::debug!("more than {most} people are concerned, at least {concerned}");
-                    self.concerned = concerned;
-                }
-                Err(Stop::Whole(Whole { why, is_open, is_for_long })) => {
-                    tracing::info!("the whole directory is read: {why}");
-                    self.unfit = is_for_long.then(Instant::now);
-                    if !is_open {
-                        *entered = self.enter_at(index).await?;
-                    }
-                    return self.read_whole_through(index, entered, server).await;
-                }
-            }
-        }
-    }
-
-    /// What the mapping is about.
-    async fn look_up(
-        &mut self,
-        entered: &mut Entered,
-        server: &Server,
-        wanted: &Wanted<'_>,
-        most: u64,
-    ) -> Result<Reading, Stop> {
-        let allowance = Allowance::of(&self.settings.limits);
-        let of = read::Asked { settings: &self.settings, server, allowance: &allowance };
-        let (reading, tally) = mapped::read(&mut entered.session, mapped::Asked { of, wanted, most }).await?;
-        let mapped::Tally { requests, entries, look_ups } = tally;
-        tracing::info!(
-            "{} people and {} groups read by look-up, few of more than {} people ({requests} requests, {entries} entries)",
-            reading.people.len(),
-            reading.groups.len(),
-            most.saturating_mul(2)
-        );
-        self.concerned = look_ups;
-        Ok(reading)
-    }
-
-    /// Which way is the cheaper one, as far as anybody knows.
-    fn way(&self, wanted: &Wanted<'_>, server: &Server) -> Way {
-        let is_unfit = !server.pages || self.unfit.is_some_and(|since| since.elapsed() < UNFIT_FOR);
-        if wanted.whole || is_unfit {
-            return Way::Whole;
-        }
-        let size = match self.size {
-            Size::Exactly(people) => Size::Exactly(people),
-            Size::MoreThan(_) | Size::Unknown => self.size.max(mapped::remembered(wanted.memory)),
-        };
-        mapped::choose(mapped::concerned(wanted).max(self.concerned), size)
-    }
-
-    /// Everybody and every group.
-    async fn read_whole_through(
-        &mut self,
-        index: usize,
-        entered: &mut Entered,
-        server: Server,
-    ) -> Result<(News, Server), Failure> {
-        match self.read_up_to(index, entered, &server, u64::MAX).await? {
-            Some(reading) => Ok((News::Whole(reading), server)),
-            // There are no more numbers.
-            None => Err(Failure::incomplete("the directory has no end")),
-        }
-    }
-
-    /// Everybody and every group, or `None` where there are more than so many people.
-    async fn read_up_to(
-        &mut self,
-        index: usize,
-        entered: &mut Entered,
-        server: &Server,
-        most: u64,
-    ) -> Result<Option<Reading>, Failure> {
-        let mut beside = match most {
-            ..BESIDE_FROM => None,
-            _ => self.enter_beside(index, entered.address).await,
-        };
-        let read = read::read(&mut entered.session, beside.as_mut(), &self.settings, server, most).await?;
-        let Some(reading) = read else {
-            self.size = Size::MoreThan(most);
-            return Ok(None);
-        };
-        if let Some(beside) = beside {
-            beside.close().await;
-        }
-        self.size = Size::Exactly(reading.people.len() as u64);
-        tracing::info!("all {} people and {} groups read", reading.people.len(), reading.groups.len());
-        Ok(Some(reading))
     }
 
     /// When the password ends, asked now and then. A read that has succeeded does not fail by it.
@@ -351,21 +268,10 @@ impl Ldap {
 }
 
 impl Directory for Ldap {
-    async fn read(&mut self, wanted: &Wanted<'_>, _: Option<&Cursor>) -> Result<Read, DirectoryError> {
-        let (index, mut entered) = self.enter().await?;
-        match self.read_through(index, &mut entered, wanted).await {
-            Ok((news, server)) => {
-                let end = entered.certificate.and_then(|certificate| certificate.not_after);
-                self.certificate = end.map(|end| Expiry::certificate(self.settings.urls[index].to_string(), end));
-                self.look_at_password(&mut entered.session, &server).await;
-                entered.session.close().await;
-                self.first = index;
-                Ok(Read { news, cursor: None })
-            }
-            Err(failure) => {
-                self.first = (index + 1) % self.settings.urls.len();
-                Err(failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.message)))
-            }
+    async fn read(&mut self, wanted: &Wanted<'_>, since: Option<&Cursor>) -> Result<Read, DirectoryError> {
+        match since.filter(|_| !wanted.whole).and_then(Mark::read) {
+            Some(mark) => self.read_since(wanted, mark).await,
+            None => self.read_from_the_beginning(wanted).await,
         }
     }
 

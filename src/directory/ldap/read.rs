@@ -7,13 +7,13 @@ use super::failure::Failure;
 use super::schema::Server;
 use super::session::{Base, Search, Session};
 use super::settings::LdapSettings;
-use crate::model::{Dn, Group, ObjectGuid, Person, Reading};
+use crate::model::{Containers, Dn, Group, ObjectGuid, Person, Reading};
 
 /// How often one group is read from its beginning again because its values moved while they were read.
 const GROUP_ATTEMPTS_MAX: u32 = 5;
 
-/// Reads everything; gives it up, and `None`, as soon as `most` people have come and more are there. `beside` is a second connection to
-/// the same server: people and groups come at the same time.
+/// Reads everything; gives it up, and `None`, as soon as `most` people have come and more are there. `beside` is a second
+/// connection to the same server: people and groups come at the same time.
 pub(super) async fn read(
     session: &mut Session,
     beside: Option<&mut Session>,
@@ -21,8 +21,9 @@ pub(super) async fn read(
     server: &Server,
     most: u64,
 ) -> Result<Option<Reading>, Failure> {
-    let asked = Asked { settings, server, allowance: &Allowance::of(&settings.limits) };
-    let people = async { people(session, asked, most).await?.ok_or(Ended::Enough) };
+    let allowance = Allowance::of(&settings.limits);
+    let asked = Asked { settings, server, allowance: &allowance, which: Which::All, members: true };
+    let people = async { people_up_to(session, asked, most).await?.ok_or(Ended::Enough) };
     let read = match beside {
         Some(beside) => tokio::try_join!(people, async { Ok(groups(beside, asked).await?) }),
         None => match people.await {
@@ -56,12 +57,31 @@ impl From<Failure> for Ended {
 /// What is read from whom, and how much of it may be kept.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    /// How the directory is read.
     pub(super) settings: &'a LdapSettings,
-    /// What the server is.
     pub(super) server: &'a Server,
-    /// What may be kept.
     pub(super) allowance: &'a Allowance,
+    /// Which of the people or groups below the base.
+    pub(super) which: Which<'a>,
+    /// Whether groups are read with their members, or without any.
+    pub(super) members: bool,
+}
+
+/// Which of the people or groups.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Which<'a> {
+    /// All of them.
+    All,
+    /// Those that this filter fits as well.
+    Matching(&'a str),
+}
+
+impl Which<'_> {
+    fn of(self, filter: &str) -> String {
+        match self {
+            Self::All => filter.to_owned(),
+            Self::Matching(other) => format!("(&{filter}{other})"),
+        }
+    }
 }
 
 impl<'a> Asked<'a> {
@@ -74,24 +94,33 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Everybody, each once, sorted by identity, and how many referrals came instead; `None` where there are more than
-/// `most`, in pages that are no larger than that.
-async fn people(session: &mut Session, asked: Asked<'_>, most: u64) -> Result<Option<(Vec<Person>, u64)>, Failure> {
-    let Asked { settings, server, allowance } = asked;
+/// The people, each once, sorted by identity, and how many referrals came instead.
+pub(super) async fn people(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Person>, u64), Failure> {
+    // No server has that many.
+    Ok(people_up_to(session, asked, u64::MAX).await?.unwrap_or_default())
+}
+
+/// The same; `None` where there are more than `most`.
+async fn people_up_to(
+    session: &mut Session,
+    asked: Asked<'_>,
+    most: u64,
+) -> Result<Option<(Vec<Person>, u64)>, Failure> {
+    let Asked { settings, server, allowance, which, members: _ } = asked;
     let reader = asked.reader();
-    let mut people = Vec::new();
+    let (mut people, mut containers) = (Vec::new(), Containers::default());
     let search = Search {
         what: "the people",
         base: &settings.base_dn,
         base_only: false,
-        filter: &server.people_filter(settings),
+        filter: &which.of(&server.people_filter(settings)),
         attributes: &server.people_attributes(settings),
-        page_size: page_size(settings, server).map(|size| size.min(u32::try_from(most).unwrap_or(u32::MAX)).max(1)),
+        page_size: page_size(settings, server),
         extended_dn: false,
     };
     let referrals = session
         .search_up_to(search, most, |entry| {
-            if let Some(person) = reader.person(entry)? {
+            if let Some(person) = reader.person(entry, &mut containers)? {
                 allowance.keep_person(&person)?;
                 people.push(person);
             }
@@ -103,12 +132,14 @@ async fn people(session: &mut Session, asked: Asked<'_>, most: u64) -> Result<Op
 }
 
 /// Every group with all of its members, each once, sorted by identity, and how many referrals came instead.
-async fn groups(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Group>, u64), Failure> {
-    let Asked { settings, server, allowance } = asked;
-    let attributes = server.group_attributes();
+pub(super) async fn groups(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Group>, u64), Failure> {
+    let Asked { settings, server, allowance, which, members } = asked;
+    let attributes = if members { server.group_attributes() } else { server.group_attributes_but_members() };
+    let filter = which.of(server.group_filter());
     let asked = Groups::new(asked, &attributes);
     let mut partials = Vec::new();
     let search = asked.search("the groups", &settings.base_dn, page_size(settings, server));
+    let search = Search { filter: &filter, ..search };
     let referrals = session
         .search(search, |entry| {
             let partial = asked.reader.group(entry)?;
@@ -163,7 +194,7 @@ enum Fetched {
 impl<'a> Groups<'a> {
     /// With these attributes of each.
     pub(super) fn new(asked: Asked<'a>, attributes: &'a [String]) -> Self {
-        let Asked { settings, server, allowance } = asked;
+        let Asked { settings, server, allowance, .. } = asked;
         Self { settings, server, reader: asked.reader(), attributes, allowance }
     }
 
@@ -213,7 +244,7 @@ impl<'a> Groups<'a> {
         let mut attributes: Vec<String> =
             self.server.identity_attributes().iter().map(|name| (*name).to_owned()).collect();
         attributes.push(format!("{};range={start}-*", from.attribute));
-        let dn = partial.group.dn.as_str().to_owned();
+        let dn = partial.group.dn.to_string();
         let what = format!("the members of {dn}");
         let search = Search { attributes: &attributes, base_only: true, ..self.search(&what, &dn, None) };
         let mut outcome = None;
@@ -233,7 +264,7 @@ impl<'a> Groups<'a> {
 
     /// The group from its beginning.
     async fn again(&self, session: &mut Session, partial: &Partial) -> Result<Partial, Failure> {
-        let dn = partial.group.dn.as_str();
+        let dn = &partial.group.dn.text();
         let what = format!("the group {dn} again");
         let search = Search { base_only: true, ..self.search(&what, dn, None) };
         let mut found = None;

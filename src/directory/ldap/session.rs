@@ -36,6 +36,12 @@ pub(super) struct Session {
     entries: u64,
 }
 
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("last_id", &self.last_id).finish_non_exhaustive()
+    }
+}
+
 /// What is searched for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Search<'a> {
@@ -233,7 +239,7 @@ impl Session {
         Ok(self.search_up_to(search, u64::MAX, each).await?.unwrap_or(0))
     }
 
-    /// As [`Session::search`], but gives it up before the next page once so many entries came and more are there: then `None`.
+    /// As [`Session::search`], but gives it up once `most` entries came and more are there: then `None`.
     ///
     /// # Errors
     /// As [`Session::search`].
@@ -247,12 +253,14 @@ impl Session {
         let (mut pages, mut empty_pages, mut entries) = (0_u64, 0_u64, 0_u64);
         loop {
             pages += 1;
+            let left = u32::try_from(most.saturating_sub(entries)).unwrap_or(u32::MAX).max(1);
+            let page_size = search.page_size.map(|size| size.min(left));
             let mut controls = Vec::new();
-            if let Some(size) = search.page_size {
+            if let Some(size) = page_size {
                 controls.push(Control::critical(CONTROL_PAGED, Some(ber::paged_request(size, &cookie))));
             }
             let left = self.limits.entries_max.saturating_sub(self.entries);
-            let allowed = match (search.base_only, search.page_size) {
+            let allowed = match (search.base_only, page_size) {
                 (true, _) => 1,
                 (false, Some(size)) => u64::from(size),
                 (false, None) => left.saturating_add(1),
@@ -348,6 +356,39 @@ impl Session {
                 return Ok(done);
             }
         }
+    }
+
+    /// Asks for entries that come as they come, of which there may never be a last one; gives the id of all of it.
+    pub(super) async fn subscribe(&mut self, search: &Search<'_>, controls: &[Control]) -> Result<u32, Failure> {
+        self.send_soon(search, controls, Asked::Search { allowed: u64::MAX, informs: true }).await
+    }
+
+    /// Asks whether somebody is there; gives the id of the answer.
+    pub(super) async fn ping(&mut self) -> Result<u32, Failure> {
+        let attributes = ["1.1".to_owned()];
+        let search = Search {
+            what: "a sign of life",
+            base: "",
+            base_only: true,
+            filter: "(objectClass=*)",
+            attributes: &attributes,
+            page_size: None,
+            extended_dn: false,
+        };
+        self.send_soon(&search, &[], Asked::Search { allowed: 1, informs: false }).await
+    }
+
+    /// The next message of any answer that has not ended; may be dropped at any time without losing one.
+    pub(super) async fn next(&mut self) -> Result<Message<'_>, Fault> {
+        self.channel.receive().await
+    }
+
+    /// A request that leaves within the time-out.
+    async fn send_soon(&mut self, search: &Search<'_>, controls: &[Control], asked: Asked) -> Result<u32, Failure> {
+        let timeout = self.timeout;
+        tokio::time::timeout(timeout, self.send(search, controls, asked)).await.unwrap_or_else(|_| {
+            Err(Failure::incomplete(format!("reading {}: the request was not taken within {timeout:?}", search.what)))
+        })
     }
 
     /// Sends one request for entries; gives its id.

@@ -79,7 +79,7 @@ impl Source<'_> {
         });
         Ok(Person {
             guid: self.identity(&dn)?,
-            account_name: account_name.map(str::to_owned),
+            account_name: account_name.map(Into::into),
             mailbox,
             disabled: is_disabled,
             expires: self.understood("accountexpires", attributes::account_expires)?.flatten(),

@@ -296,7 +296,7 @@ proptest! {
             let again = Dn::new(dn.key().as_str());
             prop_assert!(!dn.key().is_name() || again.key() == dn.key());
             prop_assert!(dn.rdn_value().is_none() || dn.key().is_name());
-            prop_assert!(!dn.key().is_below(dn.key()));
+            prop_assert!(!dn.key().is_below(&dn.key()));
         }
     }
 }

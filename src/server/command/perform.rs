@@ -287,7 +287,7 @@ fn found<'a>(account: &'a Account, who: &str) -> Result<&'a User, Refusal> {
 
 /// The account that has the domain of an address.
 fn owner(book: &Book, email: &Email) -> Result<AccountId, Refusal> {
-    let account = book.by_domain(email.domain()).ok_or_else(|| {
+    let account = book.by_domain(&email.domain()).ok_or_else(|| {
         let message = format!("no account has the domain {}: name the account", email.domain());
         Refusal::new(RefusalCode::NotFound, message)
     })?;

@@ -15,7 +15,7 @@ fn book() -> Lookup {
     Arc::new(|email: Email| {
         let account = || Some("a1".to_owned());
         let denied = |reason, account| Ok(Standing::Denied { reason, account });
-        let standing = match email.key() {
+        let standing = match &*email.key() {
             "alice@example.com" => Ok(Standing::Allowed { account: "a1".to_owned(), licence: "Pro".to_owned() }),
             "a+b@example.com" => Ok(Standing::Allowed { account: "a1".to_owned(), licence: "Plus".to_owned() }),
             "gr\u{fc}n@example.com" => {

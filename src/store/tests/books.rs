@@ -146,7 +146,7 @@ fn assert_counted(account: &Account) {
 /// Who is of a released domain is out, whatever the clock says, and no command brings somebody in.
 fn assert_released(account: &Account, user: &User) {
     let domain = user.email.domain();
-    let claim = account.profile().claims.get(domain);
+    let claim = account.profile().claims.get(&*domain);
     let released = claim.is_some_and(|claim| claim.released_at.is_some());
     assert_eq!(account.is_released(user), released && user.registration == Registration::Registered);
     if released {
@@ -167,7 +167,7 @@ fn assert_sign_in(book: &Book, email: &Email) {
         })
     };
     let open = || book.accounts().filter(|account| !account.profile().is_closed());
-    let expected = match book.by_domain(email.domain()) {
+    let expected = match book.by_domain(&email.domain()) {
         Some(owner) => Some(owner).filter(can),
         None => open().find(can),
     };

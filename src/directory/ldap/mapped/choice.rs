@@ -5,8 +5,9 @@
 //! concerned is known from the last pass; how large the directory is often is not, and then reading all of it is begun, and
 //! given up where it goes on and on. Either way a pass costs no more than a constant factor of the cheaper way.
 
-use crate::model::{GroupRef, Memory, ObjectGuid, Wanted};
+use crate::model::{GroupRef, Holding, Memory, ObjectGuid, Wanted};
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 /// Where all are at most so many times those concerned, all are read.
@@ -55,7 +56,31 @@ pub(in super::super) fn concerned(wanted: &Wanted<'_>) -> u64 {
     let members = |reference: &GroupRef| groups.get(reference).map_or(&[][..], |group| &group.members);
     let members = wanted.groups().flat_map(members);
     let all: HashSet<&ObjectGuid> = snapshot.iter().map(|(guid, _)| guid).chain(members).collect();
-    (all.len() + wanted.names.len()) as u64
+    (all.len() + wanted.names.len() + wanted.accounts.len()) as u64
+}
+
+/// Names all that a reading by look-up depends on, but for the directory: where it is another one, another reading is wanted.
+pub(in super::super) fn fingerprint(wanted: &Wanted<'_>) -> u64 {
+    let Wanted { rules, memory, names, accounts, whole } = wanted;
+    let mut all = DefaultHasher::new();
+    (rules.nested, names, whole).hash(&mut all);
+    for rule in &rules.tiers {
+        rule.groups.hash(&mut all);
+    }
+    rules.exclude.hash(&mut all);
+    for reference in wanted.groups() {
+        memory.groups.get(reference).map(|group| group.guid).hash(&mut all);
+    }
+    // A snapshot has no order.
+    let each = |(guid, holding): (&ObjectGuid, &Holding)| {
+        let mut one = DefaultHasher::new();
+        (guid, holding.email.key()).hash(&mut one);
+        one.finish()
+    };
+    for account in *accounts {
+        (account.email.key(), account.external).hash(&mut all);
+    }
+    memory.snapshot.iter().map(each).fold(all.finish(), u64::wrapping_add)
 }
 
 /// What the passes before this one, perhaps of another process, tell about the size: each read so many, or more were there.

@@ -14,13 +14,13 @@ mod choice;
 mod filters;
 mod found;
 
-pub(super) use choice::{Size, Way, choose, concerned, remembered};
+pub(super) use choice::{Size, Way, choose, concerned, fingerprint, remembered};
 
 use super::explain;
 use super::failure::Failure;
 use super::read::{self, Groups};
 use super::session::{Search, Session, Several};
-use crate::model::{DnKey, Email, GroupRef, Member, ObjectGuid, Reading, Wanted};
+use crate::model::{Containers, DnKey, Email, GroupRef, Member, ObjectGuid, Reading, Wanted};
 use filters::{Ask, Filters, Of};
 use found::Found;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -83,7 +83,7 @@ impl Stop {
 
 /// Reads what bears on the mapping.
 pub(super) async fn read(session: &mut Session, asked: Asked<'_>) -> Result<(Reading, Tally), Stop> {
-    let Asked { of: read::Asked { settings, server, .. }, wanted, .. } = asked;
+    let Asked { of: read::Asked { settings, server, .. }, wanted, most: _ } = asked;
     if server.is_active_directory && !server.extended_dn {
         return Err(Stop::whole("the server does not give the identities of members"));
     }
@@ -99,6 +99,7 @@ pub(super) async fn read(session: &mut Session, asked: Asked<'_>) -> Result<(Rea
         session,
         asked,
         found: Found::default(),
+        containers: Containers::default(),
         sought: HashSet::new(),
         relied: BTreeSet::new(),
         until: None,
@@ -132,6 +133,7 @@ struct Hunt<'a> {
     group_attributes: &'a [String],
     identities: &'a [String],
     found: Found,
+    containers: Containers,
     sought: HashSet<Sought>,
     /// Attributes by which something was looked for.
     relied: BTreeSet<&'a str>,
@@ -210,7 +212,7 @@ impl<'a> Hunt<'a> {
                     }
                     Member::Dn(key) if self.sought.insert(Sought::Dn(key.clone())) => {
                         members.push(self.filters.name(self.found.written(key)));
-                        by_name = Some(group.dn.as_str());
+                        by_name = Some(&group.dn);
                     }
                     Member::Uid(uid) if self.sought.insert(Sought::Uid(uid.clone())) => {
                         accounts.push(self.filters.account(uid));
@@ -228,7 +230,7 @@ impl<'a> Hunt<'a> {
         // The group itself is there: if it is not found by its name, nobody is.
         let proof: Vec<Ask> = match by_name {
             Some(dn) if !self.asked.of.server.is_active_directory => {
-                vec![Ask { of: Of::Anything, filter: format!("(|{})", self.filters.name(dn)) }]
+                vec![Ask { of: Of::Anything, filter: format!("(|{})", self.filters.name(&dn.text())) }]
             }
             Some(_) | None => Vec::new(),
         };
@@ -256,18 +258,18 @@ impl<'a> Hunt<'a> {
         self.relied.extend((!groups.is_empty()).then_some("primaryGroupID"));
         for ask in self.filters.any(Of::People, groups) {
             let left = self.asked.most.saturating_sub(self.tally.look_ups);
-            let read::Asked { settings, server, allowance } = self.asked.of;
+            let read::Asked { settings, server, allowance, .. } = self.asked.of;
             let search = Search {
                 page_size: server.pages.then_some(settings.page_size.max(1)),
                 ..search(self.asked, &ask, self.people_attributes)
             };
             let reader = self.asked.of.reader();
             let before = self.tally.entries;
-            let (found, tally) = (&mut self.found, &mut self.tally);
+            let (found, containers, tally) = (&mut self.found, &mut self.containers, &mut self.tally);
             let asking = self.session.search_up_to(search, left, |entry| {
                 tally.entries += 1;
                 keep_samples(found, self.asked, entry);
-                if let Some(person) = reader.person(entry)? {
+                if let Some(person) = reader.person(entry, containers)? {
                     allowance.keep_person(&person)?;
                     found.keep_person(person);
                 }
@@ -293,6 +295,7 @@ impl<'a> Hunt<'a> {
             .snapshot
             .iter()
             .map(|(guid, _)| guid)
+            .chain(wanted.accounts.iter().filter_map(|account| account.external.as_ref()))
             .filter(|guid| !people.contains_key(guid) && !self.sought.contains(&Sought::Guid(**guid)))
             .map(|guid| self.filters.identity(guid))
             .collect();
@@ -320,7 +323,8 @@ impl<'a> Hunt<'a> {
             .values()
             .filter_map(|person| Some((person.guid, person.mailbox.address()?.clone())))
             .collect();
-        let of_accounts = wanted.memory.snapshot.iter().map(|(_, holding)| &holding.email);
+        let of_holdings = wanted.memory.snapshot.iter().map(|(_, holding)| &holding.email);
+        let of_accounts = of_holdings.chain(wanted.accounts.iter().map(|account| &account.email));
         let addresses: BTreeSet<&Email> = with_address.iter().map(|(_, email)| email).chain(of_accounts).collect();
         let addresses: Vec<String> = addresses.into_iter().map(|email| self.filters.address(email)).collect();
         let mut asks = self.filters.any(Of::People, &addresses);
@@ -367,14 +371,15 @@ impl<'a> Hunt<'a> {
         let (reader, allowance) = (self.asked.of.reader(), self.asked.of.allowance);
         let mut came = vec![Vec::new(); asks.len()];
         let mut partials = Vec::new();
-        let (found, tally, asked) = (&mut self.found, &mut self.tally, self.asked);
+        let (found, containers, tally) = (&mut self.found, &mut self.containers, &mut self.tally);
+        let asked = self.asked;
         let asking = self.session.search_each(&searches, |index, entry| {
             tally.entries += 1;
             let (Some(ask), Some(came)) = (asks.get(index), came.get_mut(index)) else { return Ok(()) };
             match ask.of {
                 Of::People => {
                     keep_samples(found, asked, entry);
-                    if let Some(person) = reader.person(entry)? {
+                    if let Some(person) = reader.person(entry, containers)? {
                         // Who is found by name is found by address again.
                         if !found.people().contains_key(&person.guid) {
                             allowance.keep_person(&person)?;

@@ -1,0 +1,78 @@
+//! Which of the entries that a server tells as changed matter to us.
+//!
+//! A domain controller tells every change of every attribute, also that somebody has signed in; we do so ourselves on each
+//! read. Whoever took that for a change of the directory would make passes without end. So what would be read of an entry
+//! is kept as a digest, and an entry that would be read as it was told before is no news. What is said to be news too much
+//! costs a pass; what is said too little costs a change: in doubt it is news.
+//!
+//! Kept for as long as one connection lasts: another server may know an older state.
+
+use super::entry::Entry;
+use super::schema::Server;
+use super::settings::LdapSettings;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+/// Entries remembered; with one more, all are forgotten. About 4 MB.
+const ENTRIES_MAX: usize = 100_000;
+
+/// What was told so far.
+pub(super) struct Seen {
+    digests: HashMap<u64, u64>,
+    keys: RandomState,
+    /// Whether the attributes that are asked for are all that a read looks at.
+    is_complete: bool,
+}
+
+impl Seen {
+    /// Nothing yet; gives also the attributes that entries must come with.
+    pub(super) fn begin(server: &Server, settings: &LdapSettings) -> (Self, Vec<String>) {
+        let mut attributes = server.people_attributes(settings);
+        let filtered = settings.user_filter.as_deref().map_or(Some(Vec::new()), named);
+        let is_complete = filtered.is_some();
+        let more = ["objectClass".to_owned()].into_iter().chain(filtered.unwrap_or_default());
+        for name in more {
+            if !attributes.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+                attributes.push(name);
+            }
+        }
+        (Self { digests: HashMap::new(), keys: RandomState::new(), is_complete }, attributes)
+    }
+
+    /// Whether an entry, given with its bytes, would be read otherwise than it was last told; it is remembered.
+    pub(super) fn is_news(&mut self, entry: &Entry<'_>, body: &[u8]) -> bool {
+        let identity = entry.values("objectGUID").next().or_else(|| entry.values("entryUUID").next());
+        let mut classes = entry.texts("objectClass").peekable();
+        let is_known = classes.peek().is_some();
+        // Of groups we do not know what has changed: their members are too many to be sent with each change.
+        let is_group = classes.any(|class| class.to_ascii_lowercase().contains("group"));
+        let Some(identity) = identity.filter(|_| self.is_complete && is_known && !is_group) else { return true };
+        if self.digests.len() >= ENTRIES_MAX {
+            self.digests.clear();
+        }
+        let digest = self.keys.hash_one(body);
+        self.digests.insert(self.keys.hash_one(identity), digest) != Some(digest)
+    }
+}
+
+/// The attributes that a filter (RFC 4515) looks at; `None` where it looks at others than those it names.
+fn named(filter: &str) -> Option<Vec<String>> {
+    let whole = super::settings::parenthesised(filter);
+    let mut names = Vec::new();
+    for item in whole.split('(').skip(1) {
+        let item = item.trim_start();
+        if item.is_empty() || item.starts_with(['&', '|', '!']) {
+            continue;
+        }
+        let name = item.split(['=', '<', '>', '~', ':', ';', ')']).next().unwrap_or_default().trim();
+        if name.is_empty() {
+            return None;
+        }
+        names.push(name.to_owned());
+    }
+    Some(names)
+}
+
+#[cfg(test)]
+#[path = "seen_tests.rs"]
+mod tests;
