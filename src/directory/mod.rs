@@ -28,7 +28,11 @@ pub trait Directory {
     /// As [`Directory::read`].
     async fn read_whole(&mut self) -> Result<Reading, DirectoryError> {
         let (rules, memory) = (Rules::default(), Memory::empty(Origin::Fresh));
-        match self.read(&Wanted { rules: &rules, memory: &memory, names: &[], whole: true }, None).await?.news {
+        match self
+            .read(&Wanted { rules: &rules, memory: &memory, names: &[], accounts: &[], whole: true }, None)
+            .await?
+            .news
+        {
             News::Whole(reading) => Ok(reading),
             News::Mapped(_) | News::Changed(_) => Err(DirectoryError::Incomplete {
                 message: "all of the directory was asked for and only a part was read; please report this".to_owned(),

@@ -75,6 +75,7 @@ mod tests {
         let bytes = [0x4b, 0x8a, 0x01, 0x02, 0x11, 0x22, 0x33, 0x44, 1, 2, 3, 4, 5, 6, 7, 8];
         let guid = ObjectGuid::from_ad_bytes(&bytes).unwrap();
         assert_eq!(guid.to_string(), "02018a4b-2211-4433-0102-030405060708");
+        assert_eq!(guid.to_ad_bytes(), bytes);
         assert_eq!(ObjectGuid::parse("{02018A4B-2211-4433-0102-030405060708}"), Some(guid));
     }
 

@@ -1,6 +1,6 @@
 //! What one complete trip to a directory brought back: all of it, the part that the mapping is about, or what changed.
 
-use super::{Group, GroupRef, Member, Memory, ObjectGuid, Person, Rules};
+use super::{Group, GroupRef, Member, Memory, ObjectGuid, Observed, Person, Rules};
 
 /// A reading of people and groups. It exists only when every request of the read ended in success: an error on page
 /// three of five, a cut connection, a size limit or a time-out makes an error instead, never a shorter reading.
@@ -82,6 +82,8 @@ pub struct Wanted<'a> {
     pub memory: &'a Memory,
     /// People asked for by name (e-mail, account name, DN or GUID), whether they are in a group or not.
     pub names: &'a [String],
+    /// Accounts whose owners, where they have any, are told by address and identity: those of a store that was listed.
+    pub accounts: &'a [Observed],
     /// Nothing may be left out.
     pub whole: bool,
 }

@@ -44,6 +44,25 @@ impl Sid {
         Some(Self::of(authority, parts))
     }
 
+    /// The binary form.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let (authority, parts) = match &self.0 {
+            Form::InDomain([a, b, c, rid]) => (NT_AUTHORITY, &[OF_A_DOMAIN, *a, *b, *c, *rid][..]),
+            Form::Other(other) => (other.0, &other.1[..]),
+        };
+        // The constructors take no more than 15 parts.
+        let begin = [1, parts.len() as u8].into_iter().chain(authority.to_be_bytes().into_iter().skip(2));
+        begin.chain(parts.iter().flat_map(|part| part.to_le_bytes())).collect()
+    }
+
+    /// The last part, which tells the objects of one domain apart; `None` where there is none.
+    pub fn rid(&self) -> Option<u32> {
+        match &self.0 {
+            Form::InDomain([.., rid]) => Some(*rid),
+            Form::Other(other) => other.1.last().copied(),
+        }
+    }
+
     /// From the text form, `S-1-5-21-1-2-3-513`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.trim().split('-');
@@ -98,10 +117,12 @@ mod tests {
         assert_eq!(sid.to_string(), "S-1-5-21-513");
         assert_eq!(Sid::parse("s-1-5-21-513"), Some(sid.clone()));
         assert_eq!(sid.sibling(7).unwrap().to_string(), "S-1-5-21-7");
+        assert_eq!((sid.to_bytes(), sid.rid()), (bytes.to_vec(), Some(513)));
         let person = Sid::parse("S-1-5-21-1-2-4294967295-1104").unwrap();
         assert_eq!(person.sibling(513), Sid::parse("S-1-5-21-1-2-4294967295-513"));
         assert_eq!(person.to_string(), "S-1-5-21-1-2-4294967295-1104");
         let bytes = [1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 255, 255, 255, 255, 80, 4, 0, 0];
+        assert_eq!((person.to_bytes(), person.rid()), (bytes.to_vec(), Some(1104)));
         assert_eq!(Sid::from_bytes(&bytes), Some(person));
         assert_eq!(Sid::parse("S-1-5").unwrap().sibling(1), None);
     }

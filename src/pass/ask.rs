@@ -1,6 +1,6 @@
 //! What an operator asks between passes, decided on the same line as a pass: why, what was done, and "let it go".
 
-use super::{Kept, PassError, Preview, ReportedChange, Request, Status, Watch, World, preview, resolve};
+use super::{Kept, PassError, Preview, ReportedChange, Request, Status, Watch, World, preview, preview_with, resolve};
 use crate::accounts::AccountStore;
 use crate::decide::{Explanation, HeldChange, absorb, explain as explain_person};
 use crate::directory::Directory;
@@ -97,7 +97,7 @@ pub async fn explain<D: Directory, A: AccountStore, S: StateStore>(
     who: &str,
     watch: Watch<'_>,
 ) -> Result<Vec<Explanation>, PassError> {
-    let preview = preview(world, &Request::default(), watch).await?;
+    let preview = preview_with(world, &Request::default(), &[who.to_owned()], watch).await?;
     let found = resolve(who, &preview.roster, &preview.memory).ok_or_else(|| PassError::Nobody(who.to_owned()))?;
     let mut guids: Vec<ObjectGuid> = found.into_iter().collect();
     guids.sort();

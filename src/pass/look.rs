@@ -11,7 +11,7 @@ use super::{PassError, Request, Step, Watch, World, learn, observation, or_answe
 use crate::accounts::{AccountStore, AccountsError, Sought};
 use crate::decide::{Plan, Roster};
 use crate::directory::Directory;
-use crate::model::{Fact, Memory, Origin, PassId, Settlement, StoreKind, Timestamp, Wanted};
+use crate::model::{Fact, Memory, Observed, Origin, PassId, Settlement, StoreKind, Timestamp, Wanted};
 use crate::state::StateStore;
 use std::sync::Arc;
 
@@ -25,16 +25,19 @@ pub(super) struct Scene {
     pub(super) roster: Arc<Roster>,
     /// Whether everything is to be compared, known or not.
     pub(super) is_thorough: bool,
+    /// Every account of the store, where it was listed first.
+    pub(super) listed: Option<Vec<Observed>>,
     /// Seats in use before anything was compared.
     pub(super) confirmed: usize,
     /// What kind of account it is, where that has been seen.
     pub(super) kind: Option<StoreKind>,
 }
 
-/// The line up to the roster.
+/// The line up to the roster, in which these people are in any case.
 pub(super) async fn look<D: Directory, A: AccountStore, S: StateStore>(
     world: &mut World<D, A, S>,
     request: &Request,
+    names: &[String],
     id: &PassId,
     at: Timestamp,
     watch: Watch<'_>,
@@ -54,13 +57,27 @@ pub(super) async fn look<D: Directory, A: AccountStore, S: StateStore>(
         guard_emptied(world, request, &memory.origin, confirmed).await?;
     }
 
+    // Whose an account is, its address and its identity tell: so the very first pass knows whom to look for, and need not read
+    // everybody.
+    let is_first = memory.origin == Origin::Fresh && !request.audit;
+    let listed = if is_first { Some(list(world, watch).await?) } else { None };
+
     watch(Step::Reading);
-    let names = request.only.as_slice();
-    let wanted = Wanted { rules: &world.rules, memory: &memory, names, whole: is_thorough };
+    let (accounts, whole) = (listed.as_deref().unwrap_or_default(), is_thorough && !is_first);
+    let wanted = Wanted { rules: &world.rules, memory: &memory, names, accounts, whole };
     let read = reading::roster(&mut world.directory, &mut world.kept, &wanted, at);
     let (roster, doubt) = or_answer(&world.halt, read).await??;
     recovered.warnings.extend(doubt);
-    Ok(Scene { memory, rest, recovered, learned, roster, is_thorough, confirmed, kind })
+    Ok(Scene { memory, rest, recovered, learned, roster, is_thorough, listed, confirmed, kind })
+}
+
+/// Every account of the store.
+pub(super) async fn list<D, A: AccountStore, S>(
+    world: &mut World<D, A, S>,
+    watch: Watch<'_>,
+) -> Result<Vec<Observed>, PassError> {
+    watch(Step::Auditing);
+    Ok(or_answer(&world.halt, world.accounts.list()).await??)
 }
 
 /// An account store without anybody has been lost, or is another one, where seats were confirmed. An audit is how somebody

@@ -34,7 +34,7 @@ use crate::model::{
     Settlement, StoreKind, Tiers, Timestamp, Warning, WarningKind,
 };
 use crate::state::{Closing, SETTLE_MAX, StateError, StateStore, finished, settled};
-use look::{Scene, guard_emptied, look, look_for, see};
+use look::{Scene, guard_emptied, list, look, look_for, see};
 use rest::Rest;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -204,9 +204,19 @@ pub async fn preview<D: Directory, A: AccountStore, S: StateStore>(
     request: &Request,
     watch: Watch<'_>,
 ) -> Result<Preview, PassError> {
+    preview_with(world, request, request.only.as_slice(), watch).await
+}
+
+/// As [`preview`], with these people in the roster whether they are concerned or not.
+async fn preview_with<D: Directory, A: AccountStore, S: StateStore>(
+    world: &mut World<D, A, S>,
+    request: &Request,
+    names: &[String],
+    watch: Watch<'_>,
+) -> Result<Preview, PassError> {
     let at = (world.now)();
     let id = PassId::new(at, salt());
-    let mut scene = look(world, request, &id, at, watch).await?;
+    let mut scene = look(world, request, names, &id, at, watch).await?;
     let rest = scene.rest.take();
     let preview = survey(world, request, id, at, scene, watch).await?;
     // What was learnt by it stands in no state.
@@ -281,7 +291,7 @@ async fn prepare<D: Directory, A: AccountStore, S: StateStore>(
     at: Timestamp,
     watch: Watch<'_>,
 ) -> Result<Prepared, PassError> {
-    let mut scene = look(world, request, &id, at, watch).await?;
+    let mut scene = look(world, request, request.only.as_slice(), &id, at, watch).await?;
     match scene.rest.take().filter(|rest| rest.holds(world, request, &scene.roster, at)) {
         Some(_) if world.halt.is_asked() => Err(PassError::Halted),
         Some(rest) => Ok(Prepared::Nothing(Arc::new(scene.memory), rest)),
@@ -315,7 +325,8 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     scene: Scene,
     watch: Watch<'_>,
 ) -> Result<Preview, PassError> {
-    let Scene { mut memory, rest: _, recovered, mut learned, roster, is_thorough, confirmed, kind: seen } = scene;
+    let Scene { mut memory, rest: _, recovered, mut learned, roster, is_thorough, listed, confirmed, kind: seen } =
+        scene;
     let mut warnings = recovered.warnings;
     if let Origin::Rebuilt(why) = &memory.origin {
         let message =
@@ -323,8 +334,10 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
         warnings.push(Warning::new(WarningKind::StateRebuilt, "state", message));
     }
     if is_thorough {
-        watch(Step::Auditing);
-        let observed = or_answer(&world.halt, world.accounts.list()).await??;
+        let observed = match listed {
+            Some(listed) => listed,
+            None => list(world, watch).await?,
+        };
         let adopted = adopt(&observed, &roster, &memory.snapshot, at);
         take_in(&mut memory, &mut learned, &mut warnings, adopted);
     }

@@ -70,7 +70,8 @@ async fn reads(
     let mut kept = Kept::default();
     let (mut found, mut warnings) = (Vec::new(), Vec::new());
     for (ask, hour) in asks.iter().zip(0..) {
-        let wanted = Wanted { rules: &rules, memory: &memory, names: &[], whole: matches!(ask, Ask::Whole) };
+        let wanted =
+            Wanted { rules: &rules, memory: &memory, names: &[], accounts: &[], whole: matches!(ask, Ask::Whole) };
         let at = Timestamp::from_second(hour * 3_600).unwrap();
         match roster(&mut directory, &mut kept, &wanted, at).await {
             Ok((roster, warning)) => {

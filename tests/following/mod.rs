@@ -101,7 +101,7 @@ impl Follower {
     pub fn read(&mut self) -> Came {
         self.told.lock().unwrap().clear();
         let (rules, memory) = (Rules::default(), Memory::empty(Origin::Known));
-        let wanted = Wanted { rules: &rules, memory: &memory, names: &[], whole: false };
+        let wanted = Wanted { rules: &rules, memory: &memory, names: &[], accounts: &[], whole: false };
         let since = self.cursor.take();
         let Read { news, cursor } = self.runtime.block_on(self.ldap.read(&wanted, since.as_ref())).unwrap();
         self.cursor = cursor;

@@ -130,13 +130,19 @@ impl Slapd {
 
     /// A server with these further lines of slapd.conf(5) for its database.
     pub fn with(lines: &str) -> Self {
+        Self::holding(PEOPLE_AND_GROUPS, "", lines)
+    }
+
+    /// A server with these entries and no others, and these further lines of slapd.conf(5), in front of those of its database
+    /// and among them.
+    pub fn holding(entries: &str, first: &str, lines: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("seatsync-slapd-").tempdir().unwrap();
         let path = folder.path().display();
         let config = folder.path().join("slapd.conf");
         let text = format!(
             "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n\
              include /etc/ldap/schema/inetorgperson.schema\ninclude /etc/ldap/schema/nis.schema\n\
-             modulepath /usr/lib/ldap\nmoduleload back_mdb\npidfile {path}/pid\n\
+             modulepath /usr/lib/ldap\nmoduleload back_mdb\n{first}pidfile {path}/pid\n\
              database mdb\nsuffix {BASE}\ndirectory {path}/db\nmaxsize 67108864\ndbnosync\n\
              rootdn {ADMINISTRATOR}\nrootpw {ADMINISTRATOR_PASSWORD}\n{lines}\naccess to * by * read\n"
         );
@@ -149,8 +155,8 @@ impl Slapd {
             .stdin(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("slapadd (package slapd): {error}"));
-        load.stdin.take().unwrap().write_all(PEOPLE_AND_GROUPS.as_bytes()).unwrap();
-        assert!(load.wait().unwrap().success(), "slapadd failed");
+        load.stdin.take().unwrap().write_all(entries.as_bytes()).unwrap();
+        assert!(load.wait().unwrap().success(), "slapadd failed\n{entries}");
 
         let address = Loopback::claim();
         let mut slapd = Self { address, folder, server: None };

@@ -6,10 +6,9 @@
 use super::failure::Failure;
 use super::follow::{self, Doubt, Mark};
 use super::schema::Server;
-use super::session::Session;
-use super::{Entered, Ldap, Turn, read};
+use super::{Entered, Ldap, Turn, mapped, read};
 use crate::directory::{DirectoryError, Read};
-use crate::model::{Expiry, News, Reading, Wanted};
+use crate::model::{Expiry, News, Wanted};
 
 /// What one read leaves to the next.
 #[derive(Debug, Default)]
@@ -27,8 +26,8 @@ pub(super) struct Course {
 /// A connection, and what is at its other end.
 #[derive(Debug)]
 pub(super) struct Arrived {
-    entered: Entered,
-    server: Server,
+    pub(super) entered: Entered,
+    pub(super) server: Server,
 }
 
 impl Course {
@@ -45,10 +44,10 @@ impl Course {
 impl Ldap {
     /// What has changed since the mark, or everything.
     pub(super) async fn read_since(&mut self, wanted: &Wanted<'_>, mark: Mark) -> Result<Read, DirectoryError> {
-        match self.follow(&mark).await? {
+        match self.follow(&mark, wanted).await? {
             Ok(read) => return Ok(read),
-            // It was said in the beginning that this is the way with this server.
-            Err(why @ (Doubt::Untold | Doubt::Forgotten)) => {
+            // It was said in the beginning that this is the way with this server, or it is no matter of the server.
+            Err(why @ (Doubt::Untold | Doubt::Forgotten | Doubt::Else)) => {
                 tracing::debug!("the directory is read from the beginning: {why}");
             }
             Err(Doubt::Because(why)) => tracing::info!("the directory is read from the beginning: {why}"),
@@ -56,28 +55,36 @@ impl Ldap {
         self.read_from_the_beginning(wanted).await
     }
 
-    /// Everybody and every group.
-    pub(super) async fn read_from_the_beginning(&mut self, _: &Wanted<'_>) -> Result<Read, DirectoryError> {
+    /// Everything, or all that bears on the mapping.
+    pub(super) async fn read_from_the_beginning(&mut self, wanted: &Wanted<'_>) -> Result<Read, DirectoryError> {
         let mut here = self.arrive_or_stay().await?;
         let index = here.entered.index;
-        match self.read_through(&mut here).await {
-            Ok((reading, mark)) => {
+        match self.read_through(&mut here, wanted).await {
+            Ok((news, mark)) => {
                 self.arrived(&here);
                 self.look_at_password(&mut here.entered.session, &here.server).await;
                 let url = self.settings.urls[index].to_string();
-                let cursor = mark.and_then(|mark| mark.after(url, reading.people.len(), None).written());
+                let (people, only) = match &news {
+                    News::Whole(reading) => (reading.people.len(), None),
+                    News::Mapped(reading) => (reading.people.len(), Some(mapped::fingerprint(wanted))),
+                    News::Changed(delta) => (delta.people.len(), None),
+                };
+                let cursor = mark.and_then(|mark| mark.after(url, people, only).written());
                 match &mut self.course {
                     Some(course) if cursor.is_some() => course.open = Some(here),
                     Some(_) | None => here.entered.session.close().await,
                 }
-                Ok(Read { news: News::Whole(reading), cursor })
+                Ok(Read { news, cursor })
             }
             Err(failure) => Err(self.failed(index, failure)),
         }
     }
 
     /// What has changed since the mark; or why everything must be read.
-    async fn follow(&mut self, mark: &Mark) -> Result<Result<Read, Doubt>, DirectoryError> {
+    async fn follow(&mut self, mark: &Mark, wanted: &Wanted<'_>) -> Result<Result<Read, Doubt>, DirectoryError> {
+        if mark.wanted.is_some_and(|then| then != mapped::fingerprint(wanted)) {
+            return Ok(Err(Doubt::Else));
+        }
         loop {
             let stayed = self.course.as_mut().and_then(|course| course.open.take());
             let has_stayed = stayed.is_some();
@@ -146,23 +153,13 @@ impl Ldap {
         }
     }
 
-    /// Reads everything, and takes a mark before, where that is of use.
-    async fn read_through(&mut self, here: &mut Arrived) -> Result<(Reading, Option<Mark>), Failure> {
+    /// Reads what is wanted, and takes a mark before, where that is of use.
+    async fn read_through(&mut self, here: &mut Arrived, wanted: &Wanted<'_>) -> Result<(News, Option<Mark>), Failure> {
         read::check_base(&mut here.entered.session, &self.settings, &here.server).await?;
         let mark = self.mark(here).await?;
-        let mut beside = self.enter_beside(here.entered.index, here.entered.address).await;
-        if let (Some(mark), Some(session)) = (&mark, &mut beside)
-            && !is_same(session, mark).await
-        {
-            // Several machines behind one address. What the other one does not know yet would never be told as a change.
-            beside = None;
-        }
-        let session = &mut here.entered.session;
-        let reading = read::read(session, beside.as_mut(), &self.settings, &here.server).await?;
-        if let Some(beside) = beside {
-            beside.close().await;
-        }
-        Ok((reading, mark))
+        let (news, is_same) = self.read_what_is_wanted(here, wanted, mark.as_ref()).await?;
+        // Over another connection it may have been another machine.
+        Ok((news, mark.filter(|_| is_same)))
     }
 
     async fn mark(&mut self, here: &mut Arrived) -> Result<Option<Mark>, Failure> {
@@ -199,15 +196,5 @@ impl Ldap {
         let index_of_next = (index + 1) % self.settings.urls.len();
         self.first.set(Turn { index: index_of_next, ..Turn::default() });
         failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.message))
-    }
-}
-
-async fn is_same(session: &mut Session, mark: &Mark) -> bool {
-    match follow::is_same(session, mark).await {
-        Ok(is_same) => is_same,
-        Err(failure) => {
-            tracing::debug!("groups are read after the people, over one connection: {}", failure.message);
-            false
-        }
     }
 }

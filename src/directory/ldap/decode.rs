@@ -264,7 +264,7 @@ fn is_foreign(dn: &str) -> bool {
 }
 
 /// A name without the optional `#'0101'B` behind it (Name and Optional UID, RFC 4517 3.3.21).
-fn without_uid(text: &str) -> &str {
+pub(super) fn without_uid(text: &str) -> &str {
     let Some(inner) = text.strip_suffix("'B") else { return text };
     match inner.rsplit_once("#'") {
         Some((dn, bits)) if bits.bytes().all(|bit| bit == b'0' || bit == b'1') => dn,

@@ -15,6 +15,7 @@
 //! | `allowance` | how much memory a read may keep |
 //! | `entry`, `decode` | entries to people and groups |
 //! | `read`, `probe` | a whole read; the steps of `check` |
+//! | `mapped`, `ways` | what the mapping is about, by look-up; which of the two is cheaper |
 //! | `watch`, `seen` | being told of changes as they are made, and which of them matter |
 //! | `sample` | decoding without a connection, for who measures it |
 //! | `course`, `follow` | from one read to the next: what has changed |
@@ -37,6 +38,7 @@ mod entry;
 mod explain;
 mod failure;
 mod follow;
+mod mapped;
 mod password;
 mod probe;
 mod read;
@@ -48,6 +50,7 @@ mod session;
 mod settings;
 mod tls;
 mod watch;
+mod ways;
 mod witness;
 
 pub use probe::{ProbeResult, ProbeStep};
@@ -70,6 +73,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tls::Certificate;
 use tokio::net::TcpStream;
+use ways::Ways;
 
 /// How often it is asked when the password ends: it is a matter of days.
 const PASSWORD_ASKED_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -121,6 +125,7 @@ pub struct Ldap {
     password_asked: Option<Instant>,
     /// How reads follow one another; `None` where there is one only.
     course: Option<Course>,
+    ways: Ways,
 }
 
 /// A connection on which we were let in.
@@ -138,7 +143,8 @@ impl Ldap {
     /// Nothing is contacted yet.
     pub fn new(settings: LdapSettings) -> Self {
         let first = Place::default();
-        Self { settings, first, certificate: None, password: None, password_asked: None, course: None }
+        let ways = Ways::default();
+        Self { settings, first, certificate: None, password: None, password_asked: None, course: None, ways }
     }
 
     /// For reads that follow one another: a read gives a cursor where the server can tell what changes from then on, and leaves

@@ -12,21 +12,46 @@ use crate::model::{Containers, Dn, Group, ObjectGuid, Person, Reading};
 /// How often one group is read from its beginning again because its values moved while they were read.
 const GROUP_ATTEMPTS_MAX: u32 = 5;
 
-/// Reads everything. `beside` is a second connection to the same server: people and groups come at the same time.
+/// Reads everything; gives it up, and `None`, as soon as `most` people have come and more are there. `beside` is a second
+/// connection to the same server: people and groups come at the same time.
 pub(super) async fn read(
     session: &mut Session,
     beside: Option<&mut Session>,
     settings: &LdapSettings,
     server: &Server,
-) -> Result<Reading, Failure> {
+    most: u64,
+) -> Result<Option<Reading>, Failure> {
     let allowance = Allowance::of(&settings.limits);
     let asked = Asked { settings, server, allowance: &allowance, which: Which::All, members: true };
-    let (people, groups) = match beside {
-        Some(beside) => tokio::try_join!(people(session, asked), groups(beside, asked))?,
-        None => (people(session, asked).await?, groups(session, asked).await?),
+    let people = async { people_up_to(session, asked, most).await?.ok_or(Ended::Enough) };
+    let read = match beside {
+        Some(beside) => tokio::try_join!(people, async { Ok(groups(beside, asked).await?) }),
+        None => match people.await {
+            Ok(people) => Ok((people, groups(session, asked).await?)),
+            Err(ended) => Err(ended),
+        },
     };
-    let ((people, behind_people), (groups, behind_groups)) = (people, groups);
-    Ok(Reading { people, groups, referrals: behind_people + behind_groups })
+    match read {
+        Ok(((people, behind_people), (groups, behind_groups))) => {
+            Ok(Some(Reading { people, groups, referrals: behind_people + behind_groups }))
+        }
+        Err(Ended::Enough) => Ok(None),
+        Err(Ended::Failed(failure)) => Err(failure),
+    }
+}
+
+/// Why a read ended before its end.
+enum Ended {
+    /// It has failed.
+    Failed(Failure),
+    /// More came than wanted.
+    Enough,
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
 }
 
 /// What is read from whom, and how much of it may be kept.
@@ -60,7 +85,8 @@ impl Which<'_> {
 }
 
 impl<'a> Asked<'a> {
-    fn reader(&self) -> Reader<'a> {
+    /// How its entries are read.
+    pub(super) fn reader(&self) -> Reader<'a> {
         Reader {
             is_active_directory: self.server.is_active_directory,
             email_attributes: &self.settings.email_attributes,
@@ -70,6 +96,16 @@ impl<'a> Asked<'a> {
 
 /// The people, each once, sorted by identity, and how many referrals came instead.
 pub(super) async fn people(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Person>, u64), Failure> {
+    // No server has that many.
+    Ok(people_up_to(session, asked, u64::MAX).await?.unwrap_or_default())
+}
+
+/// The same; `None` where there are more than `most`.
+async fn people_up_to(
+    session: &mut Session,
+    asked: Asked<'_>,
+    most: u64,
+) -> Result<Option<(Vec<Person>, u64)>, Failure> {
     let Asked { settings, server, allowance, which, members: _ } = asked;
     let reader = asked.reader();
     let (mut people, mut containers) = (Vec::new(), Containers::default());
@@ -83,7 +119,7 @@ pub(super) async fn people(session: &mut Session, asked: Asked<'_>) -> Result<(V
         extended_dn: false,
     };
     let referrals = session
-        .search(search, |entry| {
+        .search_up_to(search, most, |entry| {
             if let Some(person) = reader.person(entry, &mut containers)? {
                 allowance.keep_person(&person)?;
                 people.push(person);
@@ -91,7 +127,8 @@ pub(super) async fn people(session: &mut Session, asked: Asked<'_>) -> Result<(V
             Ok(())
         })
         .await?;
-    Ok((each_once(people, |person: &Person| person.guid, |person| &person.dn)?, referrals))
+    let Some(referrals) = referrals else { return Ok(None) };
+    Ok(Some((each_once(people, |person: &Person| person.guid, |person| &person.dn)?, referrals)))
 }
 
 /// Every group with all of its members, each once, sorted by identity, and how many referrals came instead.
@@ -99,7 +136,7 @@ pub(super) async fn groups(session: &mut Session, asked: Asked<'_>) -> Result<(V
     let Asked { settings, server, allowance, which, members } = asked;
     let attributes = if members { server.group_attributes() } else { server.group_attributes_but_members() };
     let filter = which.of(server.group_filter());
-    let asked = Groups { settings, server, reader: asked.reader(), attributes: &attributes, allowance };
+    let asked = Groups::new(asked, &attributes);
     let mut partials = Vec::new();
     let search = asked.search("the groups", &settings.base_dn, page_size(settings, server));
     let search = Search { filter: &filter, ..search };
@@ -138,7 +175,7 @@ pub(super) async fn check_base(session: &mut Session, settings: &LdapSettings, s
 
 /// How groups are asked for and read.
 #[derive(Clone, Copy)]
-struct Groups<'a> {
+pub(super) struct Groups<'a> {
     settings: &'a LdapSettings,
     server: &'a Server,
     reader: Reader<'a>,
@@ -154,13 +191,19 @@ enum Fetched {
     Moved,
 }
 
-impl Groups<'_> {
+impl<'a> Groups<'a> {
+    /// With these attributes of each.
+    pub(super) fn new(asked: Asked<'a>, attributes: &'a [String]) -> Self {
+        let Asked { settings, server, allowance, .. } = asked;
+        Self { settings, server, reader: asked.reader(), attributes, allowance }
+    }
+
     /// Fetches what did not fit into the entry (MS-ADTS 3.1.1.3.1.3.3).
     ///
     /// Values are numbered by position. When somebody is removed between two requests, all later ones move down, and
     /// the one at the seam would be missed: so every request begins with the last value already here. If it is not
     /// there any more, the group is read from its beginning again.
-    async fn complete(&self, session: &mut Session, partial: &mut Partial) -> Result<(), Failure> {
+    pub(super) async fn complete(&self, session: &mut Session, partial: &mut Partial) -> Result<(), Failure> {
         for _ in 0..GROUP_ATTEMPTS_MAX {
             match self.fetch(session, partial).await? {
                 Fetched::Whole => return Ok(()),

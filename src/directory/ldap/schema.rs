@@ -40,6 +40,8 @@ pub(super) const ROOT_ATTRIBUTES: &[&str] = &[
 pub(super) struct Server {
     /// Whether it is Active Directory (or Samba, which is the same to us).
     pub(super) is_active_directory: bool,
+    /// Whether it is Samba.
+    pub(super) is_samba: bool,
     /// Whether answers may come in pages.
     pub(super) pages: bool,
     /// Whether names may come with their GUID.
@@ -77,7 +79,8 @@ impl Server {
                 || offers("supportedcapabilities", CAPABILITY_ACTIVE_DIRECTORY));
         let vendor = root.one("vendorname").unwrap_or_default();
         let version = root.one("vendorversion").unwrap_or_default();
-        let mut kind = match (is_active_directory, vendor.to_ascii_lowercase().contains("samba")) {
+        let is_samba = vendor.to_ascii_lowercase().contains("samba");
+        let mut kind = match (is_active_directory, is_samba) {
             (true, true) => "Active Directory (Samba)".to_owned(),
             (true, false) => "Active Directory".to_owned(),
             (false, _) if vendor.is_empty() => "LDAP".to_owned(),
@@ -91,6 +94,7 @@ impl Server {
         contexts.dedup();
         Self {
             is_active_directory,
+            is_samba,
             pages: offers("supportedcontrol", CONTROL_PAGED),
             extended_dn: is_active_directory && offers("supportedcontrol", CONTROL_EXTENDED_DN),
             kind,
@@ -198,7 +202,7 @@ mod tests {
                 ("namingContexts", &[b"DC=ad,DC=test"]),
             ],
         ));
-        assert!(server.is_active_directory && server.pages && server.extended_dn);
+        assert!(server.is_active_directory && server.is_samba && server.pages && server.extended_dn);
         assert_eq!(server.kind, "Active Directory (Samba)");
         assert_eq!(server.contexts, ["DC=ad,DC=test"]);
     }

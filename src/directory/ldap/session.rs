@@ -3,6 +3,10 @@
 //! A stream of entries ends the same way whether the server said "success" or "busy"; only the final result tells. So the
 //! one way to entries is [`Session::search`] (and what is made of [`Session::request`]), which looks at it after every page.
 
+mod several;
+
+pub(super) use several::Several;
+
 use super::ber::{self, Message};
 use super::channel::{Asked, Channel, Fault, Wire, breach};
 use super::entry::Entry;
@@ -66,6 +70,7 @@ pub(super) enum Event<'e, 'a> {
 }
 
 /// How one request for entries ended.
+#[derive(Default)]
 pub(super) struct Done {
     /// The result code.
     pub(super) code: u32,
@@ -89,6 +94,41 @@ pub(super) enum Base {
     Found,
     /// The server says no, with this code and text.
     Absent(u32, String),
+}
+
+impl Done {
+    /// Takes one message of the answer in; gives whether it was the last one.
+    fn take(
+        &mut self,
+        what: &str,
+        message: Message<'_>,
+        limits: &ReadLimits,
+        mut each: impl FnMut(Event<'_, '_>) -> Result<(), String>,
+    ) -> Result<bool, Failure> {
+        let breached = |found: String| broken(what, breach(&found));
+        let taken = match message.op.tag {
+            ber::SEARCH_ENTRY => {
+                self.entries += 1;
+                let entry = Entry::of(message.op, limits).map_err(breached)?;
+                each(Event::Entry(&entry, message.controls))
+            }
+            ber::SEARCH_REFERENCE => {
+                self.references += 1;
+                self.referrals += u64::from(leads_to_people(message.op.body));
+                Ok(())
+            }
+            ber::SEARCH_DONE => {
+                let verdict = ber::verdict(message.op.body).map_err(breached)?;
+                (self.code, self.text) = (verdict.code, verdict.text.to_owned());
+                self.elsewhere = verdict.elsewhere.map(str::to_owned);
+                self.controls = message.controls.to_vec();
+                return Ok(true);
+            }
+            _ => each(Event::Info(message.op.body)),
+        };
+        taken.map_err(|problem| Failure::incomplete(format!("reading {what}: {problem}")))?;
+        Ok(false)
+    }
 }
 
 impl Session {
@@ -193,18 +233,34 @@ impl Session {
     pub(super) async fn search(
         &mut self,
         search: Search<'_>,
-        mut each: impl FnMut(&Entry<'_>) -> Result<(), String>,
+        each: impl FnMut(&Entry<'_>) -> Result<(), String>,
     ) -> Result<u64, Failure> {
+        // No server sends that many.
+        Ok(self.search_up_to(search, u64::MAX, each).await?.unwrap_or(0))
+    }
+
+    /// As [`Session::search`], but gives it up once `most` entries came and more are there: then `None`.
+    ///
+    /// # Errors
+    /// As [`Session::search`].
+    pub(super) async fn search_up_to(
+        &mut self,
+        search: Search<'_>,
+        most: u64,
+        mut each: impl FnMut(&Entry<'_>) -> Result<(), String>,
+    ) -> Result<Option<u64>, Failure> {
         let (mut cookie, mut seen, mut referrals) = (Vec::new(), HashSet::new(), 0);
-        let (mut pages, mut empty_pages) = (0_u64, 0_u64);
+        let (mut pages, mut empty_pages, mut entries) = (0_u64, 0_u64, 0_u64);
         loop {
             pages += 1;
+            let left = u32::try_from(most.saturating_sub(entries)).unwrap_or(u32::MAX).max(1);
+            let page_size = search.page_size.map(|size| size.min(left));
             let mut controls = Vec::new();
-            if let Some(size) = search.page_size {
+            if let Some(size) = page_size {
                 controls.push(Control::critical(CONTROL_PAGED, Some(ber::paged_request(size, &cookie))));
             }
             let left = self.limits.entries_max.saturating_sub(self.entries);
-            let allowed = match (search.base_only, search.page_size) {
+            let allowed = match (search.base_only, page_size) {
                 (true, _) => 1,
                 (false, Some(size)) => u64::from(size),
                 (false, None) => left.saturating_add(1),
@@ -219,12 +275,14 @@ impl Session {
             };
             let page = self.request(&search, &controls, allowed, false, &mut take).await?;
             referrals += page.referrals;
+            entries += page.entries;
             if page.code != 0 {
                 return Err(ended(&search, pages, &page));
             }
             match next_cookie(&page.controls) {
-                _ if search.page_size.is_none() => return Ok(referrals),
-                Ok(None) => return Ok(referrals),
+                _ if search.page_size.is_none() => return Ok(Some(referrals)),
+                Ok(None) => return Ok(Some(referrals)),
+                Ok(Some(_)) if entries >= most => return Ok(None),
                 Ok(Some(next)) => cookie = next,
                 Err(found) => {
                     return Err(Failure::incomplete(format!(
@@ -259,12 +317,7 @@ impl Session {
     ) -> Result<Done, Failure> {
         let (began, timeout) = (Instant::now(), self.timeout);
         let asked = self.answered(search, controls, Asked::Search { allowed, informs }, each);
-        let done = tokio::time::timeout(timeout, asked).await.unwrap_or_else(|_| {
-            Err(Failure::incomplete(format!(
-                "reading {}: the answer was not complete within {timeout:?}; raise timeout or lower page_size",
-                search.what
-            )))
-        });
+        let done = tokio::time::timeout(timeout, asked).await.unwrap_or_else(|_| Err(too_slow(search.what, timeout)));
         let went = match &done {
             Ok(done) if done.code == 0 => Went::Answered,
             Ok(_) => Went::Refused,
@@ -272,14 +325,20 @@ impl Session {
         };
         tell(&self.meter, "search", began, went);
         let done = done?;
+        self.count(search.what, &done)?;
+        Ok(done)
+    }
+
+    /// Counts what came towards what one read may bring.
+    fn count(&mut self, what: &str, done: &Done) -> Result<(), Failure> {
         self.entries += done.entries + done.references;
         if self.entries > self.limits.entries_max {
             return Err(Failure::incomplete(format!(
-                "reading {}: more than the {} entries that one read may bring; is base_dn too wide?",
-                search.what, self.limits.entries_max
+                "reading {what}: more than the {} entries that one read may bring; is base_dn too wide?",
+                self.limits.entries_max
             )));
         }
-        Ok(done)
+        Ok(())
     }
 
     async fn answered(
@@ -290,36 +349,12 @@ impl Session {
         each: &mut impl FnMut(Event<'_, '_>) -> Result<(), String>,
     ) -> Result<Done, Failure> {
         self.send(search, controls, asked).await?;
-        let what = search.what;
-        let (mut entries, mut references, mut referrals) = (0, 0, 0);
+        let mut done = Done::default();
         loop {
-            let message = self.channel.receive().await.map_err(|fault| broken(what, fault))?;
-            let taken = match message.op.tag {
-                ber::SEARCH_ENTRY => {
-                    entries += 1;
-                    let entry = Entry::of(message.op, &self.limits).map_err(|found| broken(what, breach(&found)))?;
-                    each(Event::Entry(&entry, message.controls))
-                }
-                ber::SEARCH_REFERENCE => {
-                    references += 1;
-                    referrals += u64::from(leads_to_people(message.op.body));
-                    Ok(())
-                }
-                ber::SEARCH_DONE => {
-                    let verdict = ber::verdict(message.op.body).map_err(|found| broken(what, breach(&found)))?;
-                    return Ok(Done {
-                        code: verdict.code,
-                        text: verdict.text.to_owned(),
-                        elsewhere: verdict.elsewhere.map(str::to_owned),
-                        controls: message.controls.to_vec(),
-                        entries,
-                        references,
-                        referrals,
-                    });
-                }
-                _ => each(Event::Info(message.op.body)),
-            };
-            taken.map_err(|problem| Failure::incomplete(format!("reading {what}: {problem}")))?;
+            let message = self.channel.receive().await.map_err(|fault| broken(search.what, fault))?;
+            if done.take(search.what, message, &self.limits, &mut *each)? {
+                return Ok(done);
+            }
         }
     }
 
@@ -395,6 +430,12 @@ impl Session {
 /// Tells of one exchange that has just ended.
 pub(super) fn tell(meter: &Meter, operation: &'static str, began: Instant, went: Went) {
     meter.tell(&Exchange { peer: Peer::Directory, operation, took: began.elapsed(), went });
+}
+
+fn too_slow(what: &str, timeout: Duration) -> Failure {
+    Failure::incomplete(format!(
+        "reading {what}: the answer was not complete within {timeout:?}; raise timeout or lower page_size"
+    ))
 }
 
 fn broken(what: &str, fault: Fault) -> Failure {

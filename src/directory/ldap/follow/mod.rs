@@ -61,6 +61,8 @@ pub(super) enum Doubt {
     Forgotten,
     /// The server tells only whether something has changed, and something has.
     Untold,
+    /// Something else of it is wanted than then.
+    Else,
     /// Another reason, as a sentence.
     Because(String),
 }
@@ -76,6 +78,7 @@ impl fmt::Display for Doubt {
         match self {
             Self::Forgotten => f.write_str("something has changed, and the server does not remember what was deleted"),
             Self::Untold => f.write_str("something has changed, and the server does not show us what"),
+            Self::Else => f.write_str("something else of it is wanted now"),
             Self::Because(why) => f.write_str(why),
         }
     }

@@ -101,6 +101,7 @@ fn settings() -> LdapSettings {
 fn domain_controller() -> Server {
     Server {
         is_active_directory: true,
+        is_samba: false,
         pages: true,
         extended_dn: true,
         kind: "Active Directory".to_owned(),
