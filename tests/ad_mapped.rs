@@ -147,7 +147,7 @@ fn case(choice: &Choice, whole: &Reading) -> Case {
         }
     }
     let name = |index: &usize| match person(*index) {
-        Some(person) if index % 3 == 0 => person.dn.text().to_uppercase(),
+        Some(person) if index.is_multiple_of(3) => person.dn.text().to_uppercase(),
         Some(person) if index % 3 == 1 => person.guid.to_string(),
         Some(person) => person.mailbox.address().map_or("nobody".to_owned(), |email| email.as_str().to_uppercase()),
         None => "JOINER".to_owned(),
