@@ -217,7 +217,7 @@ fn passes_after_the_first_go_by_look_up_and_miss_nothing() {
     site.sync_and_settle();
     let by_look_up = |words: &str| {
         let run = site.run(&["--verbose", "plan"]);
-        assert!(run.stderr.contains("by look-up, few of more than 20"), "{words}: {}", run.stderr);
+        assert!(run.stderr.contains("by look-up, few of more than "), "{words}: {}", run.stderr);
     };
     by_look_up("in sync");
     // Somebody in no group takes the address of somebody in one: neither seat changes.

@@ -7,8 +7,8 @@ use seatsync::decide::{Fingerprint, Roster, absorb, follow};
 use seatsync::directory::ldap::{Ldap, LdapSettings};
 use seatsync::directory::{Cursor, Directory, Read};
 use seatsync::model::{
-    Delta, Group, GroupChange, Member, MemberChange, Memory, Meter, News, ObjectGuid, Origin, Person, Reading, Rules,
-    Wanted,
+    Delta, Email, Group, GroupChange, Holding, Member, MemberChange, Memory, Meter, News, ObjectGuid, Origin, Person,
+    Reading, Rules, Seat, UserId, Wanted,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -81,7 +81,17 @@ pub struct Follower {
     cursor: Option<Cursor>,
     pub known: Known,
     roster: Option<Roster>,
+    memory: Memory,
     told: Arc<Mutex<Vec<&'static str>>>,
+}
+
+/// So many people with an account that to look them up would cost more than to read everything.
+fn crowd() -> Memory {
+    let holding = |number: u128| {
+        let email = Email::parse(&format!("p{number}@elsewhere.test")).unwrap();
+        (ObjectGuid::from_u128(number), Holding { id: UserId::new(&number.to_string()), email, seat: Seat::Vacant })
+    };
+    Memory { snapshot: (1..=10_000).map(holding).collect(), ..Memory::empty(Origin::Known) }
 }
 
 impl Follower {
@@ -92,7 +102,8 @@ impl Follower {
         let list = told.clone();
         let meter = Meter::new(move |exchange| list.lock().unwrap().push(exchange.operation));
         let ldap = Ldap::new(LdapSettings { meter, ..settings.clone() }).following();
-        let mut follower = Self { runtime, ldap, settings, cursor: None, known: Known::default(), roster: None, told };
+        let (known, memory) = (Known::default(), crowd());
+        let mut follower = Self { runtime, ldap, settings, cursor: None, known, roster: None, memory, told };
         assert_eq!(follower.read(), Came::Whole);
         follower
     }
@@ -100,8 +111,8 @@ impl Follower {
     /// Reads what has changed, if it can be followed.
     pub fn read(&mut self) -> Came {
         self.told.lock().unwrap().clear();
-        let (rules, memory) = (Rules::default(), Memory::empty(Origin::Known));
-        let wanted = Wanted { rules: &rules, memory: &memory, names: &[], accounts: &[], whole: false };
+        let rules = Rules::default();
+        let wanted = Wanted { rules: &rules, memory: &self.memory, names: &[], accounts: &[], whole: false };
         let since = self.cursor.take();
         let Read { news, cursor } = self.runtime.block_on(self.ldap.read(&wanted, since.as_ref())).unwrap();
         self.cursor = cursor;
@@ -116,7 +127,7 @@ impl Follower {
                 self.roster = Some(absorb(reading));
                 Came::Whole
             }
-            News::Mapped(_) => panic!("nothing is mapped"),
+            News::Mapped(_) => panic!("more people are known than there are"),
         }
     }
 
