@@ -96,7 +96,7 @@ fn who_does_not_want_it_has_the_schedule_alone() {
     assert_eq!(watched["because"], "[directory] watch = false", "{watched}");
     // Until it changes its mind.
     let mut site = Site::new(ad.directory(), &["App-Pro"], &["App-Plus"]);
-    std::mem::swap(&mut site.directory.more, &mut String::new());
+    site.directory.more = String::new();
     let config = std::fs::read_to_string(agent.config()).unwrap();
     std::fs::write(agent.config(), config.replace("watch = false", "")).unwrap();
     assert_eq!(agent.run(&["reload"]).code, 0);

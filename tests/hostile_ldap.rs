@@ -384,8 +384,9 @@ fn a_check_goes_as_far_as_it_can_and_spares_the_account() {
         steps.into_iter().map(|step| (step.url, step.name, matches!(step.result, ProbeResult::Good(_)))).collect()
     };
     // This server does not know its bind account, and so nothing of its password.
-    let good = [("reach", true), ("tls", true), ("bind", true), ("server", true), ("base", true), ("password", false)];
-    let good = good.map(|(name, fine)| (one.url.clone(), name, fine)).to_vec();
+    let good = [("reach", true), ("tls", true), ("bind", true), ("server", true), ("base", true)];
+    let good = good.into_iter().chain([("password", false), ("changes", true)]);
+    let good: Vec<_> = good.map(|(name, fine)| (one.url.clone(), name, fine)).collect();
     assert_eq!(probe(settings(&[&one.url])), good);
     let wrong = LdapSettings { bind_password: "battery staple".into(), ..settings(&[&one.url, &two.url]) };
     let bad = |url: &str| ["reach", "tls", "bind"].map(|name| (url.to_owned(), name, name != "bind"));

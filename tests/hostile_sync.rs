@@ -168,7 +168,7 @@ fn check_tells_a_failure_of_all_servers_once() {
     let (run, binds) = check(honest(), |directory| directory.urls.insert(0, dead.clone()));
     run.assert_fails(1, &["port 9 open from here", "ok    directory     450 people"]);
     assert!(run.stdout.ends_with("\n1 problem\n"), "{}", run.stdout);
-    assert_eq!(binds, 2);
+    assert_eq!(binds, 3);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use seatsync::model::{
     Action, Counts, Exchange, HeldNote, PassId, PassRecord, PassResult, Peer, Timestamp, WarningKind, Went,
 };
 use seatsync::status::{
-    Daemon, Expiry, Live, Metrics, Outage, PHASES, Rejected, Remembered, Running, SeatCount, View, classic, serve,
+    Daemon, Expiry, Live, Metrics, Outage, PHASES, Rejected, Remembered, Running, SeatCount, View, Watched, classic,
+    serve,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -64,6 +65,7 @@ fn busy() -> Live {
             directory_read: Some(now),
             warnings: BTreeMap::from([(WarningKind::NoEmail.to_string(), 7)]),
             expiries: vec![ends("certificate", "ldaps://dc1.corp.example"), ends("secret", "svc@corp.example")],
+            watched: Some(Watched::Since { by: "ldaps://dc1.corp.example".to_owned(), since: now }),
         }),
     }
 }
@@ -74,6 +76,7 @@ fn counted() -> Metrics {
     for result in [PassResult::InSync, PassResult::Applied, PassResult::Held, PassResult::Partial, PassResult::Failed] {
         metrics.pass(result);
     }
+    metrics.directory_change();
     PHASES.into_iter().for_each(|phase| metrics.phase(phase, Duration::from_millis(1_500)));
     for so in [true, false] {
         Action::ALL.into_iter().for_each(|action| metrics.change(action, so));

@@ -116,7 +116,7 @@ fn write_until_killed(folder: &Path) {
             acknowledge("settled", step);
             // Not after each: its sync would cover for a settlement that has none of its own.
             if step.is_multiple_of(3) {
-                state.finish(&closing(step)).await.unwrap();
+                state.finish(&closing(step).into()).await.unwrap();
                 acknowledge("finished", step);
             }
         }

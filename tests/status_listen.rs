@@ -102,6 +102,7 @@ fn well() -> Live {
             directory_read: Some(at),
             warnings: BTreeMap::new(),
             expiries: Vec::new(),
+            watched: None,
         }),
     }
 }

@@ -11,7 +11,7 @@ use crate::config::{AccountsConfig, ChimeConfig, Config, ScheduleConfig};
 use crate::decide::{FoundGroup, GroupRole, Standing, absorb, desire};
 use crate::directory::ldap::{Ldap, ProbeResult};
 use crate::directory::{self, Directory};
-use crate::model::{Memory, Meter, Origin, Timestamp, Warning};
+use crate::model::{Memory, Origin, Timestamp, Warning};
 use crate::notify;
 use crate::state::{StateError, StateStore};
 use chrono::Offset as _;
@@ -136,7 +136,7 @@ async fn state(config: &Config, findings: &mut Findings) -> Result<Memory, Stop>
 }
 
 async fn directory(config: &Config, memory: &Memory, findings: &mut Findings) -> Result<(), Stop> {
-    let mut source = world::directory(config, &Meter::default())?;
+    let mut source = world::directory(config, &Ties::default())?;
     if let directory::Configured::Ldap(ldap) = &mut source
         && let Some(why) = probe(ldap, findings).await?
     {

@@ -2,11 +2,11 @@
 
 use super::arguments::HistoryOptions;
 use super::exit::{Exit, Stop};
-use super::world::{self, Purpose};
+use super::world::{self, Purpose, Ties};
 use super::{ask, json, show};
 use crate::control::{Answer, Ask};
-use crate::model::{HistoryEntry, Meter};
-use crate::pass;
+use crate::model::HistoryEntry;
+use crate::pass::{self, Kept};
 use std::path::Path;
 
 /// `seatsync history`.
@@ -18,8 +18,8 @@ pub(super) async fn history(config: &Path, options: HistoryOptions) -> Result<Ex
         None => {
             let config = world::configuration(config)?;
             let mut state = world::state(&config, Purpose::Look)?;
-            let mut directory = world::directory(&config, &Meter::default())?;
-            pass::history(Some(&mut directory), &mut state, user.as_deref(), last).await?
+            let mut directory = world::directory(&config, &Ties::default())?;
+            pass::history(Some(&mut directory), &mut state, &mut Kept::default(), user.as_deref(), last).await?
         }
     };
     if json {

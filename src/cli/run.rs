@@ -53,7 +53,7 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
         let metrics = metrics.clone();
         Meter::new(move |exchange| metrics.exchange(exchange))
     };
-    let ties = Ties { meter, halt: Halt::default() };
+    let ties = Ties { meter, halt: Halt::default(), follows: true };
     let world = world::open(&config, Purpose::Change, &ties)?;
     let history = world.state.reader();
     let board = Board::new(daemon(path), Timestamp::now);
@@ -104,7 +104,7 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
     let rest_max = interval.map_or(alarm::SLEEP_MAX, |interval| alarm::SLEEP_MAX.min(interval / BEATS_PER_INTERVAL));
     let steward = Steward {
         terms,
-        foundry: Workshop { ties, meter_beside, in_force, lookouts },
+        foundry: Workshop { ties, meter_beside, in_force, lookouts, passes: passes.clone() },
         world,
         mailbox,
         board,

@@ -5,7 +5,7 @@ use super::{ask, log};
 use crate::accounts;
 use crate::config::{AccountsConfig, Config, DirectoryConfig, LdapConfig, ScheduleConfig};
 use crate::daemon::alarm::Alarm;
-use crate::daemon::watcher::Lookouts;
+use crate::daemon::watcher::{Lookouts, Passes};
 use crate::daemon::{Foundry, Terms, systemd};
 use crate::directory::{self, ldap::Watch};
 use crate::model::{Meter, Timestamp};
@@ -26,6 +26,8 @@ pub(super) struct Workshop {
     pub(super) in_force: watch::Sender<Arc<Config>>,
     /// Who looks out for changes in the directory.
     pub(super) lookouts: watch::Sender<Lookouts<Watch>>,
+    /// What they are told of passes.
+    pub(super) passes: watch::Sender<Passes>,
 }
 
 impl Foundry<directory::Configured, accounts::Configured, LocalState> for Workshop {
@@ -34,7 +36,7 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
     fn adopt(&mut self, world: &mut AgentWorld, plan: Box<Config>) -> Result<Terms, String> {
         needs_restart(&self.in_force.borrow(), &plan)?;
         // Everything that may fail comes first: the world is changed as a whole or not at all.
-        let directory = world::directory(&plan, &self.ties.meter).map_err(|stop| stop.to_string())?;
+        let directory = world::directory(&plan, &self.ties).map_err(|stop| stop.to_string())?;
         match (&world.accounts, &plan.accounts) {
             // Its folder is open, and admits one: it is told what is new.
             (accounts::Configured::Embedded(open), AccountsConfig::Embedded { path, account, kind }) => {
@@ -47,6 +49,7 @@ impl Foundry<directory::Configured, accounts::Configured, LocalState> for Worksh
             }
         }
         world.directory = directory;
+        self.passes.send_modify(Passes::renewed);
         drop(self.lookouts.send_replace(lookout(&plan, &world.directory, &self.meter_beside)));
         // What was read by the old settings is not what is read by the new ones.
         world.kept = Kept::default();

@@ -35,6 +35,8 @@ pub(super) struct Ties {
     pub(super) meter: Meter,
     /// When it is asked, all of them come to their end.
     pub(super) halt: Halt,
+    /// Whether one pass follows another, so that it pays to know what has changed since the last one.
+    pub(super) follows: bool,
 }
 
 /// Reads the configuration, all of whose problems come back at once, and begins to log as it says.
@@ -55,7 +57,7 @@ pub(super) fn read(path: &Path) -> Result<Config, ConfigError> {
 /// Opens everything the configuration names; each exchange with a server is told to `meter`.
 pub(super) fn open(config: &Config, purpose: Purpose, ties: &Ties) -> Result<AgentWorld, Stop> {
     Ok(World {
-        directory: directory(config, &ties.meter)?,
+        directory: directory(config, ties)?,
         state: state(config, purpose)?,
         accounts: accounts(config, purpose, ties)?,
         rules: config.rules.clone(),
@@ -67,10 +69,11 @@ pub(super) fn open(config: &Config, purpose: Purpose, ties: &Ties) -> Result<Age
 }
 
 /// The directory only.
-pub(super) fn directory(config: &Config, meter: &Meter) -> Result<directory::Configured, Stop> {
+pub(super) fn directory(config: &Config, ties: &Ties) -> Result<directory::Configured, Stop> {
     Ok(match &config.directory {
         DirectoryConfig::Ldap(ldap) => {
-            directory::Configured::Ldap(Box::new(ldap::Ldap::new(ldap_settings(ldap, meter)?)))
+            let directory = ldap::Ldap::new(ldap_settings(ldap, &ties.meter)?);
+            directory::Configured::Ldap(Box::new(if ties.follows { directory.following() } else { directory }))
         }
         DirectoryConfig::Ldif(file) => directory::Configured::Ldif(ldif::Ldif::new(ldif::LdifSettings {
             path: file.path.clone(),

@@ -199,11 +199,9 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
 
     /// Puts what the state says on the board. A state that cannot be read has been complained about by the pass.
     async fn remember(&mut self) {
-        match self.world.state.load().await {
-            Ok(memory) => {
-                let now = self.board.now();
-                self.board.remember(Remembered::of(&memory, &self.world.limits, now));
-            }
+        let (now, limits) = (self.board.now(), self.world.limits.clone());
+        match pass::recall(&mut self.world).await {
+            Ok(memory) => self.board.remember(Remembered::of(memory, &limits, now)),
             Err(error) => tracing::debug!("the state cannot be shown: {error}"),
         }
     }
@@ -326,10 +324,10 @@ impl<D: Directory, A: AccountStore, S: StateStore, F: Foundry<D, A, S>, L: Liste
                 Ok(Answer::Accounts { account: self.terms.account.clone(), observed })
             }
             Ask::History { user, last } => {
-                let World { directory, state, halt, .. } = world;
+                let World { directory, state, kept, halt, .. } = world;
                 let entries = tokio::select! {
                     () = halt.asked() => return Err(Refusal::failed("the service stops")),
-                    entries = pass::history(Some(directory), state, user.as_deref(), *last) => entries,
+                    entries = pass::history(Some(directory), state, kept, user.as_deref(), *last) => entries,
                 };
                 entries.map(Answer::History).map_err(Refusal::failed)
             }

@@ -40,6 +40,11 @@ pub struct Passes {
 }
 
 impl Passes {
+    /// Another configuration is in force. It may have a wrong password: a pass tries it, once.
+    pub fn renewed(&mut self) {
+        self.is_good = false;
+    }
+
     /// A pass took so long; what came of it is told next.
     pub fn took(&mut self, took: Duration) {
         self.took = took;
@@ -171,7 +176,10 @@ impl Watch<'_> {
         };
         let mut course = Course::default();
         let mut good_before = 0;
-        tell_board(self.board, Watched::Not { because: "no pass has read the directory yet".to_owned() });
+        tell_board(
+            self.board,
+            Watched::Not { because: "no pass has read the directory with this configuration".to_owned() },
+        );
         loop {
             self.welcome(good_before).await;
             let blind = self.look_out(&mut lookout, &mut course).await;

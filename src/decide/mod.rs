@@ -18,6 +18,7 @@ mod groups;
 pub mod guard;
 mod membership;
 pub mod plan;
+pub mod rest;
 pub mod roster;
 
 #[cfg(test)]
@@ -32,4 +33,5 @@ pub use fingerprint::{Differences, Fingerprint};
 pub use groups::{FoundGroup, GroupRole, Standing};
 pub use guard::{Cleared, HeldChange, clear};
 pub use plan::{Plan, plan};
+pub use rest::changes_at;
 pub use roster::{NeedsWhole, Roster, absorb, follow};

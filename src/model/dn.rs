@@ -53,9 +53,9 @@ impl Dn {
         }
     }
 
-    /// The length of the text as written, in bytes.
+    /// Its length as written, in bytes.
     pub fn text_bytes(&self) -> usize {
-        self.first.len() + self.above.as_ref().map_or(0, |above| 1 + above.len())
+        self.first.len() + self.above.as_ref().map_or(0, |above| above.len() + 1)
     }
 
     /// Normalised.

@@ -17,6 +17,11 @@ impl ObjectGuid {
         Some(Self(Uuid::from_bytes_le(bytes.try_into().ok()?)))
     }
 
+    /// As an `objectGUID` value.
+    pub fn to_ad_bytes(&self) -> [u8; 16] {
+        self.0.to_bytes_le()
+    }
+
     /// From the text form, with or without braces: `entryUUID`, or what an operator writes.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();

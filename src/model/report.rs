@@ -119,6 +119,8 @@ pub enum WarningKind {
     Held,
     /// The state was damaged or missing and has been rebuilt from the account store.
     StateRebuilt,
+    /// What was followed change by change is not what a whole read of the directory says.
+    ReadDiffers,
     /// The account store no longer says what it last confirmed.
     Drift,
     /// An open intent could not be looked up; that person waits.
@@ -129,7 +131,7 @@ pub enum WarningKind {
 
 impl WarningKind {
     /// Each of them, for whoever counts by kind and wants a zero where there was none.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::GroupMissing,
         Self::GroupEmpty,
         Self::GroupShrunk,
@@ -151,6 +153,7 @@ impl WarningKind {
         Self::Protected,
         Self::Held,
         Self::StateRebuilt,
+        Self::ReadDiffers,
         Self::Drift,
         Self::Unresolved,
         Self::AmbiguousAccount,
@@ -181,6 +184,7 @@ impl fmt::Display for WarningKind {
             Self::Protected => "protected",
             Self::Held => "held",
             Self::StateRebuilt => "state_rebuilt",
+            Self::ReadDiffers => "read_differs",
             Self::Drift => "drift",
             Self::Unresolved => "unresolved",
             Self::AmbiguousAccount => "ambiguous_account",

@@ -6,9 +6,9 @@
 use super::{PassError, Preview, Step, Watch, World};
 use crate::accounts::AccountStore;
 use crate::model::{
-    Action, Approval, Change, Fact, HistoryEntry, Intent, ObjectGuid, Outcome, Seat, Settlement, Timestamp,
+    Action, Approval, Change, Fact, HistoryEntry, Intent, Memory, ObjectGuid, Outcome, Seat, Settlement, Timestamp,
 };
-use crate::state::{SETTLE_MAX, StateError, StateStore};
+use crate::state::{SETTLE_MAX, StateError, StateStore, begun, settled};
 use std::collections::HashMap;
 
 /// After this many batches in a row without one answer the rest is not sent: the account store is down.
@@ -29,9 +29,6 @@ pub(super) struct Journaled {
 
 /// What became of each intent: nothing, or why not.
 pub(super) type Outcomes = HashMap<ObjectGuid, Result<(), String>>;
-
-/// What the account store said, for the snapshot.
-pub(super) type Facts = Vec<(ObjectGuid, Fact)>;
 
 /// Writes the cleared changes down.
 pub(super) async fn journal<S: StateStore>(state: &mut S, surveyed: &Preview) -> Result<Journaled, StateError> {
@@ -80,14 +77,18 @@ fn next_batch(intents: &[Intent], most: usize) -> (&[Intent], &[Intent]) {
     if shorter == 0 { (batch, rest) } else { intents.split_at(shorter) }
 }
 
-/// Sends what is journaled, batch by batch, and keeps each answer before the next batch leaves.
+/// Sends what is journaled, batch by batch, and keeps each answer before the next batch leaves. Gives also how many have
+/// an answer. `memory` is taken along, and is as on the disk at the end.
 pub(super) async fn carry_out<D, A: AccountStore, S: StateStore>(
     world: &mut World<D, A, S>,
     Journaled { intents }: Journaled,
+    memory: &mut Memory,
     watch: Watch<'_>,
-) -> Result<(Outcomes, Facts), PassError> {
+) -> Result<(Outcomes, usize), PassError> {
     let mut outcomes = Outcomes::with_capacity(intents.len());
-    let mut facts = Facts::with_capacity(intents.len());
+    let mut answered = 0;
+    // All are open on the disk; here only those that stay so, since the others would come and go.
+    let mut left = Vec::new();
     let batch_max = world.accounts.batch_max().clamp(1, SETTLE_MAX);
     let mut silent = 0;
     let mut rest = intents.as_slice();
@@ -103,20 +104,25 @@ pub(super) async fn carry_out<D, A: AccountStore, S: StateStore>(
         // The intents stay open: the next pass looks them up, finds nothing done, and plans them again.
         if let Some(why) = unsent {
             outcomes.extend(batch.iter().map(|intent| (intent.guid, Err(format!("{NOT_SENT}{why}")))));
+            left.extend_from_slice(batch);
             continue;
         }
         let answers = world.accounts.apply(batch).await;
         assert_eq!(answers.len(), batch.len(), "an account store answers each intent once");
         let at = (world.now)();
-        let settled: Vec<Settlement> =
+        let settlements: Vec<Settlement> =
             batch.iter().zip(&answers).filter_map(|(intent, answer)| settle(intent, answer, at)).collect();
-        silent = if settled.is_empty() { silent + 1 } else { 0 };
-        world.state.settle(&settled).await.map_err(PassError::Unrecorded)?;
-        facts.extend(settled.into_iter().map(|Settlement { guid, fact, .. }| (guid, fact)));
+        silent = if settlements.is_empty() { silent + 1 } else { 0 };
+        world.state.settle(&settlements).await.map_err(PassError::Unrecorded)?;
+        settled(memory, &settlements);
+        answered += settlements.len();
+        let is_open = |answer: &Outcome| matches!(answer, Outcome::Ambiguous(_));
+        left.extend(batch.iter().zip(&answers).filter(|(_, answer)| is_open(answer)).map(|(intent, _)| intent.clone()));
         outcomes.extend(batch.iter().zip(&answers).map(|(intent, answer)| (intent.guid, verdict(intent, answer))));
     }
+    begun(memory, left);
     watch(Step::Applying { done: outcomes.len(), of: intents.len() });
-    Ok((outcomes, facts))
+    Ok((outcomes, answered))
 }
 
 /// What the state keeps of an answer; nothing of one that says nothing.

@@ -1,10 +1,10 @@
 //! What an operator asks between passes, decided on the same line as a pass: why, what was done, and "let it go".
 
-use super::{PassError, Preview, ReportedChange, Request, Status, Watch, World, preview, resolve};
+use super::{Kept, PassError, Preview, ReportedChange, Request, Status, Watch, World, preview, resolve};
 use crate::accounts::AccountStore;
 use crate::decide::{Explanation, HeldChange, absorb, explain as explain_person};
 use crate::directory::Directory;
-use crate::model::{Email, HistoryEntry, Memory, ObjectGuid, Timestamp};
+use crate::model::{Email, HistoryEntry, ObjectGuid, Timestamp};
 use crate::state::{StateError, StateStore};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -77,12 +77,15 @@ pub async fn approve<D: Directory, A: AccountStore, S: StateStore>(
         (None, Some(seen)) if seen == approval.hash => {}
         (None, _) => return Err(ApproveError::Unseen { now: approval.hash }),
     }
-    world.state.approve(&approval).await?;
     let released = |HeldChange { change, why }: &HeldChange| ReportedChange {
         change: change.clone(),
         status: Status::Held(why.clone()),
     };
-    Ok(Some(Released { changes: preview.cleared.held().iter().map(released).collect(), expires: approval.expires }))
+    let changes = preview.cleared.held().iter().map(released).collect();
+    let released = Released { changes, expires: approval.expires };
+    drop(preview);
+    world.kept.approve(&mut world.state, approval).await?;
+    Ok(Some(released))
 }
 
 /// Why somebody holds what they hold: one explanation for each person whom the name means, in the order of their GUIDs.
@@ -104,19 +107,20 @@ pub async fn explain<D: Directory, A: AccountStore, S: StateStore>(
 
 /// The audit log, the newest last, at most `last` lines, of everybody or of the people whom a name means.
 ///
-/// `directory` is asked only for a name that says nothing by itself.
+/// `directory` is asked only for a name that says nothing by itself; `kept` is what passes have left.
 ///
 /// # Errors
 /// See [`PassError`].
 pub async fn history<D: Directory, S: StateStore>(
     directory: Option<&mut D>,
     state: &mut S,
+    kept: &mut Kept,
     who: Option<&str>,
     last: usize,
 ) -> Result<Vec<HistoryEntry>, PassError> {
     let Some(who) = who else { return Ok(state.history(None, last).await?) };
     let mut entries = Vec::new();
-    for guid in people(directory, state, who).await? {
+    for guid in people(directory, state, kept, who).await? {
         entries.extend(state.history(Some(guid), last).await?);
     }
     entries.sort_by_key(|entry| entry.at);
@@ -128,15 +132,16 @@ pub async fn history<D: Directory, S: StateStore>(
 async fn people<D: Directory, S: StateStore>(
     directory: Option<&mut D>,
     state: &mut S,
+    kept: &mut Kept,
     who: &str,
 ) -> Result<HashSet<ObjectGuid>, PassError> {
     if let Some(known) = named_in(&state.history(None, usize::MAX).await?, who) {
         return Ok(known);
     }
     let nobody = || PassError::Nobody(who.to_owned());
-    let memory: Memory = state.load().await?;
+    let memory = kept.recall(state).await?;
     let roster = absorb(directory.ok_or_else(nobody)?.read_whole().await?);
-    resolve(who, &roster, &memory).ok_or_else(nobody)
+    resolve(who, &roster, memory).ok_or_else(nobody)
 }
 
 /// The people of an audit log whom a name means by itself: a GUID, or an address that stands in it.

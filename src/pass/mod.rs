@@ -8,9 +8,12 @@
 mod apply;
 mod ask;
 mod halt;
+mod kept;
+mod look;
 mod reading;
 mod recover;
 mod report;
+mod rest;
 mod tell;
 
 #[cfg(test)]
@@ -19,18 +22,20 @@ mod crossing_tests;
 pub use crate::halt::Halt;
 pub use ask::{ApproveError, Released, approve, explain, history, named_in};
 use halt::or_answer;
-pub use reading::Kept;
+pub use kept::{Kept, recall};
 pub use report::{Report, ReportedChange, Status};
 pub use tell::{Said, tell};
 
-use crate::accounts::{AccountStore, AccountsError, Sought};
+use crate::accounts::{AccountStore, AccountsError};
 use crate::decide::{Adoption, Cleared, DesiredSet, Plan, Roster, adopt, clear, desire, inherit, plan};
 use crate::directory::{Directory, DirectoryError};
 use crate::model::{
     Counts, Email, Fact, HeldNote, Limits, Memory, ObjectGuid, Origin, PassId, PassRecord, PassResult, Rules,
-    Settlement, StoreKind, Tiers, Timestamp, Wanted, Warning, WarningKind,
+    Settlement, StoreKind, Tiers, Timestamp, Warning, WarningKind,
 };
-use crate::state::{Closing, SETTLE_MAX, StateError, StateStore};
+use crate::state::{Closing, SETTLE_MAX, StateError, StateStore, finished, settled};
+use look::{Scene, guard_emptied, look, look_for, see};
+use rest::Rest;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -150,7 +155,7 @@ pub struct Preview {
     /// What to change, and what of it is held.
     pub cleared: Cleared,
     /// What is remembered, with what the account store said since.
-    pub memory: Memory,
+    pub memory: Arc<Memory>,
     /// What an operator should look at.
     pub warnings: Vec<Warning>,
     /// What the account store said that is not written down yet.
@@ -166,6 +171,8 @@ pub struct Preview {
     scoped: bool,
     /// Whether people outside the scope have changes due.
     rest_due: bool,
+    /// Whether anybody is waited for.
+    waits: bool,
     /// What the guards hold in the whole plan, whatever the scope.
     held: Option<HeldNote>,
 }
@@ -198,7 +205,15 @@ pub async fn preview<D: Directory, A: AccountStore, S: StateStore>(
     watch: Watch<'_>,
 ) -> Result<Preview, PassError> {
     let at = (world.now)();
-    survey(world, request, PassId::new(at, salt()), at, watch).await
+    let id = PassId::new(at, salt());
+    let mut scene = look(world, request, &id, at, watch).await?;
+    let rest = scene.rest.take();
+    let preview = survey(world, request, id, at, scene, watch).await?;
+    // What was learnt by it stands in no state.
+    if preview.learned.is_empty() {
+        world.kept.keep(preview.memory.clone(), rest);
+    }
+    Ok(preview)
 }
 
 /// Does what is to be done, and records how it went.
@@ -212,11 +227,14 @@ pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
 ) -> Result<Report, PassError> {
     let at = (world.now)();
     let id = PassId::new(at, salt());
-    let mut surveyed = match survey(world, request, id.clone(), at, watch).await {
-        Ok(preview) if request.expect.as_deref().is_none_or(|wanted| wanted == preview.cleared.fingerprint()) => {
+    let mut surveyed = match prepare(world, request, id.clone(), at, watch).await {
+        Ok(Prepared::Nothing(memory, rest)) => return stay(world, id, at, memory, rest).await,
+        Ok(Prepared::Plan(preview))
+            if request.expect.as_deref().is_none_or(|it| it == preview.cleared.fingerprint()) =>
+        {
             preview
         }
-        Ok(preview) => return Err(PassError::Moved { now: Box::new(preview) }),
+        Ok(Prepared::Plan(preview)) => return Err(PassError::Moved { now: preview }),
         Err(error) => {
             record_failure(world, id, at, &error).await;
             return Err(error);
@@ -226,60 +244,84 @@ pub async fn run<D: Directory, A: AccountStore, S: StateStore>(
         world.state.settle(learned).await?;
     }
     let journaled = apply::journal(&mut world.state, &surveyed).await?;
-    let (outcomes, facts) = apply::carry_out(world, journaled, watch).await?;
-    for (guid, fact) in &facts {
-        surveyed.memory.snapshot.learn(*guid, fact);
-    }
+    // From here on the memory goes along with what is written. Nobody else has it, so that it is not copied.
+    let memory = Arc::make_mut(&mut surveyed.memory);
+    settled(memory, &surveyed.learned);
+    let (outcomes, answered) = apply::carry_out(world, journaled, memory, watch).await?;
     // What was done may have made room for more, such as an address that somebody waits for: then this is not the end.
     // Nothing is asked of anybody any more: an error now would say that nothing was changed.
-    let more_due = !facts.is_empty() && {
-        let Preview { roster, memory, kind, renames, .. } = &surveyed;
+    let more_due = answered > 0 && {
+        let Preview { roster, memory, kind, renames, .. } = &*surveyed;
         !decide(roster, &world.rules, memory, *kind, *renames, at).1.changes().is_empty()
     };
     let took_ms = u64::try_from((world.now)().duration_since(at).as_millis()).unwrap_or(0);
-    let (report, closing) = report::close(surveyed, &outcomes, more_due, took_ms, (world.now)());
+    let (report, closing) = report::close(&surveyed, &outcomes, more_due, took_ms, (world.now)());
+    let rest = Rest::after(world, request, &surveyed, &report, &closing);
+    let closing = Arc::new(closing);
     let unrecorded = |error| if outcomes.is_empty() { PassError::State(error) } else { PassError::Unrecorded(error) };
     world.state.finish(&closing).await.map_err(unrecorded)?;
+    finished(Arc::make_mut(&mut surveyed.memory), Arc::unwrap_or_clone(closing));
+    world.kept.keep(surveyed.memory, rest);
     Ok(report)
 }
 
-/// The line up to `clear`.
-async fn survey<D: Directory, A: AccountStore, S: StateStore>(
+/// What is to be done.
+enum Prepared {
+    /// Nothing, as in the pass before, from which nothing has changed.
+    Nothing(Arc<Memory>, Box<Rest>),
+    /// Whatever the plan says.
+    Plan(Box<Preview>),
+}
+
+/// The line up to `clear`, or as far as it takes to see that it leads to nothing.
+async fn prepare<D: Directory, A: AccountStore, S: StateStore>(
     world: &mut World<D, A, S>,
     request: &Request,
     id: PassId,
     at: Timestamp,
     watch: Watch<'_>,
+) -> Result<Prepared, PassError> {
+    let mut scene = look(world, request, &id, at, watch).await?;
+    match scene.rest.take().filter(|rest| rest.holds(world, request, &scene.roster, at)) {
+        Some(_) if world.halt.is_asked() => Err(PassError::Halted),
+        Some(rest) => Ok(Prepared::Nothing(Arc::new(scene.memory), rest)),
+        None => Ok(Prepared::Plan(Box::new(survey(world, request, id, at, scene, watch).await?))),
+    }
+}
+
+/// Ends a pass in which nothing has changed.
+async fn stay<D, A, S: StateStore>(
+    world: &mut World<D, A, S>,
+    id: PassId,
+    at: Timestamp,
+    mut memory: Arc<Memory>,
+    rest: Box<Rest>,
+) -> Result<Report, PassError> {
+    let took_ms = u64::try_from((world.now)().duration_since(at).as_millis()).unwrap_or(0);
+    let report = Report { id, at, took_ms, ..rest.report().clone() };
+    let closing = Arc::new(report::close_unchanged(&report, (world.now)()));
+    world.state.finish(&closing).await?;
+    finished(Arc::make_mut(&mut memory), Arc::unwrap_or_clone(closing));
+    world.kept.keep(memory, Some(rest));
+    Ok(report)
+}
+
+/// The line from the roster up to `clear`.
+async fn survey<D: Directory, A: AccountStore, S: StateStore>(
+    world: &mut World<D, A, S>,
+    request: &Request,
+    id: PassId,
+    at: Timestamp,
+    scene: Scene,
+    watch: Watch<'_>,
 ) -> Result<Preview, PassError> {
-    watch(Step::Remembering);
-    let mut memory = world.state.load().await?;
-    watch(Step::Recovering { open: memory.open.len() });
-    let looked = recover::look_again(&mut world.accounts, &memory.open, &id, at);
-    let recovered = or_answer(&world.halt, looked).await?;
-    let mut learned = Vec::new();
-    learn(&mut memory, &mut learned, recovered.settled);
+    let Scene { mut memory, rest: _, recovered, mut learned, roster, is_thorough, confirmed, kind: seen } = scene;
     let mut warnings = recovered.warnings;
     if let Origin::Rebuilt(why) = &memory.origin {
         let message =
             format!("{why}; what is known comes from the account store, and all losses are held until approved");
         warnings.push(Warning::new(WarningKind::StateRebuilt, "state", message));
     }
-    let confirmed = memory.snapshot.held();
-    if confirmed > 0
-        && !request.audit
-        && memory.origin == Origin::Known
-        && or_answer(&world.halt, world.accounts.is_empty()).await??
-    {
-        return Err(PassError::StoreEmptied { confirmed });
-    }
-
-    watch(Step::Reading);
-    let is_thorough = request.audit || memory.origin != Origin::Known;
-    let names = request.only.as_slice();
-    let wanted = Wanted { rules: &world.rules, memory: &memory, names, whole: is_thorough };
-    let read = reading::roster(&mut world.directory, &mut world.kept, &wanted);
-    let roster = or_answer(&world.halt, read).await??;
-
     if is_thorough {
         watch(Step::Auditing);
         let observed = or_answer(&world.halt, world.accounts.list()).await??;
@@ -290,12 +332,26 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
     take_in(&mut memory, &mut learned, &mut warnings, inherited);
 
     watch(Step::Deciding);
-    let kind = or_answer(&world.halt, world.accounts.kind()).await??;
-    let renames = world.accounts.renames();
+    let mut kind = match seen {
+        Some(kind) => kind,
+        None => see(world, at).await?,
+    };
+    let mut renames = world.accounts.renames();
     let (mut desired, mut planned) = decide(&roster, &world.rules, &memory, kind, renames, at);
+    // Of an account store that was seen a while ago nothing is taken for granted as soon as there is anything to do.
+    let is_idle = planned.changes().is_empty() && planned.waiting().is_empty() && learned.is_empty();
+    if seen.is_some() && !is_idle {
+        guard_emptied(world, request, &memory.origin, confirmed).await?;
+        let now = (see(world, at).await?, world.accounts.renames());
+        if now != (kind, renames) {
+            (kind, renames) = now;
+            (desired, planned) = decide(&roster, &world.rules, &memory, kind, renames, at);
+        }
+    }
     // Who is waited for (invited, or not yet registered) may have arrived since: one look, so that nobody waits for
     // the next audit. After a listing that look has been had.
-    if !is_thorough && !planned.waiting().is_empty() {
+    let waits = !planned.waiting().is_empty();
+    if !is_thorough && waits {
         let look = look_for(&mut world.accounts, &planned, &memory);
         let arrived = or_answer(&world.halt, look).await??;
         if !arrived.is_empty() {
@@ -329,7 +385,7 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
         roster,
         desired,
         cleared,
-        memory,
+        memory: Arc::new(memory),
         warnings,
         learned,
         kind,
@@ -338,6 +394,7 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
         unresolved,
         scoped,
         rest_due,
+        waits,
         held,
     })
 }
@@ -357,8 +414,8 @@ fn decide(
 }
 
 /// Facts into the memory of this pass, and onto the list of what is to be written.
-fn learn(memory: &mut Memory, learned: &mut Vec<Settlement>, settled: Vec<Settlement>) {
-    for settlement in settled {
+fn learn(memory: &mut Memory, learned: &mut Vec<Settlement>, settlements: Vec<Settlement>) {
+    for settlement in settlements {
         memory.snapshot.learn(settlement.guid, &settlement.fact);
         learned.push(settlement);
     }
@@ -366,45 +423,13 @@ fn learn(memory: &mut Memory, learned: &mut Vec<Settlement>, settled: Vec<Settle
 
 fn take_in(memory: &mut Memory, learned: &mut Vec<Settlement>, warnings: &mut Vec<Warning>, adoption: Adoption) {
     warnings.extend(adoption.warnings);
-    let settled = adoption.facts.into_iter().map(|(guid, fact)| observation(guid, fact)).collect();
-    learn(memory, learned, settled);
+    let observations = adoption.facts.into_iter().map(|(guid, fact)| observation(guid, fact)).collect();
+    learn(memory, learned, observations);
 }
 
 /// A fact that nobody's action brought about.
 fn observation(guid: ObjectGuid, fact: Fact) -> Settlement {
     Settlement { guid, fact, closes_intent: false, entry: None }
-}
-
-/// Looks for the people the plan waits for; gives those whose account is not as the snapshot says.
-async fn look_for<A: AccountStore>(
-    accounts: &mut A,
-    planned: &Plan,
-    memory: &Memory,
-) -> Result<Vec<Settlement>, AccountsError> {
-    let sought: Vec<Sought> = planned
-        .waiting()
-        .iter()
-        .map(|(guid, email)| Sought {
-            guid: *guid,
-            account: memory.snapshot.get(guid).map(|holding| holding.id.clone()),
-            email: email.clone(),
-        })
-        .collect();
-    let mut arrived = Vec::new();
-    // All in one question: a store that reads its whole list for an answer shall not read it twice.
-    for (sought, found) in sought.iter().zip(accounts.find(&sought).await?) {
-        let fact = found.map_or(Fact::NoAccount, |observed| Fact::Holds(observed.into()));
-        let known = memory.snapshot.get(&sought.guid);
-        let news = match &fact {
-            Fact::Holds(holding) => known != Some(holding),
-            Fact::NoAccount => known.is_some(),
-            Fact::Unchanged => false,
-        };
-        if news {
-            arrived.push(observation(sought.guid, fact));
-        }
-    }
-    Ok(arrived)
 }
 
 /// Whom a name given by an operator means: in the directory, or in the snapshot when gone from there.
@@ -438,7 +463,7 @@ async fn record_failure<D, A, S: StateStore>(world: &mut World<D, A, S>, id: Pas
         counts: Counts::default(),
     };
     let closing = Closing { record, good: None, whole: false, groups: None, absent: None, approvals: None, held: None };
-    if let Err(error) = world.state.finish(&closing).await {
+    if let Err(error) = world.state.finish(&closing.into()).await {
         tracing::error!("the failed pass could not be recorded: {error}");
     }
 }

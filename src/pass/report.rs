@@ -110,9 +110,9 @@ fn sorted(mut warnings: Vec<Warning>) -> Vec<Warning> {
 
 /// Ends a pass: what it did, and what the next one compares with.
 ///
-/// `more_due`: whether what was done has made room for more.
+/// `more_due`: whether what was done has made room for more. What is remembered already is not written again.
 pub(super) fn close(
-    preview: Preview,
+    preview: &Preview,
     outcomes: &Outcomes,
     more_due: bool,
     took_ms: u64,
@@ -123,7 +123,7 @@ pub(super) fn close(
         Some(Err(why)) => Status::Failed(why.clone()),
         None => Status::Planned,
     };
-    let mut report = Report { changes: changes(&preview, status), took_ms, ..Report::of_preview(&preview) };
+    let mut report = Report { changes: changes(preview, status), took_ms, ..Report::of_preview(preview) };
     report.counts.failed = outcomes.values().filter(|outcome| outcome.is_err()).count();
     report.result = match (report.counts.failed, report.counts.held, report.counts.changes) {
         (0, 0, 0) if preview.in_sync() => PassResult::InSync,
@@ -151,16 +151,25 @@ pub(super) fn close(
     // "Every loss waits to be looked at" holds until it has been: while a first pass holds losses, the next one is first too.
     let holds_losses = preview.cleared.held().iter().any(|held| held.change.is_loss(&preview.tiers));
     let remembers = preview.memory.origin == Origin::Known || !holds_losses;
+    let memory = &preview.memory;
     let closing = Closing {
         record,
         good: (whole && report.counts.failed == 0).then_some(ended),
         whole: whole && remembers,
-        groups: whole.then(|| remembered(&preview, &done)),
-        absent: whole.then(|| preview.desired.absent().clone()),
-        approvals: Some(preview.cleared.approvals_left(&preview.memory, &done, ended)),
-        held: Some(preview.held.clone()),
+        groups: whole.then(|| remembered(preview, &done)).filter(|groups| *groups != memory.groups),
+        absent: Some(preview.desired.absent()).filter(|absent| whole && **absent != memory.absent).cloned(),
+        approvals: Some(preview.cleared.approvals_left(memory, &done, ended)).filter(|left| *left != memory.approvals),
+        held: Some(preview.held.clone()).filter(|held| *held != memory.held),
     };
     (report, closing)
+}
+
+/// Ends a pass in which nothing has changed.
+pub(super) fn close_unchanged(report: &Report, ended: Timestamp) -> Closing {
+    let Report { id, at, took_ms, result, counts, .. } = report;
+    let record =
+        PassRecord { id: id.clone(), at: *at, took_ms: *took_ms, result: *result, reason: None, counts: *counts };
+    Closing { record, good: Some(ended), whole: true, groups: None, absent: None, approvals: None, held: None }
 }
 
 /// The groups for the next pass. Whoever keeps a seat only because the loss failed stays in the baseline: otherwise the

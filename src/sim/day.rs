@@ -154,7 +154,7 @@ impl Scene {
         let lines = Lines::default();
         let heard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
         let (fuse, stopper) = (Fuse::default(), Stopper::default());
-        let bodies = (0..PEOPLE).map(|number| Body { exists: true, enabled: true, pro: number % 3 == 0, plus: true });
+        let bodies = (0..PEOPLE).map(|number| Body::in_groups(number % 3 == 0, true));
         let bodies = Rc::new(RefCell::new(bodies.collect::<Vec<_>>()));
         let (answers, trouble) = (Rc::new(Cell::new(true)), Rc::new(Cell::new(0)));
         let users = Rc::new(RefCell::new(BTreeMap::new()));
@@ -163,6 +163,7 @@ impl Scene {
             directory: SimDirectory {
                 bodies: bodies.clone(),
                 answers: answers.clone(),
+                tells_news: false,
                 fuse: fuse.clone(),
                 stopper: stopper.clone(),
             },
@@ -173,6 +174,7 @@ impl Scene {
                 dice: Rc::new(RefCell::new(Dice(1))),
                 trouble: trouble.clone(),
                 refuses: None,
+                heard: Rc::default(),
                 fuse: fuse.clone(),
                 stopper: stopper.clone(),
             },

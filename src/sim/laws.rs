@@ -49,7 +49,7 @@ fn wanted(bodies: &[Body], kind: StoreKind, before: &HashMap<String, Seat>) -> H
 fn simulate(seed: u64, kind: StoreKind) {
     let mut dice = Dice(seed);
     let (fuse, stopper) = (Fuse::default(), Stopper::default());
-    let bodies = Rc::new(RefCell::new(vec![Body { exists: true, enabled: true, pro: false, plus: false }; PEOPLE]));
+    let bodies = Rc::new(RefCell::new(vec![Body::in_groups(false, false); PEOPLE]));
     let answers = Rc::new(Cell::new(true));
     let users = Rc::new(RefCell::new(std::collections::BTreeMap::new()));
     let stranger = Observed {
@@ -65,6 +65,7 @@ fn simulate(seed: u64, kind: StoreKind) {
         directory: SimDirectory {
             bodies: bodies.clone(),
             answers: answers.clone(),
+            tells_news: dice.roll(2) == 0,
             fuse: fuse.clone(),
             stopper: stopper.clone(),
         },
@@ -75,6 +76,7 @@ fn simulate(seed: u64, kind: StoreKind) {
             dice: Rc::new(RefCell::new(Dice(seed ^ 0xdead))),
             trouble: trouble.clone(),
             refuses: None,
+            heard: Rc::default(),
             fuse: fuse.clone(),
             stopper: stopper.clone(),
         },
@@ -118,6 +120,11 @@ fn simulate(seed: u64, kind: StoreKind) {
         let request = Request { audit: dice.roll(5) == 0, ..Request::default() };
         let result = runtime.block_on(pass::run(&mut world, &request, &|_| {}));
 
+        let kept = world.kept.memory();
+        assert_eq!(kept.is_some(), result.is_ok(), "seed {seed} step {step}: {result:?}");
+        if let Some(kept) = kept {
+            assert_eq!(*kept, *world.state.memory.borrow(), "seed {seed} step {step}: not what is on the disk");
+        }
         assert_eq!(
             users.borrow().get(&stranger.id),
             Some(&stranger),
@@ -167,6 +174,8 @@ fn simulate(seed: u64, kind: StoreKind) {
         let preview = runtime.block_on(pass::preview(&mut world, &request, &|_| {})).unwrap();
         if let Some(approval) = preview.cleared.approval("operator", now(), &world.limits) {
             runtime.block_on(crate::state::StateStore::approve(&mut world.state, &approval)).unwrap();
+            // Written past the pass, which cannot know of it.
+            world.kept = Kept::default();
         }
         runtime.block_on(pass::run(&mut world, &request, &|_| {})).unwrap();
     }
@@ -199,13 +208,14 @@ proptest! {
 #[test]
 fn what_always_fails_does_not_hold_everybody_elses_losses() {
     let (fuse, stopper) = (Fuse::default(), Stopper::default());
-    let body = |pro| Body { exists: true, enabled: true, pro, plus: false };
+    let body = |pro| Body::in_groups(pro, false);
     let bodies = Rc::new(RefCell::new(vec![body(true), body(true), body(true)]));
     let users = Rc::new(RefCell::new(std::collections::BTreeMap::new()));
     let mut world = World {
         directory: SimDirectory {
             bodies: bodies.clone(),
             answers: Rc::new(Cell::new(true)),
+            tells_news: false,
             fuse: fuse.clone(),
             stopper: stopper.clone(),
         },
@@ -216,6 +226,7 @@ fn what_always_fails_does_not_hold_everybody_elses_losses() {
             dice: Rc::new(RefCell::new(Dice(1))),
             trouble: Rc::default(),
             refuses: Some(email(0)),
+            heard: Rc::default(),
             fuse: fuse.clone(),
             stopper: stopper.clone(),
         },
@@ -239,11 +250,12 @@ fn what_always_fails_does_not_hold_everybody_elses_losses() {
 /// A world of `people` who all want a seat, with nothing that fails.
 fn calm(people: usize) -> (World<SimDirectory, SimStore, SimState>, Stopper) {
     let (fuse, stopper) = (Fuse::default(), Stopper::default());
-    let bodies = vec![Body { exists: true, enabled: true, pro: true, plus: false }; people];
+    let bodies = vec![Body::in_groups(true, false); people];
     let world = World {
         directory: SimDirectory {
             bodies: Rc::new(RefCell::new(bodies)),
             answers: Rc::new(Cell::new(true)),
+            tells_news: false,
             fuse: fuse.clone(),
             stopper: stopper.clone(),
         },
@@ -254,6 +266,7 @@ fn calm(people: usize) -> (World<SimDirectory, SimStore, SimState>, Stopper) {
             dice: Rc::new(RefCell::new(Dice(1))),
             trouble: Rc::default(),
             refuses: None,
+            heard: Rc::default(),
             fuse: fuse.clone(),
             stopper: stopper.clone(),
         },

@@ -8,4 +8,5 @@
 
 mod day;
 mod laws;
+mod rest;
 mod world;

@@ -3,14 +3,15 @@
 use crate::accounts::{AccountStore, AccountsError, Sought};
 use crate::directory::{Cursor, Directory, DirectoryError, Read};
 use crate::model::{
-    Action, Approval, Dn, Email, Fact, Group, HistoryEntry, Intent, Mailbox, Member, Memory, ObjectGuid, Observed,
-    Origin, Outcome, Person, Reading, Seat, Settlement, StoreKind, Tier, UserId, Wanted,
+    Action, Approval, Delta, Dn, Email, Fact, Group, HistoryEntry, Intent, Mailbox, Member, Memory, News, ObjectGuid,
+    Observed, Origin, Outcome, PassId, Person, Reading, Seat, Settlement, StoreKind, Tier, Timestamp, UserId, Wanted,
 };
 use crate::pass::Halt;
 use crate::state::{Closing, StateError, StateStore};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// SplitMix64.
 pub(super) struct Dice(pub u64);
@@ -90,12 +91,20 @@ impl Stopper {
 }
 
 /// One simulated person.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Body {
     pub exists: bool,
     pub enabled: bool,
+    pub expires: Option<Timestamp>,
     pub pro: bool,
     pub plus: bool,
+}
+
+impl Body {
+    /// Somebody who is there.
+    pub(super) fn in_groups(pro: bool, plus: bool) -> Self {
+        Self { exists: true, enabled: true, expires: None, pro, plus }
+    }
 }
 
 pub(super) fn guid(number: usize) -> ObjectGuid {
@@ -110,17 +119,23 @@ pub(super) fn email(number: usize) -> Email {
 pub(super) struct SimDirectory {
     pub bodies: Rc<RefCell<Vec<Body>>>,
     pub answers: Rc<Cell<bool>>,
+    /// Whether it can say that nothing is different since the last time.
+    pub tells_news: bool,
     pub fuse: Fuse,
     pub stopper: Stopper,
 }
 
 impl Directory for SimDirectory {
-    async fn read(&mut self, _: &Wanted<'_>, _: Option<&Cursor>) -> Result<Read, DirectoryError> {
+    async fn read(&mut self, _: &Wanted<'_>, since: Option<&Cursor>) -> Result<Read, DirectoryError> {
         self.stopper.moment().await;
         if !self.answers.get() || !self.fuse.burn() {
             return Err(DirectoryError::Incomplete { message: "rc 51 on page 3 of 5".into() });
         }
         let bodies = self.bodies.borrow();
+        let cursor = self.tells_news.then(|| Cursor::new(format!("{bodies:?}").into_bytes()));
+        if since.is_some() && since == cursor.as_ref() {
+            return Ok(Read { news: News::Changed(Delta::default()), cursor });
+        }
         let dn = |number: usize| Dn::new(&format!("CN=p{number},DC=x"));
         let present = || bodies.iter().enumerate().filter(|(_, body)| body.exists);
         let people = present()
@@ -130,7 +145,7 @@ impl Directory for SimDirectory {
                 account_name: Some(format!("p{number}").into()),
                 mailbox: Mailbox::Address(email(number)),
                 disabled: !body.enabled,
-                expires: None,
+                expires: body.expires,
                 sid: None,
                 primary_group_rid: None,
             })
@@ -147,7 +162,7 @@ impl Directory for SimDirectory {
                 .collect(),
         };
         let groups = vec![group(0, "Pro", |body| body.pro), group(1, "Plus", |body| body.plus)];
-        Ok(Read::whole(Reading { people, groups, ..Reading::default() }))
+        Ok(Read { news: News::Whole(Reading { people, groups, ..Reading::default() }), cursor })
     }
 }
 
@@ -162,12 +177,15 @@ pub(super) struct SimStore {
     pub trouble: Rc<Cell<u64>>,
     /// Whose every change is refused.
     pub refuses: Option<Email>,
+    /// How often it was asked or told anything.
+    pub heard: Rc<Cell<u64>>,
     pub fuse: Fuse,
     pub stopper: Stopper,
 }
 
 impl SimStore {
     fn refused(&self) -> Option<AccountsError> {
+        self.heard.set(self.heard.get() + 1);
         let bad_luck = self.trouble.get() > 0 && self.dice.borrow_mut().roll(self.trouble.get()) == 0;
         (bad_luck || !self.fuse.burn()).then(|| AccountsError::Unavailable { message: "503".into() })
     }
@@ -229,6 +247,11 @@ impl AccountStore for SimStore {
         self.refused().map_or_else(|| Ok(self.users.borrow().values().cloned().collect()), Err)
     }
 
+    async fn is_empty(&mut self) -> Result<bool, AccountsError> {
+        self.stopper.moment().await;
+        self.refused().map_or_else(|| Ok(self.users.borrow().is_empty()), Err)
+    }
+
     async fn find(&mut self, sought: &[Sought]) -> Result<Vec<Option<Observed>>, AccountsError> {
         self.stopper.moment().await;
         if let Some(error) = self.refused() {
@@ -245,6 +268,7 @@ impl AccountStore for SimStore {
     }
 
     async fn apply(&mut self, intents: &[Intent]) -> Vec<Outcome> {
+        self.heard.set(self.heard.get() + 1);
         let mut outcomes = Vec::new();
         for intent in intents {
             self.stopper.moment_in_work().await;
@@ -266,13 +290,23 @@ impl AccountStore for SimStore {
 pub(super) struct SimState {
     pub memory: Rc<RefCell<Memory>>,
     pub history: Rc<RefCell<Vec<HistoryEntry>>>,
+    /// Whatever was written, in words, without the names of the passes.
+    pub writes: Rc<RefCell<Vec<String>>>,
+    /// How often all of it was loaded.
+    pub loads: Rc<Cell<u64>>,
     pub fuse: Fuse,
     pub stopper: Stopper,
 }
 
 impl SimState {
     pub(super) fn new(fuse: Fuse, stopper: Stopper) -> Self {
-        Self { memory: Rc::new(RefCell::new(Memory::empty(Origin::Fresh))), history: Rc::default(), fuse, stopper }
+        let memory = Rc::new(RefCell::new(Memory::empty(Origin::Fresh)));
+        Self { memory, history: Rc::default(), writes: Rc::default(), loads: Rc::default(), fuse, stopper }
+    }
+
+    fn wrote(&self, what: &impl std::fmt::Debug, passes: &[PassId]) {
+        let words = passes.iter().fold(format!("{what:?}"), |words, pass| words.replace(pass.as_str(), "this"));
+        self.writes.borrow_mut().push(words);
     }
 
     async fn effect(&self) -> Result<(), StateError> {
@@ -284,17 +318,25 @@ impl SimState {
 impl StateStore for SimState {
     async fn load(&mut self) -> Result<Memory, StateError> {
         self.effect().await?;
+        self.loads.set(self.loads.get() + 1);
         Ok(self.memory.borrow().clone())
     }
 
     async fn begin(&mut self, intents: &[Intent]) -> Result<(), StateError> {
         self.effect().await?;
-        self.memory.borrow_mut().open.extend_from_slice(intents);
+        self.wrote(&intents, &intents.iter().map(|intent| intent.pass.clone()).collect::<Vec<_>>());
+        let open = &mut self.memory.borrow_mut().open;
+        let mut all: BTreeMap<ObjectGuid, Intent> = open.drain(..).map(|intent| (intent.guid, intent)).collect();
+        all.extend(intents.iter().map(|intent| (intent.guid, intent.clone())));
+        open.extend(all.into_values());
+        open.sort_by_key(|intent| intent.at);
         Ok(())
     }
 
     async fn settle(&mut self, settled: &[Settlement]) -> Result<(), StateError> {
         self.effect().await?;
+        let passes = settled.iter().filter_map(|each| Some(each.entry.as_ref()?.pass.clone()));
+        self.wrote(&settled, &passes.collect::<Vec<_>>());
         let mut memory = self.memory.borrow_mut();
         for Settlement { guid, fact, closes_intent, entry } in settled {
             memory.snapshot.learn(*guid, fact);
@@ -307,9 +349,14 @@ impl StateStore for SimState {
         Ok(())
     }
 
-    async fn finish(&mut self, closing: &Closing) -> Result<(), StateError> {
+    async fn finish(&mut self, closing: &Arc<Closing>) -> Result<(), StateError> {
         self.effect().await?;
-        let Closing { record, good, whole, groups, absent, approvals, held } = closing.clone();
+        let absent = closing.absent.as_ref().map(|absent| absent.iter().collect::<BTreeMap<_, _>>());
+        self.wrote(
+            &(absent, Closing { absent: None, ..(**closing).clone() }),
+            std::slice::from_ref(&closing.record.id),
+        );
+        let Closing { record, good, whole, groups, absent, approvals, held } = (**closing).clone();
         let mut memory = self.memory.borrow_mut();
         memory.passes.push(record);
         if let Some(at) = good {
@@ -327,7 +374,10 @@ impl StateStore for SimState {
 
     async fn approve(&mut self, approval: &Approval) -> Result<(), StateError> {
         self.effect().await?;
-        self.memory.borrow_mut().approvals.push(approval.clone());
+        self.wrote(approval, &[]);
+        let approvals = &mut self.memory.borrow_mut().approvals;
+        approvals.retain(|waiting| waiting.hash != approval.hash);
+        approvals.push(approval.clone());
         Ok(())
     }
 

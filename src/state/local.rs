@@ -16,6 +16,9 @@ use tokio::task::spawn_blocking;
 /// everything once, and with 64 MiB it was no faster.
 const CACHE_BYTES: u64 = 8 << 20;
 
+/// Intents that are on their way to the database at one time.
+const BEGIN_MAX: usize = 1_000;
+
 /// Where the state is, and whose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateSettings {
@@ -153,8 +156,12 @@ impl StateStore for LocalState {
     }
 
     async fn begin(&mut self, intents: &[Intent]) -> Result<(), StateError> {
-        let intents = intents.to_vec();
-        self.write(move |shelf| shelf.begin(&intents)).await
+        // Not one batch anyway, and all of them are not to be there twice.
+        for some in intents.chunks(BEGIN_MAX) {
+            let some = some.to_vec();
+            self.write(move |shelf| shelf.begin(&some)).await?;
+        }
+        self.write(|shelf| shelf.sync()).await
     }
 
     async fn settle(&mut self, settled: &[Settlement]) -> Result<(), StateError> {
@@ -162,7 +169,7 @@ impl StateStore for LocalState {
         self.write(move |shelf| shelf.settle(&settled)).await
     }
 
-    async fn finish(&mut self, closing: &Closing) -> Result<(), StateError> {
+    async fn finish(&mut self, closing: &Arc<Closing>) -> Result<(), StateError> {
         let closing = closing.clone();
         self.write(move |shelf| shelf.finish(&closing)).await
     }

@@ -8,6 +8,7 @@
 mod codec;
 pub mod local;
 mod shelf;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -17,13 +18,16 @@ use crate::model::{
     Timestamp,
 };
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 pub use local::{Access, HistoryReader, LocalState, StateSettings};
+pub use written::{approved, begun, finished, settled};
 
 /// The memory of one account of one account store.
 #[allow(async_fn_in_trait)] // Used with static dispatch only; no caller needs a bound on the future.
 pub trait StateStore {
-    /// All of it.
+    /// All of it. What writes that succeed make of it since is for [`begun`], [`settled`], [`finished`] and [`approved`] to
+    /// say, so that it need not be read again.
     async fn load(&mut self) -> Result<Memory, StateError>;
 
     /// Writes the intents; they are on the disk when it returns.
@@ -33,7 +37,7 @@ pub trait StateStore {
     async fn settle(&mut self, settled: &[Settlement]) -> Result<(), StateError>;
 
     /// Ends a pass: its record and what the next one compares with.
-    async fn finish(&mut self, closing: &Closing) -> Result<(), StateError>;
+    async fn finish(&mut self, closing: &Arc<Closing>) -> Result<(), StateError>;
 
     /// Keeps an approval until a pass uses it.
     async fn approve(&mut self, approval: &Approval) -> Result<(), StateError>;

@@ -7,11 +7,11 @@ use super::codec::{
     DOCUMENTS, Document, FORMAT, FORMAT_KEY, HISTORY, Illegible, JOURNAL, Marker, PASSES, PASSES_MAX, PIECE_BYTES,
     ROOT_KEY, Root, SEATS, clipped, decode, encode, number_key, number_of, person_key, person_of,
 };
-use super::{Closing, SETTLE_MAX};
+use super::{Closing, SETTLE_MAX, written};
 use crate::durable::{Batch, Database, DurableError, Table};
 use crate::model::{
-    Approval, Fact, GroupRef, HistoryEntry, Holding, Intent, Memory, ObjectGuid, Origin, PassRecord, RememberedGroup,
-    Settlement, Timestamp,
+    Approval, Fact, GroupRef, HistoryEntry, Holding, Intent, Memory, ObjectGuid, Origin, RememberedGroup, Settlement,
+    Timestamp,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -137,7 +137,7 @@ impl Shelf {
             seats.push((person_of(SEATS, &key)?, decode::<Holding>(&value)?));
         }
         let mut open: Vec<Intent> = self.values(JOURNAL)?;
-        open.sort_by_key(|intent| (intent.at, intent.guid));
+        written::in_order(&mut open);
         let mut groups = BTreeMap::new();
         for (reference, document) in &self.groups {
             let group: Option<RememberedGroup> = self.document(Some(*document))?;
@@ -160,17 +160,21 @@ impl Shelf {
         })
     }
 
-    /// On the disk when it returns. Not one batch: an intent that is there without its neighbours was not sent, and
+    /// On the disk after [`Self::sync`]. Not one batch: an intent that is there without its neighbours was not sent, and
     /// looking again finds nothing done.
     pub(super) fn begin(&mut self, intents: &[Intent]) -> Result<(), ShelfError> {
         for some in intents.chunks(BATCH_RECORDS) {
             let mut batch = Batch::new();
             for intent in some {
-                let stored = Intent { because: clipped(&intent.because), ..intent.clone() };
-                batch.put(person_key(JOURNAL, &intent.guid), encode(&stored)?);
+                batch.put(person_key(JOURNAL, &intent.guid), encode(&written::stored_intent(intent.clone()))?);
             }
             self.table.apply(&batch)?;
         }
+        Ok(())
+    }
+
+    /// Everything written is on the disk when it returns.
+    pub(super) fn sync(&self) -> Result<(), ShelfError> {
         Ok(self.database.sync()?)
     }
 
@@ -240,8 +244,7 @@ impl Shelf {
             root.approvals = Some(drafts.write("approvals", approvals, &self.documents())?);
         }
         let mut batch = Batch::new();
-        let reason = record.reason.as_deref().map(clipped);
-        batch.put(number_key(PASSES, self.pass_next), encode(&PassRecord { reason, ..record.clone() })?);
+        batch.put(number_key(PASSES, self.pass_next), encode(&written::stored_record(record.clone()))?);
         if let Some(oldest) = self.pass_next.checked_sub(PASSES_MAX) {
             batch.remove(number_key(PASSES, oldest));
         }
@@ -250,11 +253,10 @@ impl Shelf {
         Ok(())
     }
 
-    /// Beside those that wait; a second approval of the same plan takes the place of the first.
+    /// Beside those that wait.
     pub(super) fn approve(&mut self, approval: &Approval) -> Result<(), ShelfError> {
         let mut approvals: Vec<Approval> = self.document(self.root.approvals)?.unwrap_or_default();
-        approvals.retain(|waiting| waiting.hash != approval.hash);
-        approvals.push(approval.clone());
+        written::join(&mut approvals, approval.clone());
         let mut drafts = Drafts::default();
         let document = drafts.write("approvals", &approvals, &self.documents())?;
         let root = Root { approvals: Some(document), ..self.root.clone() };

@@ -26,7 +26,7 @@ fn look(path: &Path) -> LocalState {
 }
 
 fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + second).unwrap()
+    Timestamp::new(1_800_000_000 + second, 123_456_789).unwrap()
 }
 
 fn guid(number: u8) -> ObjectGuid {
@@ -158,47 +158,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..24)
 }
 
-/// What the state should be, kept in plain collections.
-struct Model {
-    memory: Memory,
-    open: HashMap<ObjectGuid, Intent>,
-    history: Vec<HistoryEntry>,
-}
-
-impl Model {
-    fn settle(&mut self, settled: &[Settlement]) {
-        for Settlement { guid, fact, closes_intent, entry } in settled {
-            self.memory.snapshot.learn(*guid, fact);
-            if *closes_intent {
-                self.open.remove(guid);
-            }
-            self.history.extend(entry.clone());
-        }
-    }
-
-    fn finish(&mut self, closing: Closing) {
-        let Closing { record, good, whole, groups, absent, approvals, held } = closing;
-        let memory = &mut self.memory;
-        memory.passes.push(record);
-        if good.is_some() {
-            memory.last_good = good;
-        }
-        if whole {
-            memory.origin = Origin::Known;
-        }
-        memory.groups = groups.unwrap_or(std::mem::take(&mut memory.groups));
-        memory.absent = absent.unwrap_or(std::mem::take(&mut memory.absent));
-        memory.approvals = approvals.unwrap_or(std::mem::take(&mut memory.approvals));
-        memory.held = held.unwrap_or(memory.held.take());
-    }
-
-    fn memory(&self) -> Memory {
-        let mut open: Vec<Intent> = self.open.values().cloned().collect();
-        open.sort_by_key(|intent| (intent.at, intent.guid));
-        Memory { open, ..self.memory.clone() }
-    }
-}
-
 /// One settlement a person, as the trait wants it.
 fn once_each<T>(people: &[(u8, u8)], make: impl Fn(u8, u8) -> T) -> Vec<T> {
     let last: BTreeMap<u8, u8> = people.iter().copied().collect();
@@ -216,29 +175,28 @@ proptest! {
     fn what_is_read_back_is_what_was_written(steps in steps()) {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("state");
-        let mut model =
-            Model { memory: Memory::empty(Origin::Fresh), open: HashMap::new(), history: Vec::new() };
+        let (mut memory, mut history) = (Memory::empty(Origin::Fresh), Vec::new());
         let mut state = open(&path);
         for step in steps {
             match step {
                 Step::Begin(people) => {
                     let intents = once_each(&people, intent);
                     now(state.begin(&intents)).unwrap();
-                    model.open.extend(intents.into_iter().map(|intent| (intent.guid, intent)));
+                    begun(&mut memory, intents);
                 }
                 Step::Settle(people) => {
-                    let settled = once_each(&people, settlement);
-                    now(state.settle(&settled)).unwrap();
-                    model.settle(&settled);
+                    let settlements = once_each(&people, settlement);
+                    now(state.settle(&settlements)).unwrap();
+                    settled(&mut memory, &settlements);
+                    history.extend(settlements.into_iter().filter_map(|settlement| settlement.entry));
                 }
                 Step::Finish(salt, mask) => {
-                    now(state.finish(&closing(salt, mask))).unwrap();
-                    model.finish(closing(salt, mask));
+                    now(state.finish(&closing(salt, mask).into())).unwrap();
+                    finished(&mut memory, closing(salt, mask));
                 }
                 Step::Approve(salt) => {
                     now(state.approve(&approval(salt))).unwrap();
-                    model.memory.approvals.retain(|waiting| waiting.hash != approval(salt).hash);
-                    model.memory.approvals.push(approval(salt));
+                    approved(&mut memory, approval(salt));
                 }
                 Step::Reopen => {
                     drop(state);
@@ -248,17 +206,17 @@ proptest! {
                     drop(state);
                     let before = listing(home.path());
                     let mut looking = look(&path);
-                    prop_assert_eq!(now(looking.load()).unwrap(), model.memory());
+                    prop_assert_eq!(&now(looking.load()).unwrap(), &memory);
                     prop_assert!(now(looking.begin(&[intent(1, 1)])).is_err());
                     drop(looking);
                     prop_assert_eq!(listing(home.path()), before);
                     state = open(&path);
                 }
             }
-            prop_assert_eq!(now(state.load()).unwrap(), model.memory());
+            prop_assert_eq!(&now(state.load()).unwrap(), &memory);
         }
-        prop_assert_eq!(&now(state.history(None, usize::MAX)).unwrap(), &model.history);
-        let of_three: Vec<_> = model.history.iter().filter(|entry| entry.guid == guid(3)).cloned().collect();
+        prop_assert_eq!(&now(state.history(None, usize::MAX)).unwrap(), &history);
+        let of_three: Vec<_> = history.iter().filter(|entry| entry.guid == guid(3)).cloned().collect();
         let newest = &of_three[of_three.len().saturating_sub(2)..];
         prop_assert_eq!(now(state.history(Some(guid(3)), 2)).unwrap(), newest);
     }
@@ -289,7 +247,10 @@ async fn lived_in(path: &Path) -> Memory {
     for round in 0..8 {
         state.begin(&(0..30).map(|who| intent(who, round)).collect::<Vec<_>>()).await.unwrap();
         state.settle(&(0..30).map(|who| settlement(who, who.wrapping_add(round))).collect::<Vec<_>>()).await.unwrap();
-        state.finish(&Closing { groups: Some(large_groups(u32::from(round))), ..closing(round, 0xFF) }).await.unwrap();
+        state
+            .finish(&Closing { groups: Some(large_groups(u32::from(round))), ..closing(round, 0xFF) }.into())
+            .await
+            .unwrap();
     }
     state.load().await.unwrap()
 }
@@ -308,12 +269,12 @@ async fn a_group_of_twenty_thousand_is_replaced_without_remains() {
     let pieces = |path: &Path| records(path).keys().filter(|key| key.starts_with(b"d/")).count();
     let after_eight = pieces(&path);
     let mut state = open(&path);
-    state.finish(&Closing { groups: Some(large_groups(8)), ..closing(1, 0) }).await.unwrap();
+    state.finish(&Closing { groups: Some(large_groups(8)), ..closing(1, 0) }.into()).await.unwrap();
     drop(state);
     assert_eq!(pieces(&path), after_eight, "the old pieces went as the new came");
     assert!(records(&path).values().all(|value| value.len() <= 4096));
     let mut state = open(&path);
-    state.finish(&Closing { groups: Some(BTreeMap::new()), ..closing(1, 0) }).await.unwrap();
+    state.finish(&Closing { groups: Some(BTreeMap::new()), ..closing(1, 0) }.into()).await.unwrap();
     assert_eq!(state.load().await.unwrap().groups, BTreeMap::new());
     drop(state);
     assert!(pieces(&path) <= 3, "index, absent, approvals");
@@ -325,11 +286,11 @@ async fn a_pass_in_sync_writes_its_record_and_nothing_else() {
     let path = home.path().join("state");
     let same = Closing { groups: Some(large_groups(1)), ..closing(8, 0xFF) };
     let mut state = open(&path);
-    state.finish(&same).await.unwrap();
+    state.finish(&same.clone().into()).await.unwrap();
     drop(state);
     let before = records(&path);
     let mut state = open(&path);
-    state.finish(&same).await.unwrap();
+    state.finish(&same.clone().into()).await.unwrap();
     drop(state);
     let after = records(&path);
     let changed: Vec<_> = after.iter().filter(|(key, value)| before.get(*key) != Some(value)).collect();
@@ -343,13 +304,16 @@ async fn the_latest_hundred_passes_are_kept() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("state");
     let mut state = open(&path);
+    let mut memory = Memory::empty(Origin::Fresh);
     for salt in 0..130 {
-        state.finish(&closing(salt, 0)).await.unwrap();
+        state.finish(&closing(salt, 0).into()).await.unwrap();
+        finished(&mut memory, closing(salt, 0));
     }
     drop(state);
     let mut state = open(&path);
     let expected: Vec<_> = (30..130).map(record).collect();
     assert_eq!(state.load().await.unwrap().passes, expected);
+    assert_eq!(memory.passes, expected);
 }
 
 #[tokio::test]
@@ -358,11 +322,11 @@ async fn an_account_is_fresh_until_a_good_pass() {
     let path = home.path().join("state");
     let mut state = open(&path);
     state.settle(&[settlement(1, 2)]).await.unwrap();
-    state.finish(&closing(1, 0b11110)).await.unwrap();
+    state.finish(&closing(1, 0b11110).into()).await.unwrap();
     drop(state);
     let mut state = open(&path);
     assert_eq!(state.load().await.unwrap().origin, Origin::Fresh);
-    state.finish(&closing(2, 0b100_001)).await.unwrap();
+    state.finish(&closing(2, 0b100_001).into()).await.unwrap();
     assert_eq!(state.load().await.unwrap().origin, Origin::Known);
 }
 
@@ -404,7 +368,7 @@ async fn looking_at_nothing_makes_nothing() {
     assert_eq!(state.load().await.unwrap(), Memory::empty(Origin::Fresh));
     assert_eq!(state.history(None, 9).await.unwrap(), []);
     assert!(matches!(state.approve(&approval(1)).await, Err(StateError::Disk { .. })));
-    assert!(matches!(state.finish(&closing(1, 1)).await, Err(StateError::Disk { .. })));
+    assert!(matches!(state.finish(&closing(1, 1).into()).await, Err(StateError::Disk { .. })));
     assert_eq!(listing(home.path()), BTreeMap::new());
 }
 
@@ -448,6 +412,14 @@ async fn a_page_long_refusal_is_cut() {
     state.settle(&[Settlement { entry: Some(entry), ..settlement(1, 2) }]).await.unwrap();
     let history = state.history(None, 1).await.unwrap();
     assert_eq!(history[0].error.as_ref().map(String::len), Some(1024));
+    let mut memory = state.load().await.unwrap();
+    let intents = vec![Intent { because: "in ".repeat(100_000), ..intent(2, 4) }];
+    state.begin(&intents).await.unwrap();
+    begun(&mut memory, intents);
+    let failed = || Closing { record: PassRecord { reason: Some("x".repeat(100_000)), ..record(1) }, ..closing(1, 0) };
+    state.finish(&failed().into()).await.unwrap();
+    finished(&mut memory, failed());
+    assert_eq!(state.load().await.unwrap(), memory);
 }
 
 /// Writes past the checks, as a failing disk would.
@@ -500,11 +472,11 @@ async fn a_spoilt_record_sets_the_state_aside_until_a_good_pass() {
         assert!(rebuilt.snapshot.is_empty() && rebuilt.open.is_empty());
 
         state.settle(&[settlement(1, 2)]).await.unwrap();
-        state.finish(&closing(1, 0b11110)).await.unwrap();
+        state.finish(&closing(1, 0b11110).into()).await.unwrap();
         drop(state);
         let mut state = open(&path);
         assert_eq!(state.load().await.unwrap().origin, rebuilt.origin, "a pass that was not whole changes nothing");
-        state.finish(&closing(1, 0b100_001)).await.unwrap();
+        state.finish(&closing(1, 0b100_001).into()).await.unwrap();
         drop(state);
         assert_eq!(open(&path).load().await.unwrap().origin, Origin::Known);
     }
@@ -542,8 +514,8 @@ async fn a_state_from_a_backup_says_so_and_how_to_go_on_with_it() {
     let memory = lived_in(&path).await;
     let backup = listing(&path);
     let mut state = open(&path);
-    state.finish(&closing(1, 0xFF)).await.unwrap();
-    state.finish(&closing(2, 0xFF)).await.unwrap();
+    state.finish(&closing(1, 0xFF).into()).await.unwrap();
+    state.finish(&closing(2, 0xFF).into()).await.unwrap();
     drop(state);
     fs::remove_dir_all(&path).unwrap();
     fs::create_dir(&path).unwrap();

@@ -138,6 +138,11 @@ impl Ad {
         assert!(output.status.success(), "ldapmodify: {}\n{ldif}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// The same, going on behind a record that the server refuses.
+    pub fn modify_what_can_be(&self, ldif: &str) {
+        self.client("ldapmodify", ADMINISTRATOR, ADMINISTRATOR_PASSWORD, &["-c"], ldif);
+    }
+
     /// Tries to sign in as somebody; whether it worked.
     pub fn can_sign_in(&self, who: &str, password: &str) -> bool {
         self.client("ldapsearch", who, password, &["-b", BASE, "-s", "base", "dn"], "").status.success()
@@ -264,6 +269,20 @@ impl Ad {
     /// Deletes an entry.
     pub fn delete(&self, dn: &str) {
         self.modify(&format!("dn: {dn}\nchangetype: delete\n"));
+    }
+
+    /// Brings a deleted entry back, as a tombstone gives it.
+    pub fn undelete(&self, name: &str, dn: &str) {
+        let who = format!("(&(isDeleted=TRUE)(sAMAccountName={name}))");
+        let arguments = ["-LLL", "-o", "ldif-wrap=no", "-E", "!1.2.840.113556.1.4.417", "-b", BASE, &who, "1.1"];
+        let found = self.client("ldapsearch", ADMINISTRATOR, ADMINISTRATOR_PASSWORD, &arguments, "");
+        let found = String::from_utf8_lossy(&found.stdout).into_owned();
+        let line = found.lines().find(|line| line.starts_with("dn:")).unwrap_or_else(|| panic!("no {name}: {found}"));
+        let ldif = format!(
+            "{line}\ncontrol: 1.2.840.113556.1.4.417 true\nchangetype: modify\ndelete: isDeleted\n-\n\
+             replace: distinguishedName\ndistinguishedName: {dn}\n"
+        );
+        self.modify(&ldif);
     }
 
     fn change_members(&self, name: &str, how: &str, people: &[&str]) {

@@ -16,6 +16,9 @@ pub const BASE: &str = "DC=fake,DC=test";
 pub const BIND_DN: &str = "svc@fake.test";
 pub const PASSWORD: &str = "correct horse";
 
+/// Change notification of Active Directory.
+const NOTIFICATION: &str = "1.2.840.113556.1.4.528";
+
 /// What the server holds and how it behaves.
 #[derive(Clone)]
 pub struct Script {
@@ -26,6 +29,8 @@ pub struct Script {
     pub range_step: Option<usize>,
     /// Whether the rootDSE offers paged results.
     pub paged: bool,
+    /// Whether it offers change notifications; it has none to tell.
+    pub notifies: bool,
     pub tls: Tls,
     pub twist: Option<Twist>,
 }
@@ -84,6 +89,8 @@ pub enum Kind {
     Unbind,
     /// The account that binds, by its name.
     BindAccount,
+    /// Changes, for as long as the connection lasts.
+    Changes,
 }
 
 pub struct FakeLdap {
@@ -101,6 +108,7 @@ impl Default for Script {
             groups: vec![("Pro".to_owned(), (0..5).collect()), ("Plus".to_owned(), vec![5])],
             range_step: None,
             paged: true,
+            notifies: false,
             tls: Tls::None,
             twist: None,
         }
@@ -270,6 +278,9 @@ fn search(op: &StructureTag, controls: &[StructureTag]) -> Kind {
             _ => Kind::Base(base),
         };
     }
+    if controls.iter().flat_map(inside).any(|control| text(&inside(control)[0]) == NOTIFICATION) {
+        return Kind::Changes;
+    }
     let offset = controls.iter().flat_map(inside).find_map(|control| {
         let parts = inside(control);
         (text(&parts[0]) == "1.2.840.113556.1.4.319").then(|| {
@@ -312,6 +323,7 @@ impl Script {
             Kind::Base(base) if base == BASE => [entry(id, base, &[]), done].concat(),
             Kind::Base(_) => result(id, 0x65, 32, "0000208D: NameErr", &[]),
             Kind::BindAccount => done,
+            Kind::Changes => Vec::new(),
             Kind::People { offset } => self.page(id, *offset, self.people, |index| person(id, index)),
             Kind::Groups { offset } => self.page(id, *offset, self.groups.len(), |index| self.group(id, index, None)),
             Kind::Group { dn, start } => match self.groups.iter().position(|(name, _)| *dn == group_dn(name)) {
@@ -327,8 +339,11 @@ impl Script {
             ("namingContexts".to_owned(), vec![BASE.into()]),
             ("supportedCapabilities".to_owned(), vec!["1.2.840.113556.1.4.800".into()]),
         ];
-        if self.paged {
-            root.push(("supportedControl".to_owned(), vec!["1.2.840.113556.1.4.319".into()]));
+        let controls = [(self.paged, "1.2.840.113556.1.4.319"), (self.notifies, NOTIFICATION)];
+        let offered: Vec<Vec<u8>> =
+            controls.into_iter().filter(|(is_offered, _)| *is_offered).map(|(_, oid)| oid.into()).collect();
+        if !offered.is_empty() {
+            root.push(("supportedControl".to_owned(), offered));
         }
         root
     }

@@ -195,7 +195,8 @@ proptest! {
         let sign = if first >= 0x80 { -1_i64 } else { 0 };
         prop_assert_eq!(element.body.iter().fold(sign, |sum, digit| sum << 8 | i64::from(*digit)), number);
         if let [first, second, ..] = element.body {
-            prop_assert!(!(*first == 0 && *second < 0x80) && !(*first == 0xff && *second >= 0x80));
+            let is_needless = matches!((*first, *second), (0, ..0x80) | (0xff, 0x80..));
+            prop_assert!(!is_needless);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From entries to people and groups: pure, and without guessing. What cannot be read is an error of the read.
 
 use super::entry::Entry;
-use crate::model::{Dn, DnKey, Email, Group, Mailbox, Member, ObjectGuid, Person, Sid, Timestamp};
+use crate::model::{Containers, Dn, DnKey, Email, Group, Mailbox, Member, ObjectGuid, Person, Sid, Timestamp};
 use std::borrow::Cow;
 
 /// ACCOUNTDISABLE (MS-ADTS 2.2.16).
@@ -83,7 +83,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// No identity, or a value that cannot be understood.
-    pub(super) fn person(&self, entry: &Entry<'_>) -> Result<Option<Person>, String> {
+    pub(super) fn person(&self, entry: &Entry<'_>, containers: &mut Containers) -> Result<Option<Person>, String> {
         let is_class = |class: &str| NEVER_PEOPLE.iter().any(|never| class.eq_ignore_ascii_case(never));
         if entry.texts("objectClass").any(is_class) {
             return Ok(None);
@@ -92,7 +92,7 @@ impl Reader<'_> {
         let account = entry.one("samaccountname").or_else(|| entry.one("uid"));
         Ok(Some(Person {
             guid: identity(entry)?,
-            dn: Dn::new(name.dn),
+            dn: containers.dn(name.dn),
             account_name: account.map(Into::into),
             mailbox: self.mailbox(entry),
             disabled: self.is_disabled(entry)?,
@@ -128,7 +128,8 @@ impl Reader<'_> {
                 .filter(|value| !value.is_empty())
                 .min();
             if let Some(first) = first {
-                return Email::parse(&first).map_or_else(|| Mailbox::Malformed(first.into()), Mailbox::Address);
+                return Email::parse(&first)
+                    .map_or_else(|| Mailbox::Malformed(first.into_owned().into()), Mailbox::Address);
             }
         }
         Mailbox::Missing
@@ -186,26 +187,33 @@ impl Partial {
         values: impl Iterator<Item = &'v [u8]>,
     ) -> Result<(), String> {
         for value in values {
-            let text = std::str::from_utf8(value)
-                .map_err(|_| format!("{attribute} of {} has a value that is not UTF-8", self.group.dn))?;
-            let text = text.trim();
-            let text = if attribute == "uniqueMember" { without_uid(text) } else { text };
-            if text.is_empty() {
-                continue;
-            }
-            if attribute == "memberUid" && !text.contains('=') {
-                self.group.members.push(Member::Uid(text.to_lowercase()));
-                continue;
-            }
-            let name = Name::of(text)?;
-            self.group.members.push(match name.guid {
-                Some(guid) if is_foreign(name.dn) => Member::Foreign(guid),
-                Some(guid) => Member::Guid(guid),
-                None => Member::Dn(DnKey::of(name.dn)),
-            });
+            let member =
+                member(attribute, value).map_err(|problem| format!("{attribute} of {} {problem}", self.group.dn))?;
+            self.group.members.extend(member);
         }
         Ok(())
     }
+}
+
+/// One member value; `None` where it is blank.
+///
+/// # Errors
+/// What is wrong with it, as the rest of a sentence about the attribute.
+pub(super) fn member(attribute: &str, value: &[u8]) -> Result<Option<Member>, String> {
+    let text = std::str::from_utf8(value).map_err(|_| "has a value that is not UTF-8".to_owned())?.trim();
+    let text = if attribute == "uniqueMember" { without_uid(text) } else { text };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if attribute == "memberUid" && !text.contains('=') {
+        return Ok(Some(Member::Uid(text.to_lowercase())));
+    }
+    let name = Name::of(text).map_err(|problem| format!("has a value that cannot be read: {problem}"))?;
+    Ok(Some(match name.guid {
+        Some(guid) if is_foreign(name.dn) => Member::Foreign(guid),
+        Some(guid) => Member::Guid(guid),
+        None => Member::Dn(DnKey::of(name.dn)),
+    }))
 }
 
 /// `objectGUID` where it is one, else `entryUUID` (RFC 4530).

@@ -24,7 +24,7 @@ fn user(more: &[(&str, &[&[u8]])]) -> Entry<'static> {
 
 fn person(more: &[(&str, &[&[u8]])]) -> Result<Person, String> {
     let emails = emails(&["mail", "proxyAddresses"]);
-    reader(false, &emails).person(&user(more)).map(Option::unwrap)
+    reader(false, &emails).person(&user(more), &mut Containers::default()).map(Option::unwrap)
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_person_of_active_directory() {
         ("primaryGroupID", &[b"513"]),
         ("accountExpires", &[b"9223372036854775807"]),
     ]);
-    let person = reader(true, &emails).person(&entry).unwrap().unwrap();
+    let person = reader(true, &emails).person(&entry, &mut Containers::default()).unwrap().unwrap();
     assert_eq!(person.guid, ObjectGuid::from_ad_bytes(GUID).unwrap());
     assert_eq!(person.label(), "alice");
     assert_eq!(person.mailbox.address().unwrap().as_str(), "Alice@AD.test");
@@ -51,7 +51,7 @@ fn a_person_of_active_directory() {
 #[test]
 fn unreadable_is_not_enabled() {
     let emails = emails(&["mail"]);
-    let problem = reader(true, &emails).person(&user(&[])).unwrap_err();
+    let problem = reader(true, &emails).person(&user(&[]), &mut Containers::default()).unwrap_err();
     assert!(problem.contains("userAccountControl") && problem.contains("CN=Alice"), "{problem}");
     assert!(!person(&[]).unwrap().disabled);
     for bad in [&b"0x202"[..], b"", b"many", b"99999999999999999999"] {
@@ -99,7 +99,7 @@ fn the_first_attribute_with_a_value_decides_the_address() {
 fn what_is_never_a_person() {
     for class in ["computer", "groupOfNames", "msDS-GroupManagedServiceAccount"] {
         let entry = user(&[("objectClass", &[b"person", class.as_bytes()])]);
-        assert_eq!(reader(false, &[]).person(&entry), Ok(None), "{class}");
+        assert_eq!(reader(false, &[]).person(&entry, &mut Containers::default()), Ok(None), "{class}");
     }
 }
 

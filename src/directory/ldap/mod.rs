@@ -16,27 +16,32 @@
 //! | `entry`, `decode` | entries to people and groups |
 //! | `read`, `probe` | a whole read; the steps of `check` |
 //! | `watch`, `seen` | being told of changes as they are made, and which of them matter |
+//! | `sample` | decoding without a connection, for who measures it |
+//! | `course`, `follow` | from one read to the next: what has changed |
 //! | `password` | when the bind account's password ends |
 //! | `explain`, `failure` | words, and what the caller can do |
 //!
 //! A read is of one machine, from bind to unbind, over one connection or two: a server that breaks off in the middle makes
 //! an error, never a switch to another one that may know a different state. The next read begins with the next server.
 //!
-//! Deliberately absent: Kerberos and DirSync; following referrals; any way to skip the
-//! verification of a certificate; any second try of a password.
+//! Deliberately absent: Kerberos; following referrals; any way to skip the verification of a certificate; any second try of a
+//! password.
 
 mod allowance;
 mod ber;
 mod channel;
 mod connect;
+mod course;
 mod decode;
 mod entry;
 mod explain;
 mod failure;
+mod follow;
 mod password;
 mod probe;
 mod read;
 mod request;
+mod sample;
 mod schema;
 mod seen;
 mod session;
@@ -46,13 +51,16 @@ mod watch;
 mod witness;
 
 pub use probe::{ProbeResult, ProbeStep};
+pub use sample::Sample;
 pub use settings::{LdapSettings, LdapUrl, ReadLimits, check_filter};
 pub use tls::check_ca_file;
 pub use watch::Watch;
 
 use crate::directory::{Cursor, Directory, DirectoryError, Read};
-use crate::model::{Expiry, Reading, Wanted, Went};
+use crate::model::{Expiry, Wanted, Went};
+use course::Course;
 use failure::{Failure, Kind};
+use follow::Mark;
 use password::End;
 use schema::Server;
 use secrecy::ExposeSecret;
@@ -66,23 +74,37 @@ use tokio::net::TcpStream;
 /// How often it is asked when the password ends: it is a matter of days.
 const PASSWORD_ASKED_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// Which of the servers is turned to first, by all who are told of it. Clones are one.
+/// Whom reads turn to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Turn {
+    /// The number of the URL that is tried first.
+    index: usize,
+    /// The machine that the last read was of, and what it calls itself; `None` where it failed.
+    machine: Option<SocketAddr>,
+    service: Option<String>,
+}
+
+/// The turn of all who are told of it. Clones are one.
 #[derive(Clone, Debug)]
-struct Place(Arc<tokio::sync::watch::Sender<usize>>);
+struct Place(Arc<tokio::sync::watch::Sender<Turn>>);
 
 impl Default for Place {
     fn default() -> Self {
-        Self(Arc::new(tokio::sync::watch::Sender::new(0)))
+        Self(Arc::new(tokio::sync::watch::Sender::new(Turn::default())))
     }
 }
 
 impl Place {
-    fn get(&self) -> usize {
-        *self.0.borrow()
+    fn index(&self) -> usize {
+        self.0.borrow().index
     }
 
-    fn set(&self, index: usize) {
-        self.0.send_if_modified(|place| std::mem::replace(place, index) != index);
+    fn set(&self, turn: Turn) {
+        self.0.send_if_modified(|now| {
+            let is_new = *now != turn;
+            *now = turn;
+            is_new
+        });
     }
 }
 
@@ -97,10 +119,15 @@ pub struct Ldap {
     /// The password we came in with.
     password: Option<Expiry>,
     password_asked: Option<Instant>,
+    /// How reads follow one another; `None` where there is one only.
+    course: Option<Course>,
 }
 
 /// A connection on which we were let in.
+#[derive(Debug)]
 struct Entered {
+    /// The number of its URL.
+    index: usize,
     session: Session,
     certificate: Option<Certificate>,
     /// The machine that it leads to.
@@ -110,7 +137,15 @@ struct Entered {
 impl Ldap {
     /// Nothing is contacted yet.
     pub fn new(settings: LdapSettings) -> Self {
-        Self { settings, first: Place::default(), certificate: None, password: None, password_asked: None }
+        let first = Place::default();
+        Self { settings, first, certificate: None, password: None, password_asked: None, course: None }
+    }
+
+    /// For reads that follow one another: a read gives a cursor where the server can tell what changes from then on, and leaves
+    /// its connection open for the next one. It costs a question or two more.
+    pub fn following(mut self) -> Self {
+        self.course = Some(Course::default());
+        self
     }
 
     /// Refuses what no server could make good.
@@ -132,17 +167,17 @@ impl Ldap {
     }
 
     /// The first server that lets us in.
-    async fn enter(&mut self) -> Result<(usize, Entered), DirectoryError> {
+    async fn enter(&mut self) -> Result<Entered, DirectoryError> {
         self.refuse_at_once().map_err(|failure| failure.kind.error(failure.message))?;
         let count = self.settings.urls.len();
         let mut failures: Vec<(Failure, String)> = Vec::new();
-        for index in (0..count).map(|step| (self.first.get() + step) % count) {
+        for index in (0..count).map(|step| (self.first.index() + step) % count) {
             match self.enter_at(index).await {
                 Ok(entered) => {
                     for (_, message) in failures {
                         tracing::warn!("a directory server was left out: {message}");
                     }
-                    return Ok((index, entered));
+                    return Ok(entered);
                 }
                 Err(failure) => {
                     let message = format!("{}: {}", self.settings.urls[index], failure.message);
@@ -175,17 +210,13 @@ impl Ldap {
         let trust = self.trust(url)?;
         let began = Instant::now();
         let reached = connect::reach(url, self.settings.timeout).await;
-        self.enter_through(url, trust, began, reached).await
+        self.enter_through(index, trust, began, reached).await
     }
 
     /// A second connection to the very machine of the first: another one of that name may know another state. `None` when it
     /// is not to be had: then one has to do.
     async fn enter_beside(&self, index: usize, address: SocketAddr) -> Option<Session> {
-        let url = self.settings.urls.get(index)?;
-        let trust = self.trust(url).ok()?;
-        let began = Instant::now();
-        let reached = connect::reach_at(address, self.settings.timeout).await.map(|stream| (stream, address));
-        match self.enter_through(url, trust, began, reached).await {
+        match self.enter_at_machine(index, address).await {
             Ok(entered) => Some(entered.session),
             Err(failure) => {
                 tracing::debug!("groups are read after the people, over one connection: {}", failure.message);
@@ -194,13 +225,24 @@ impl Ldap {
         }
     }
 
+    /// The server of that number, at that machine and no other.
+    async fn enter_at_machine(&self, index: usize, address: SocketAddr) -> Result<Entered, Failure> {
+        let url = &self.settings.urls[index];
+        connect::refuse_cleartext(&self.settings, url)?;
+        let trust = self.trust(url)?;
+        let began = Instant::now();
+        let reached = connect::reach_at(address, self.settings.timeout).await.map(|stream| (stream, address));
+        self.enter_through(index, trust, began, reached).await
+    }
+
     async fn enter_through(
         &self,
-        url: &LdapUrl,
+        index: usize,
         trust: Option<tls::Trust>,
         began: Instant,
         reached: Result<(TcpStream, SocketAddr), Failure>,
     ) -> Result<Entered, Failure> {
+        let url = &self.settings.urls[index];
         let connected = match reached {
             Ok((stream, address)) => {
                 let secured = connect::secure(stream, &self.settings, url, trust).await;
@@ -213,25 +255,12 @@ impl Ldap {
         let ((wire, certificate), address) = connected?;
         let mut session = Session::start(wire, &self.settings);
         session.bind(&self.settings).await?;
-        Ok(Entered { session, certificate, address })
+        Ok(Entered { index, session, certificate, address })
     }
 
     /// Whom a server must be certified by, where TLS is wanted.
     fn trust(&self, url: &LdapUrl) -> Result<Option<tls::Trust>, Failure> {
         (url.is_tls() || self.settings.starttls).then(|| tls::config(&self.settings)).transpose()
-    }
-
-    /// Everybody and every group.
-    async fn read_whole_through(&self, index: usize, entered: &mut Entered) -> Result<(Reading, Server), Failure> {
-        let server = entered.session.server().await?;
-        tracing::debug!("the directory is {}", server.kind);
-        read::check_base(&mut entered.session, &self.settings, &server).await?;
-        let mut beside = self.enter_beside(index, entered.address).await;
-        let reading = read::read(&mut entered.session, beside.as_mut(), &self.settings, &server).await?;
-        if let Some(beside) = beside {
-            beside.close().await;
-        }
-        Ok((reading, server))
     }
 
     /// When the password ends, asked now and then. A read that has succeeded does not fail by it.
@@ -253,20 +282,14 @@ impl Ldap {
 }
 
 impl Directory for Ldap {
-    async fn read(&mut self, _: &Wanted<'_>, _: Option<&Cursor>) -> Result<Read, DirectoryError> {
-        let (index, mut entered) = self.enter().await?;
-        match self.read_whole_through(index, &mut entered).await {
-            Ok((reading, server)) => {
-                let end = entered.certificate.and_then(|certificate| certificate.not_after);
-                self.certificate = end.map(|end| Expiry::certificate(self.settings.urls[index].to_string(), end));
-                self.look_at_password(&mut entered.session, &server).await;
-                entered.session.close().await;
-                self.first.set(index);
-                Ok(Read::whole(reading))
-            }
-            Err(failure) => {
-                self.first.set((index + 1) % self.settings.urls.len());
-                Err(failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.message)))
+    async fn read(&mut self, wanted: &Wanted<'_>, since: Option<&Cursor>) -> Result<Read, DirectoryError> {
+        match since.filter(|_| !wanted.whole).and_then(Mark::read) {
+            Some(mark) => self.read_since(wanted, mark).await,
+            None => {
+                if let Some(course) = &mut self.course {
+                    course.begin_anew().await;
+                }
+                self.read_from_the_beginning(wanted).await
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::channel::Wire;
 use super::connect;
 use super::failure::Failure;
+use super::follow;
 use super::password;
 use super::read::check_base;
 use super::session::Session;
@@ -23,7 +24,7 @@ const DAY_SECONDS: i64 = 86_400;
 pub struct ProbeStep {
     /// The server; empty for what stands before all of them.
     pub url: String,
-    /// `reach`, `tls`, `bind`, `server`, `base`, `password` or `clock`.
+    /// `reach`, `tls`, `bind`, `server`, `base`, `password`, `clock` or `changes`.
     pub name: &'static str,
     /// How it went.
     pub result: ProbeResult,
@@ -115,6 +116,10 @@ impl Ldap {
         }
         if let Some(time) = &server.current_time {
             steps.add("clock", skew(time, Timestamp::now()));
+        }
+        if steps.steps.iter().all(|step| step.name != "changes") {
+            let begun = follow::begin(&mut session, &self.settings, &server, false).await;
+            steps.add("changes", begun.map(|begun| begun.words));
         }
         session.close().await;
         Ok(())

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::schema::Server;
 use super::session::{Base, Search, Session};
 use super::settings::LdapSettings;
-use crate::model::{Dn, Group, ObjectGuid, Person, Reading};
+use crate::model::{Containers, Dn, Group, ObjectGuid, Person, Reading};
 
 /// How often one group is read from its beginning again because its values moved while they were read.
 const GROUP_ATTEMPTS_MAX: u32 = 5;
@@ -19,7 +19,8 @@ pub(super) async fn read(
     settings: &LdapSettings,
     server: &Server,
 ) -> Result<Reading, Failure> {
-    let asked = Asked { settings, server, allowance: &Allowance::of(&settings.limits) };
+    let allowance = Allowance::of(&settings.limits);
+    let asked = Asked { settings, server, allowance: &allowance, which: Which::All, members: true };
     let (people, groups) = match beside {
         Some(beside) => tokio::try_join!(people(session, asked), groups(beside, asked))?,
         None => (people(session, asked).await?, groups(session, asked).await?),
@@ -30,10 +31,32 @@ pub(super) async fn read(
 
 /// What is read from whom, and how much of it may be kept.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
-    settings: &'a LdapSettings,
-    server: &'a Server,
-    allowance: &'a Allowance,
+pub(super) struct Asked<'a> {
+    pub(super) settings: &'a LdapSettings,
+    pub(super) server: &'a Server,
+    pub(super) allowance: &'a Allowance,
+    /// Which of the people or groups below the base.
+    pub(super) which: Which<'a>,
+    /// Whether groups are read with their members, or without any.
+    pub(super) members: bool,
+}
+
+/// Which of the people or groups.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Which<'a> {
+    /// All of them.
+    All,
+    /// Those that this filter fits as well.
+    Matching(&'a str),
+}
+
+impl Which<'_> {
+    fn of(self, filter: &str) -> String {
+        match self {
+            Self::All => filter.to_owned(),
+            Self::Matching(other) => format!("(&{filter}{other})"),
+        }
+    }
 }
 
 impl<'a> Asked<'a> {
@@ -45,23 +68,23 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Everybody, each once, sorted by identity, and how many referrals came instead.
-async fn people(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Person>, u64), Failure> {
-    let Asked { settings, server, allowance } = asked;
+/// The people, each once, sorted by identity, and how many referrals came instead.
+pub(super) async fn people(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Person>, u64), Failure> {
+    let Asked { settings, server, allowance, which, members: _ } = asked;
     let reader = asked.reader();
-    let mut people = Vec::new();
+    let (mut people, mut containers) = (Vec::new(), Containers::default());
     let search = Search {
         what: "the people",
         base: &settings.base_dn,
         base_only: false,
-        filter: &server.people_filter(settings),
+        filter: &which.of(&server.people_filter(settings)),
         attributes: &server.people_attributes(settings),
         page_size: page_size(settings, server),
         extended_dn: false,
     };
     let referrals = session
         .search(search, |entry| {
-            if let Some(person) = reader.person(entry)? {
+            if let Some(person) = reader.person(entry, &mut containers)? {
                 allowance.keep_person(&person)?;
                 people.push(person);
             }
@@ -72,12 +95,14 @@ async fn people(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Person>,
 }
 
 /// Every group with all of its members, each once, sorted by identity, and how many referrals came instead.
-async fn groups(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Group>, u64), Failure> {
-    let Asked { settings, server, allowance } = asked;
-    let attributes = server.group_attributes();
+pub(super) async fn groups(session: &mut Session, asked: Asked<'_>) -> Result<(Vec<Group>, u64), Failure> {
+    let Asked { settings, server, allowance, which, members } = asked;
+    let attributes = if members { server.group_attributes() } else { server.group_attributes_but_members() };
+    let filter = which.of(server.group_filter());
     let asked = Groups { settings, server, reader: asked.reader(), attributes: &attributes, allowance };
     let mut partials = Vec::new();
     let search = asked.search("the groups", &settings.base_dn, page_size(settings, server));
+    let search = Search { filter: &filter, ..search };
     let referrals = session
         .search(search, |entry| {
             let partial = asked.reader.group(entry)?;

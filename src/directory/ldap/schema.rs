@@ -2,6 +2,7 @@
 
 use super::entry::Entry;
 use super::settings::{LdapSettings, parenthesised};
+use crate::model::DnKey;
 
 /// The capability "Active Directory" (MS-ADTS 3.1.1.3.4.3.1).
 const CAPABILITY_ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
@@ -9,13 +10,14 @@ const CAPABILITY_ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
 pub(super) const CONTROL_PAGED: &str = "1.2.840.113556.1.4.319";
 /// Names come with GUID and SID (MS-ADTS 3.1.1.3.4.1.5).
 pub(super) const CONTROL_EXTENDED_DN: &str = "1.2.840.113556.1.4.529";
-
+/// What has changed since a cookie (MS-ADTS 3.1.1.3.4.1.3).
+pub(super) const CONTROL_DIRSYNC: &str = "1.2.840.113556.1.4.841";
+/// Content synchronisation, as a request (RFC 4533 2.2).
+pub(super) const CONTROL_SYNC_REQUEST: &str = "1.3.6.1.4.1.4203.1.9.1.1";
 /// Changes are told for as long as the search is open (MS-ADTS 3.1.1.3.4.1.9).
 pub(super) const CONTROL_NOTIFICATION: &str = "1.2.840.113556.1.4.528";
 /// What is deleted is shown as well (MS-ADTS 3.1.1.3.4.1.14).
 pub(super) const CONTROL_SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
-/// Sync Request (RFC 4533 2.2).
-pub(super) const CONTROL_SYNC: &str = "1.3.6.1.4.1.4203.1.9.1.1";
 
 /// The attributes of the rootDSE that are asked for; `*` would not bring the operational ones everywhere.
 pub(super) const ROOT_ATTRIBUTES: &[&str] = &[
@@ -25,6 +27,8 @@ pub(super) const ROOT_ATTRIBUTES: &[&str] = &[
     "supportedCapabilities",
     "isGlobalCatalogReady",
     "dsServiceName",
+    "highestCommittedUSN",
+    "schemaNamingContext",
     "dnsHostName",
     "currentTime",
     "vendorName",
@@ -40,23 +44,26 @@ pub(super) struct Server {
     pub(super) pages: bool,
     /// Whether names may come with their GUID.
     pub(super) extended_dn: bool,
-    /// How it tells of changes, if it does.
-    pub(super) tells: Option<Tells>,
     /// In words, for an operator.
     pub(super) kind: String,
     /// The trees it holds.
     pub(super) contexts: Vec<String>,
     /// Its clock, in generalized time.
     pub(super) current_time: Option<String>,
-}
-
-/// How a server tells of changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tells {
-    /// By change notifications of Active Directory.
-    Notifications,
-    /// By content synchronization (RFC 4533).
-    Sync,
+    /// Whether it can tell what has changed since a cookie, in its own way (DirSync).
+    pub(super) dirsync: bool,
+    /// The same in the way of RFC 4533.
+    pub(super) syncs: bool,
+    /// Whether it can tell changes as they are made, in its own way.
+    pub(super) notifies: bool,
+    /// The root of the domain, in Active Directory.
+    pub(super) domain: Option<String>,
+    /// Where the schema is, in Active Directory.
+    pub(super) schema: Option<String>,
+    /// Which domain controller it is: the name of its own settings.
+    pub(super) service: Option<String>,
+    /// The number of its latest change (MS-ADTS 3.1.1.1.9).
+    pub(super) usn: Option<u64>,
 }
 
 impl Server {
@@ -86,14 +93,27 @@ impl Server {
             is_active_directory,
             pages: offers("supportedcontrol", CONTROL_PAGED),
             extended_dn: is_active_directory && offers("supportedcontrol", CONTROL_EXTENDED_DN),
-            tells: match is_active_directory {
-                true => offers("supportedcontrol", CONTROL_NOTIFICATION).then_some(Tells::Notifications),
-                false => offers("supportedcontrol", CONTROL_SYNC).then_some(Tells::Sync),
-            },
             kind,
             contexts,
             current_time: root.one("currenttime").map(str::to_owned),
+            dirsync: is_active_directory && offers("supportedcontrol", CONTROL_DIRSYNC),
+            notifies: is_active_directory && offers("supportedcontrol", CONTROL_NOTIFICATION),
+            syncs: !is_active_directory && offers("supportedcontrol", CONTROL_SYNC_REQUEST),
+            domain: root.one("defaultnamingcontext").filter(|_| is_active_directory).map(str::to_owned),
+            schema: root.one("schemanamingcontext").filter(|_| is_active_directory).map(str::to_owned),
+            service: root.one("dsservicename").map(str::to_owned),
+            usn: root.one("highestcommittedusn").and_then(|usn| usn.parse().ok()),
         }
+    }
+
+    /// Of the trees that it holds, the smallest that the base is in.
+    pub(super) fn context(&self, base: &DnKey) -> Option<&String> {
+        let holds = |context: &&String| {
+            let context = DnKey::of(context);
+            *base == context || base.is_below(&context)
+        };
+        // The longest name is that of the smallest tree.
+        self.contexts.iter().filter(holds).max_by_key(|context| context.len())
     }
 
     /// Who is a person. Computers and service accounts that manage themselves have other categories in Active Directory;
@@ -138,9 +158,19 @@ impl Server {
 
     /// What is asked about groups: by name only.
     pub(super) fn group_attributes(&self) -> Vec<String> {
-        let mut names = ["objectGUID", "objectSid", "sAMAccountName", "cn", "member"].map(str::to_owned).to_vec();
+        let mut names = self.group_attributes_but_members();
+        names.push("member".to_owned());
         if !self.is_active_directory {
-            names.extend(["entryUUID", "uniqueMember", "memberUid"].map(str::to_owned));
+            names.extend(["uniqueMember", "memberUid"].map(str::to_owned));
+        }
+        names
+    }
+
+    /// The same without the members.
+    pub(super) fn group_attributes_but_members(&self) -> Vec<String> {
+        let mut names = ["objectGUID", "objectSid", "sAMAccountName", "cn"].map(str::to_owned).to_vec();
+        if !self.is_active_directory {
+            names.push("entryUUID".to_owned());
         }
         names
     }

@@ -8,6 +8,7 @@
 //! Kept for as long as one connection lasts: another server may know an older state.
 
 use super::entry::Entry;
+use super::follow;
 use super::schema::Server;
 use super::settings::LdapSettings;
 use std::collections::HashMap;
@@ -20,23 +21,19 @@ const ENTRIES_MAX: usize = 100_000;
 pub(super) struct Seen {
     digests: HashMap<u64, u64>,
     keys: RandomState,
-    /// Whether the attributes that are asked for are all that a read looks at.
-    is_complete: bool,
 }
 
 impl Seen {
-    /// Nothing yet; gives also the attributes that entries must come with.
-    pub(super) fn begin(server: &Server, settings: &LdapSettings) -> (Self, Vec<String>) {
+    /// Nothing yet; gives also the attributes that entries must come with. `None` where `user_filter` does not say which.
+    pub(super) fn begin(server: &Server, settings: &LdapSettings) -> Option<(Self, Vec<String>)> {
         let mut attributes = server.people_attributes(settings);
-        let filtered = settings.user_filter.as_deref().map_or(Some(Vec::new()), named);
-        let is_complete = filtered.is_some();
-        let more = ["objectClass".to_owned()].into_iter().chain(filtered.unwrap_or_default());
+        let more = ["objectClass".to_owned()].into_iter().chain(follow::named(settings)?);
         for name in more {
             if !attributes.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
                 attributes.push(name);
             }
         }
-        (Self { digests: HashMap::new(), keys: RandomState::new(), is_complete }, attributes)
+        Some((Self { digests: HashMap::new(), keys: RandomState::new() }, attributes))
     }
 
     /// Whether an entry, given with its bytes, would be read otherwise than it was last told; it is remembered.
@@ -46,31 +43,13 @@ impl Seen {
         let is_known = classes.peek().is_some();
         // Of groups we do not know what has changed: their members are too many to be sent with each change.
         let is_group = classes.any(|class| class.to_ascii_lowercase().contains("group"));
-        let Some(identity) = identity.filter(|_| self.is_complete && is_known && !is_group) else { return true };
+        let Some(identity) = identity.filter(|_| is_known && !is_group) else { return true };
         if self.digests.len() >= ENTRIES_MAX {
             self.digests.clear();
         }
         let digest = self.keys.hash_one(body);
         self.digests.insert(self.keys.hash_one(identity), digest) != Some(digest)
     }
-}
-
-/// The attributes that a filter (RFC 4515) looks at; `None` where it looks at others than those it names.
-fn named(filter: &str) -> Option<Vec<String>> {
-    let whole = super::settings::parenthesised(filter);
-    let mut names = Vec::new();
-    for item in whole.split('(').skip(1) {
-        let item = item.trim_start();
-        if item.is_empty() || item.starts_with(['&', '|', '!']) {
-            continue;
-        }
-        let name = item.split(['=', '<', '>', '~', ':', ';', ')']).next().unwrap_or_default().trim();
-        if name.is_empty() {
-            return None;
-        }
-        names.push(name.to_owned());
-    }
-    Some(names)
 }
 
 #[cfg(test)]

@@ -32,6 +32,12 @@ pub(super) struct Session {
     entries: u64,
 }
 
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("last_id", &self.last_id).finish_non_exhaustive()
+    }
+}
+
 /// What is searched for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Search<'a> {

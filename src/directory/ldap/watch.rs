@@ -13,14 +13,15 @@ use super::channel::Fault;
 use super::entry::Entry;
 use super::explain;
 use super::failure::{Failure, Kind};
+use super::follow;
 use super::request::Control;
-use super::schema::{CONTROL_NOTIFICATION, CONTROL_SHOW_DELETED, CONTROL_SYNC, Server, Tells};
+use super::schema::{CONTROL_NOTIFICATION, CONTROL_SHOW_DELETED, Server};
 use super::seen::Seen;
 use super::session::{Search, Session};
 use super::settings::{LdapSettings, ReadLimits};
-use super::{Entered, Ldap, Place};
+use super::{Entered, Ldap, Place, Turn};
 use crate::directory::{Blind, DirectoryError, Lookout, Sight};
-use crate::model::{Dn, Meter};
+use crate::model::{DnKey, Meter};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -62,33 +63,46 @@ impl Lookout for Watch {
     async fn look_out(&mut self, tell: &mut (dyn FnMut(Sight) + Send)) -> Blind {
         let Self { settings, first } = self;
         // From before we choose: what is turned to meanwhile must not be missed.
-        let mut moves = first.0.subscribe();
-        let mut ldap = Ldap { first: first.clone(), ..Ldap::new(settings.clone()) };
-        let (index, Entered { mut session, .. }) = match ldap.enter().await {
+        let mut turns = first.0.subscribe();
+        let turn = turns.borrow_and_update().clone();
+        let ldap = Ldap { first: first.clone(), ..Ldap::new(settings.clone()) };
+        let (url, mut session) = match enter(ldap, &turn).await {
             Ok(entered) => entered,
             Err(DirectoryError::Unavailable { message } | DirectoryError::Incomplete { message }) => {
                 return Blind::Lost(message);
             }
             Err(DirectoryError::Refused { message }) => return Blind::Refused(message),
         };
-        let by = settings.urls[index].to_string();
         let blind = tokio::select! {
-            blind = watched(&mut session, settings, &by, tell) => blind,
-            () = turned_from(index, &mut moves) => Blind::Elsewhere,
+            blind = watched(&mut session, settings, &turn, &url, tell) => blind,
+            () = turned_from(&turn, &mut turns) => Blind::Elsewhere,
         };
         match blind {
             Blind::Elsewhere => {
                 session.close().await;
                 Blind::Elsewhere
             }
-            Blind::Lost(message) => Blind::Lost(format!("{by}: {message}")),
-            Blind::Refused(message) => Blind::Refused(format!("{by}: {message}")),
+            Blind::Lost(message) => Blind::Lost(format!("{url}: {message}")),
+            Blind::Refused(message) => Blind::Refused(format!("{url}: {message}")),
             Blind::Unable(message) => {
                 session.close().await;
-                Blind::Unable(format!("{by}: {message}"))
+                Blind::Unable(format!("{url}: {message}"))
             }
         }
     }
+}
+
+/// A connection to the machine that reads go to, as far as it is known, and the URL that leads there.
+async fn enter(mut ldap: Ldap, turn: &Turn) -> Result<(String, Session), DirectoryError> {
+    let Turn { index, machine, .. } = turn;
+    let Entered { index, session, .. } = match (machine, ldap.settings.urls.get(*index)) {
+        (Some(address), Some(url)) => ldap
+            .enter_at_machine(*index, *address)
+            .await
+            .map_err(|failure| failure.kind.error(format!("{url}: {}", failure.message)))?,
+        (None, _) | (_, None) => ldap.enter().await?,
+    };
+    Ok((ldap.settings.urls[index].to_string(), session))
 }
 
 impl From<Failure> for Blind {
@@ -100,26 +114,24 @@ impl From<Failure> for Blind {
     }
 }
 
-/// Waits until reads turn from that server to another one. Where they do not go to it in the first place, it was their turn
-/// to fail: they will come.
-async fn turned_from(index: usize, moves: &mut tokio::sync::watch::Receiver<usize>) {
-    while moves.changed().await.is_ok() {
-        if *moves.borrow_and_update() != index {
-            return;
-        }
+/// Waits until reads go to another machine. One that fails them is left only then: the next read may go to it again.
+async fn turned_from(turn: &Turn, turns: &mut tokio::sync::watch::Receiver<Turn>) {
+    let is_elsewhere = |now: &Turn| now.machine.is_some() && now != turn;
+    if turns.wait_for(is_elsewhere).await.is_err() {
+        // Only when nobody is left who could turn elsewhere, and we are.
+        std::future::pending::<()>().await;
     }
-    // Only when nobody is left who could turn elsewhere, and we are.
-    std::future::pending().await
 }
 
 /// Registers and listens until that ends.
 async fn watched(
     session: &mut Session,
     settings: &LdapSettings,
+    turn: &Turn,
     by: &str,
     tell: &mut (dyn FnMut(Sight) + Send),
 ) -> Blind {
-    match listened(session, settings, by, tell).await {
+    match listened(session, settings, turn, by, tell).await {
         Ok(never) => match never {},
         Err(blind) => blind,
     }
@@ -128,11 +140,21 @@ async fn watched(
 async fn listened(
     session: &mut Session,
     settings: &LdapSettings,
+    turn: &Turn,
     by: &str,
     tell: &mut (dyn FnMut(Sight) + Send),
 ) -> Result<std::convert::Infallible, Blind> {
     let server = session.server().await?;
-    let (mut seen, attributes) = Seen::begin(&server, settings);
+    if let (Some(one), Some(other)) = (&turn.service, &server.service)
+        && one != other
+    {
+        return Err(Blind::Lost(format!("behind its address is {other} now, and reads go to {one}")));
+    }
+    let Some((mut seen, attributes)) = Seen::begin(&server, settings) else {
+        let words =
+            "user_filter does not name all of the attributes that it looks at: it cannot be known what is a change";
+        return Err(Blind::Unable(words.to_owned()));
+    };
     let changes = register(session, settings, &server, &attributes).await?;
     // Nobody answers a request for notifications; but what was sent behind it is answered after it was taken.
     let mut ping = Some(session.ping().await?);
@@ -177,10 +199,11 @@ async fn register(
     server: &Server,
     attributes: &[String],
 ) -> Result<u32, Blind> {
-    let context = context(server, &settings.base_dn);
+    // The whole of it and not only what is below our base: whoever leaves that has changed as well.
+    let context = server.context(&DnKey::of(&settings.base_dn)).unwrap_or(&settings.base_dn);
     let search = Search {
         what: "the changes",
-        base: &settings.base_dn,
+        base: context,
         base_only: false,
         // The one filter that Active Directory takes here.
         filter: "(objectClass=*)",
@@ -188,67 +211,22 @@ async fn register(
         page_size: None,
         extended_dn: false,
     };
-    match server.tells {
-        Some(Tells::Notifications) => {
-            let deleted = Control { oid: CONTROL_SHOW_DELETED, critical: false, value: None };
-            let controls = [Control::critical(CONTROL_NOTIFICATION, None), deleted];
-            // The whole context and not only what is below our base: whoever leaves it has changed as well.
-            Ok(session.subscribe(&Search { base: context, ..search }, &controls).await?)
-        }
-        Some(Tells::Sync) => {
-            let cookie = cookie(session, context).await?;
-            let controls = [Control::critical(CONTROL_SYNC, Some(sync_request(&cookie)))];
-            Ok(session.subscribe(&search, &controls).await?)
-        }
-        None => Err(Blind::Unable(format!(
-            "{} offers neither change notification (Active Directory) nor content synchronization (OpenLDAP with \
-             syncprov)",
+    let controls = if server.notifies {
+        let deleted = Control { oid: CONTROL_SHOW_DELETED, critical: false, value: None };
+        vec![Control::critical(CONTROL_NOTIFICATION, None), deleted]
+    } else if server.syncs {
+        let Some(cookie) = follow::cookie_of_now(session, context).await? else {
+            let why = "it has no overlay syncprov there, or hides it from the bind account";
+            return Err(Blind::Unable(format!("it shows no contextCSN at {context}: {why}")));
+        };
+        vec![follow::persist(&cookie)]
+    } else {
+        return Err(Blind::Unable(format!(
+            "{} offers neither change notification (Active Directory) nor syncrepl (OpenLDAP with overlay syncprov)",
             server.kind
-        ))),
-    }
-}
-
-/// Of the trees that the server holds, the smallest that the base is in.
-fn context<'a>(server: &'a Server, base_dn: &'a str) -> &'a str {
-    let base = Dn::new(base_dn);
-    let holds = |context: &&String| {
-        let context = Dn::new(context);
-        base.key() == context.key() || base.key().is_below(&context.key())
+        )));
     };
-    server.contexts.iter().filter(holds).max_by_key(|context| context.len()).map_or(base_dn, String::as_str)
-}
-
-/// The state that the server is in now, as OpenLDAP writes it: what is told is what comes after it.
-async fn cookie(session: &mut Session, context: &str) -> Result<String, Blind> {
-    let attributes = ["contextCSN".to_owned()];
-    let search = Search {
-        what: "the state of the directory",
-        base: context,
-        base_only: true,
-        filter: "(objectClass=*)",
-        attributes: &attributes,
-        page_size: None,
-        extended_dn: false,
-    };
-    let mut states: Vec<String> = Vec::new();
-    session
-        .search(search, |entry| {
-            states.extend(entry.texts("contextCSN").map(str::to_owned));
-            Ok(())
-        })
-        .await?;
-    match states.is_empty() {
-        true => Err(Blind::Unable(format!(
-            "it shows no contextCSN at {context}: it has no overlay syncprov there, or hides it from the bind account"
-        ))),
-        false => Ok(format!("rid=000,csn={}", states.join(";"))),
-    }
-}
-
-/// syncRequestValue (RFC 4533 2.2): refreshAndPersist from that state on.
-fn sync_request(cookie: &str) -> Vec<u8> {
-    let mode = ber::encode(ber::ENUMERATED, &[3]);
-    ber::encode(ber::SEQUENCE, &[mode, ber::encode(ber::OCTET_STRING, cookie.as_bytes())].concat())
+    Ok(session.subscribe(&search, &controls).await?)
 }
 
 /// What a message says; `changes` is the id under which changes come.

@@ -45,6 +45,8 @@ pub fn incremental(crowd: &Crowd, mut office: Office, lines: &mut Vec<Line>) {
     told("the service");
     let (tap, proxy) = office.tapped(crowd);
     let (mut site, _store) = office.into_parts();
+    // Passes come when they are asked for.
+    site.directory.more.push_str("watch = false\n");
     site.more = "[schedule]\nsync = 'every 24h'\njitter = '0s'\n".to_owned();
     let config = site.write_config();
     let watched =

@@ -1,0 +1,213 @@
+//! From one read to the next: over the connection that is still open, by what has changed, or from the beginning.
+//!
+//! Whatever stands in the way of following what has changed makes a whole read in the same call; an error is only what would
+//! have been one without a cursor.
+
+use super::failure::Failure;
+use super::follow::{self, Doubt, Mark};
+use super::schema::Server;
+use super::session::Session;
+use super::{Entered, Ldap, Turn, read};
+use crate::directory::{DirectoryError, Read};
+use crate::model::{Expiry, News, Reading, Wanted};
+
+/// What one read leaves to the next.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// The connection, if it is still open: servers close idle ones, which is no failure.
+    open: Option<Arrived>,
+    /// A server closed the connection when it was asked for changes, or did not answer: it is not asked again.
+    mute: bool,
+    /// The server does not remember what was deleted.
+    forgets: bool,
+    /// What was last said of the way in which changes are followed.
+    said: String,
+}
+
+/// A connection, and what is at its other end.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    entered: Entered,
+    server: Server,
+}
+
+impl Course {
+    /// Everything is read for its own sake, as it is once a day, and nothing is taken for granted: not that we would be let in
+    /// again, nor that a server that had just been restarted still does not remember what was deleted.
+    pub(super) async fn begin_anew(&mut self) {
+        self.forgets = false;
+        if let Some(here) = self.open.take() {
+            here.entered.session.close().await;
+        }
+    }
+}
+
+impl Ldap {
+    /// What has changed since the mark, or everything.
+    pub(super) async fn read_since(&mut self, wanted: &Wanted<'_>, mark: Mark) -> Result<Read, DirectoryError> {
+        match self.follow(&mark).await? {
+            Ok(read) => return Ok(read),
+            // It was said in the beginning that this is the way with this server.
+            Err(why @ (Doubt::Untold | Doubt::Forgotten)) => {
+                tracing::debug!("the directory is read from the beginning: {why}");
+            }
+            Err(Doubt::Because(why)) => tracing::info!("the directory is read from the beginning: {why}"),
+        }
+        self.read_from_the_beginning(wanted).await
+    }
+
+    /// Everybody and every group.
+    pub(super) async fn read_from_the_beginning(&mut self, _: &Wanted<'_>) -> Result<Read, DirectoryError> {
+        let mut here = self.arrive_or_stay().await?;
+        let index = here.entered.index;
+        match self.read_through(&mut here).await {
+            Ok((reading, mark)) => {
+                self.arrived(&here);
+                self.look_at_password(&mut here.entered.session, &here.server).await;
+                let url = self.settings.urls[index].to_string();
+                let cursor = mark.and_then(|mark| mark.after(url, reading.people.len(), None).written());
+                match &mut self.course {
+                    Some(course) if cursor.is_some() => course.open = Some(here),
+                    Some(_) | None => here.entered.session.close().await,
+                }
+                Ok(Read { news: News::Whole(reading), cursor })
+            }
+            Err(failure) => Err(self.failed(index, failure)),
+        }
+    }
+
+    /// What has changed since the mark; or why everything must be read.
+    async fn follow(&mut self, mark: &Mark) -> Result<Result<Read, Doubt>, DirectoryError> {
+        loop {
+            let stayed = self.course.as_mut().and_then(|course| course.open.take());
+            let has_stayed = stayed.is_some();
+            let mut here = match stayed {
+                Some(here) => here,
+                None => self.arrive().await?,
+            };
+            here.entered.session.begin();
+            let url = self.settings.urls[here.entered.index].to_string();
+            let outcome = match mark.objection(&self.settings, &url, &here.server) {
+                Some(why) => Ok(Err(Doubt::Because(why))),
+                None => {
+                    let Arrived { entered, server } = &mut here;
+                    let only_whether = mark.wanted.is_some();
+                    follow::follow(&mut entered.session, &self.settings, server, mark.clone(), only_whether).await
+                }
+            };
+            let result = match outcome {
+                Ok(Ok((delta, next))) => Ok(Read { news: News::Changed(delta), cursor: next.written() }),
+                Ok(Err(doubt)) => {
+                    if let Some(course) = &mut self.course {
+                        course.forgets |= doubt == Doubt::Forgotten;
+                    }
+                    Err(doubt)
+                }
+                Err(failure) if has_stayed => {
+                    tracing::debug!("the connection of the last pass is not good any more: {}", failure.message);
+                    continue;
+                }
+                // The connection may be good or not.
+                Err(failure) => return Ok(Err(Doubt::Because(failure.message))),
+            };
+            self.arrived(&here);
+            if has_stayed {
+                self.look_at_password(&mut here.entered.session, &here.server).await;
+            }
+            if let Some(course) = &mut self.course {
+                course.open = Some(here);
+            }
+            return Ok(result);
+        }
+    }
+
+    /// The connection that is open, if it still answers, or a new one.
+    async fn arrive_or_stay(&mut self) -> Result<Arrived, DirectoryError> {
+        if let Some(mut here) = self.course.as_mut().and_then(|course| course.open.take()) {
+            here.entered.session.begin();
+            match here.entered.session.server().await {
+                Ok(server) => return Ok(Arrived { server, ..here }),
+                Err(failure) => {
+                    tracing::debug!("the connection of the last pass is not good any more: {}", failure.message);
+                }
+            }
+        }
+        self.arrive().await
+    }
+
+    async fn arrive(&mut self) -> Result<Arrived, DirectoryError> {
+        let mut entered = self.enter().await?;
+        match entered.session.server().await {
+            Ok(server) => {
+                tracing::debug!("the directory is {}", server.kind);
+                Ok(Arrived { entered, server })
+            }
+            Err(failure) => Err(self.failed(entered.index, failure)),
+        }
+    }
+
+    /// Reads everything, and takes a mark before, where that is of use.
+    async fn read_through(&mut self, here: &mut Arrived) -> Result<(Reading, Option<Mark>), Failure> {
+        read::check_base(&mut here.entered.session, &self.settings, &here.server).await?;
+        let mark = self.mark(here).await?;
+        let mut beside = self.enter_beside(here.entered.index, here.entered.address).await;
+        if let (Some(mark), Some(session)) = (&mark, &mut beside)
+            && !is_same(session, mark).await
+        {
+            // Several machines behind one address. What the other one does not know yet would never be told as a change.
+            beside = None;
+        }
+        let session = &mut here.entered.session;
+        let reading = read::read(session, beside.as_mut(), &self.settings, &here.server).await?;
+        if let Some(beside) = beside {
+            beside.close().await;
+        }
+        Ok((reading, mark))
+    }
+
+    async fn mark(&mut self, here: &mut Arrived) -> Result<Option<Mark>, Failure> {
+        let Some(course) = self.course.as_mut().filter(|course| !course.mute) else { return Ok(None) };
+        let begun = follow::begin(&mut here.entered.session, &self.settings, &here.server, course.forgets).await;
+        match begun {
+            Ok(begun) => {
+                if course.said != begun.words {
+                    tracing::info!("{}", begun.words);
+                    course.said = begun.words;
+                }
+                Ok(begun.mark)
+            }
+            Err(failure) => {
+                course.mute = true;
+                tracing::info!("everything is read each time, because asking for changes failed: {}", failure.message);
+                // The read itself needs none of it.
+                here.entered = self.enter_at(here.entered.index).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// It worked with this server.
+    fn arrived(&mut self, here: &Arrived) {
+        let Entered { index, certificate, address, .. } = &here.entered;
+        let end = certificate.as_ref().and_then(|certificate| certificate.not_after);
+        self.certificate = end.map(|end| Expiry::certificate(self.settings.urls[*index].to_string(), end));
+        self.first.set(Turn { index: *index, machine: Some(*address), service: here.server.service.clone() });
+    }
+
+    /// It did not; the next read begins with the next server.
+    fn failed(&mut self, index: usize, failure: Failure) -> DirectoryError {
+        let index_of_next = (index + 1) % self.settings.urls.len();
+        self.first.set(Turn { index: index_of_next, ..Turn::default() });
+        failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.message))
+    }
+}
+
+async fn is_same(session: &mut Session, mark: &Mark) -> bool {
+    match follow::is_same(session, mark).await {
+        Ok(is_same) => is_same,
+        Err(failure) => {
+            tracing::debug!("groups are read after the people, over one connection: {}", failure.message);
+            false
+        }
+    }
+}

@@ -1,0 +1,122 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::directory::ldap::entry::tests::entry;
+
+const UUID: [u8; 16] = [7; 16];
+
+fn guid() -> ObjectGuid {
+    ObjectGuid::from_bytes(UUID)
+}
+
+fn octets(bytes: &[u8]) -> Vec<u8> {
+    encode(ber::OCTET_STRING, bytes)
+}
+
+fn control(oid: &str, value: &[u8]) -> Vec<u8> {
+    encode(ber::SEQUENCE, &[octets(oid.as_bytes()), octets(&encode(ber::SEQUENCE, value))].concat())
+}
+
+fn state(state: u8, uuid: &[u8]) -> Vec<u8> {
+    control(CONTROL_STATE, &[vec![ber::ENUMERATED, 1, state], octets(uuid)].concat())
+}
+
+fn taken(controls: &[u8], attributes: &[(&str, &[&[u8]])]) -> (Result<(), Doubt>, Changes) {
+    let mut changes = Changes::new(10);
+    (take_entry(&entry("uid=a,dc=x", attributes), controls, &mut changes), changes)
+}
+
+fn informed(value: &[u8]) -> (Result<(), Doubt>, Changes) {
+    let mut changes = Changes::new(10);
+    let body = [encode(0x80, INFO.as_bytes()), encode(0x81, value)].concat();
+    (take_info(&body, &mut changes), changes)
+}
+
+#[test]
+fn the_request_asks_for_a_refresh_only_and_brings_the_cookie() {
+    assert_eq!(request(REFRESH_ONLY, b"rid=000"), b"\x30\x0c\x0a\x01\x01\x04\x07rid=000");
+}
+
+#[test]
+fn an_entry_without_others_below_it_is_taken_whether_added_or_modified() {
+    let leaf: &[(&str, &[&[u8]])] = &[("hasSubordinates", &[b"FALSE"])];
+    for known in [ADDED, MODIFIED] {
+        let (taken, changes) = taken(&state(known as u8, &UUID), leaf);
+        assert_eq!(taken, Ok(()));
+        let (seen, gone) = changes.into_parts();
+        assert!(seen[&guid()].needs_members() && gone.is_empty());
+    }
+    let (taken, changes) = taken(&state(DELETED as u8, &UUID), &[]);
+    assert_eq!(taken, Ok(()));
+    assert!(changes.into_parts().1.contains(&guid()));
+}
+
+#[test]
+fn an_entry_that_may_have_been_renamed_with_others_below_it_is_a_doubt() {
+    let above: &[(&str, &[&[u8]])] = &[("hasSubordinates", &[b"TRUE"])];
+    for attributes in [above, &[]] {
+        let (taken, _) = taken(&state(ADDED as u8, &UUID), attributes);
+        assert!(taken.unwrap_err().to_string().contains("below it"));
+    }
+}
+
+#[test]
+fn states_that_are_none_are_doubts() {
+    let leaf: &[(&str, &[&[u8]])] = &[("hasSubordinates", &[b"FALSE"])];
+    let both: &[(&str, &[&[u8]])] = &[("hasSubordinates", &[b"FALSE"]), ("objectGUID", &[&UUID])];
+    for (controls, attributes) in [
+        (Vec::new(), leaf),
+        (state(PRESENT as u8, &UUID), leaf),
+        (state(4, &UUID), leaf),
+        (state(ADDED as u8, &UUID[1..]), leaf),
+        (state(ADDED as u8, &UUID), both),
+        (control(CONTROL_STATE, &[]), leaf),
+        (control(CONTROL_STATE, &[ber::ENUMERATED, 1, 1]), leaf),
+        (control(CONTROL_STATE, &[ber::ENUMERATED, 9, 1]), leaf),
+        (control(CONTROL_DONE, &[ber::ENUMERATED, 1, 1]), leaf),
+    ] {
+        assert!(taken(&controls, attributes).0.is_err(), "{controls:?}");
+    }
+}
+
+#[test]
+fn what_is_deleted_comes_as_a_set_and_what_is_still_there_is_a_doubt() {
+    let set = |deletes: &[u8], uuids: &[u8]| encode(0xa3, &[deletes, &encode(ber::SET, uuids)].concat());
+    let deletes = [ber::BOOLEAN, 1, 0xff];
+    let (told, changes) = informed(&set(&[&octets(b"rid=000,csn=x")[..], &deletes].concat(), &octets(&UUID)));
+    assert_eq!(told, Ok(()));
+    assert!(changes.into_parts().1.contains(&guid()));
+    assert_eq!(informed(&set(&[], &octets(&UUID))).0, Err(Doubt::Forgotten));
+    assert_eq!(informed(&encode(0xa2, &[])).0, Err(Doubt::Forgotten));
+    for (value, is_good) in [
+        (encode(0x80, b"rid=000"), true),
+        (encode(0xa1, &octets(b"rid=000")), true),
+        (set(&deletes, &octets(&UUID[1..])), false),
+        (set(&deletes, &encode(ber::INTEGER, &UUID)), false),
+        (set(&deletes, &[4, 99]), false),
+        (encode(0xa3, &deletes), false),
+        (encode(0xa4, &[]), false),
+        (Vec::new(), false),
+    ] {
+        assert_eq!(informed(&value).0.is_ok(), is_good, "{value:?}");
+    }
+    let mut changes = Changes::new(10);
+    for body in [encode(0x80, b"1.2.3"), encode(0x80, INFO.as_bytes()), Vec::new(), vec![0x81, 9]] {
+        assert!(take_info(&body, &mut changes).is_err(), "{body:?}");
+    }
+}
+
+#[test]
+fn only_an_end_that_tells_of_deletions_is_one_to_go_on_from() {
+    let deletes = [ber::BOOLEAN, 1, 0xff];
+    let end = |value: &[u8]| ended(&control(CONTROL_DONE, value));
+    assert_eq!(end(&deletes), Ok(None));
+    assert_eq!(end(&[&octets(b"rid=000,csn=y")[..], &deletes].concat()), Ok(Some(b"rid=000,csn=y".to_vec())));
+    // As slapd ends when it lists what is there, or when it has not understood the cookie.
+    assert_eq!(end(&octets(b"rid=000,csn=y")), Err(Doubt::Forgotten));
+    assert!(end(&[&octets(b"")[..], &deletes].concat()).is_err());
+    for value in [&[ber::BOOLEAN, 1][..], &[ber::SET, 0], &[4, 200]] {
+        assert!(end(value).is_err(), "{value:?}");
+    }
+    assert!(ended(&[]).is_err());
+}

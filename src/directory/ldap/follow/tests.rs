@@ -1,0 +1,203 @@
+//! A server that answers from a script, and what is asked of whichever server.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::directory::ldap::ber::{self, encode, integer};
+use crate::directory::ldap::settings::{LdapUrl, ReadLimits};
+use crate::model::{Meter, ObjectGuid};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+/// Bytes that may be under way.
+const PIPE_BYTES: usize = 1024 * 1024;
+
+/// A server that answers each request with the next answer, whatever it is, and closes the connection after the last one.
+pub(in super::super) struct Scripted {
+    answers: Vec<Vec<Vec<u8>>>,
+    asked: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Scripted {
+    pub(in super::super) fn new() -> Self {
+        Self { answers: Vec::new(), asked: Arc::default() }
+    }
+
+    /// These messages, each without its number, in answer to the next request.
+    pub(in super::super) fn answer(mut self, messages: Vec<Vec<u8>>) -> Self {
+        self.answers.push(messages);
+        self
+    }
+
+    /// The requests as they will have come.
+    pub(in super::super) fn asked(&self) -> Arc<Mutex<Vec<Vec<u8>>>> {
+        self.asked.clone()
+    }
+
+    /// A session with it, as a domain controller.
+    pub(in super::super) fn talk(self) -> (Session, LdapSettings, Server) {
+        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        tokio::spawn(serve(theirs, self.answers, self.asked));
+        let settings = settings();
+        (Session::start(Box::new(ours), &settings), settings, domain_controller())
+    }
+}
+
+async fn serve(mut wire: DuplexStream, answers: Vec<Vec<Vec<u8>>>, asked: Arc<Mutex<Vec<Vec<u8>>>>) {
+    for messages in answers {
+        let mut request = Vec::new();
+        while ber::frame(&request, PIPE_BYTES).unwrap().is_none_or(|length| length > request.len()) {
+            if wire.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let (id, _) = ber::envelope(&request).unwrap();
+        asked.lock().unwrap().push(request);
+        for message in messages {
+            let whole = encode(ber::SEQUENCE, &[integer(i64::from(id)), message].concat());
+            wire.write_all(&whole).await.unwrap();
+        }
+    }
+}
+
+/// An entry, and the controls that come with it.
+pub(in super::super) fn entry_message(body: &[u8], controls: &[u8]) -> Vec<u8> {
+    with_controls(encode(ber::SEARCH_ENTRY, body), controls)
+}
+
+/// The end of an answer, and the controls that come with it.
+pub(in super::super) fn done(code: u8, controls: &[u8]) -> Vec<u8> {
+    let nothing = encode(ber::OCTET_STRING, b"");
+    let body = [vec![ber::ENUMERATED, 1, code], nothing.clone(), nothing].concat();
+    with_controls(encode(ber::SEARCH_DONE, &body), controls)
+}
+
+fn with_controls(mut operation: Vec<u8>, controls: &[u8]) -> Vec<u8> {
+    if !controls.is_empty() {
+        operation.extend(encode(ber::CONTROLS, controls));
+    }
+    operation
+}
+
+fn settings() -> LdapSettings {
+    LdapSettings {
+        urls: vec![LdapUrl::parse("ldap://dc1.ad.test").unwrap()],
+        base_dn: "DC=ad,DC=test".to_owned(),
+        bind_dn: "reader".to_owned(),
+        bind_password: "secret".into(),
+        ca_file: None,
+        starttls: false,
+        allow_cleartext: true,
+        page_size: 100,
+        timeout: Duration::from_secs(60),
+        user_filter: None,
+        email_attributes: vec!["mail".to_owned()],
+        limits: ReadLimits::default(),
+        meter: Meter::default(),
+    }
+}
+
+fn domain_controller() -> Server {
+    Server {
+        is_active_directory: true,
+        pages: true,
+        extended_dn: true,
+        kind: "Active Directory".to_owned(),
+        notifies: false,
+        syncs: false,
+        contexts: vec!["DC=ad,DC=test".to_owned()],
+        current_time: None,
+        dirsync: true,
+        domain: Some("DC=ad,DC=test".to_owned()),
+        schema: Some("CN=Schema".to_owned()),
+        service: Some("CN=dc1".to_owned()),
+        usn: Some(77),
+    }
+}
+
+fn mark() -> Mark {
+    Mark::new(&settings(), &domain_controller(), Way::Still { usn: 77 }).after("ldap://dc1".to_owned(), 5, Some(9))
+}
+
+#[test]
+fn a_mark_is_the_same_behind_a_cursor_and_what_is_none_of_ours_is_no_mark() {
+    for way in [
+        Way::Still { usn: u64::MAX },
+        Way::DirSync { cookie: vec![0, 255], as_anybody: true },
+        Way::Syncrepl { context: "dc=x".to_owned(), cookie: b"rid=000".to_vec(), forgets: true },
+    ] {
+        let mark = mark().on(way);
+        assert_eq!(Mark::read(&mark.written().unwrap()), Some(mark));
+    }
+    let written = mark().written().unwrap();
+    for bytes in [&b""[..], b"garbage", b"{}", b"null", &written.as_bytes()[1..]] {
+        assert_eq!(Mark::read(&crate::directory::Cursor::new(bytes.to_vec())), None);
+    }
+}
+
+#[test]
+fn a_mark_counts_for_the_server_and_the_settings_it_was_made_with() {
+    let (settings, server, mark) = (settings(), domain_controller(), mark());
+    let objection = |settings: &LdapSettings, url: &str, server: &Server| mark.objection(settings, url, server);
+    assert_eq!(objection(&settings, "ldap://dc1", &server), None);
+    assert_eq!(objection(&settings, "ldap://dc1", &Server { usn: Some(78), ..server.clone() }), None);
+    for usn in [Some(76), None] {
+        let why = objection(&settings, "ldap://dc1", &Server { usn, ..server.clone() });
+        assert!(why.unwrap().contains("set back"), "{usn:?}");
+    }
+    let other = Server { service: Some("CN=dc2".to_owned()), ..server.clone() };
+    assert!(objection(&settings, "ldap://dc1", &other).unwrap().contains("another server"));
+    assert!(objection(&settings, "ldap://dc2", &server).unwrap().contains("another server"));
+    for other in [
+        LdapSettings { base_dn: "DC=test".to_owned(), ..settings.clone() },
+        LdapSettings { bind_dn: "other".to_owned(), ..settings.clone() },
+        LdapSettings { user_filter: Some("(a=b)".to_owned()), ..settings.clone() },
+        LdapSettings { email_attributes: vec!["cn".to_owned()], ..settings.clone() },
+    ] {
+        assert!(objection(&other, "ldap://dc1", &server).unwrap().contains("configuration"));
+    }
+}
+
+#[tokio::test]
+async fn a_reading_of_what_is_mapped_is_only_asked_whether_anything_has_changed() {
+    let root = |usn: &[u8]| {
+        let root: &[(&str, &[&[u8]])] = &[("dsServiceName", &[b"CN=dc1"]), ("highestCommittedUSN", &[usn])];
+        vec![entry_message(&crate::directory::ldap::entry::tests::encoded("", root), &[]), done(0, &[])]
+    };
+    let (mut session, settings, server) = Scripted::new().answer(root(b"77")).answer(root(b"78")).talk();
+    let followed = follow(&mut session, &settings, &server, mark(), true).await.unwrap();
+    assert_eq!(followed, Ok((Delta::default(), mark())));
+    let followed = follow(&mut session, &settings, &server, mark(), true).await.unwrap();
+    assert_eq!(followed, Err(Doubt::Untold));
+}
+
+#[tokio::test]
+async fn a_renamed_entry_that_is_no_leaf_is_a_doubt_and_a_renamed_contact_is_hidden() {
+    let guid = ObjectGuid::from_bytes([1; 16]);
+    for (class, is_leaf) in [(&b"contact"[..], true), (b"organizationalUnit", false), (b"nTFRSSettings", false)] {
+        let mut changes = Changes::new(10);
+        changes.seen(guid, changes::Seen { moved: true, ..changes::Seen::default() });
+        let there: &[(&str, &[&[u8]])] = &[("objectGUID", &[&[1; 16]]), ("objectClass", &[b"top", class])];
+        let there = entry_message(&crate::directory::ldap::entry::tests::encoded("CN=x,DC=ad,DC=test", there), &[]);
+        let (mut session, settings, server) = Scripted::new()
+            .answer(vec![there.clone(), done(0, &[])])
+            .answer(vec![done(0, &[])])
+            .answer(vec![done(0, &[])])
+            .answer(vec![there, done(0, &[])])
+            .talk();
+        match look::again(&mut session, &settings, &server, changes).await.unwrap() {
+            Ok(delta) => assert!(is_leaf && delta.hidden == [guid]),
+            Err(why) => assert!(!is_leaf && why.to_string().contains("renamed or moved")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_base_that_has_vanished_is_a_failure_and_hides_nobody() {
+    let mut changes = Changes::new(10);
+    changes.gone(ObjectGuid::from_bytes([1; 16]));
+    let (mut session, settings, server) = Scripted::new().answer(vec![done(32, &[])]).talk();
+    let looked = look::again(&mut session, &settings, &server, changes).await;
+    assert!(looked.unwrap_err().message.contains("base_dn"));
+}

@@ -1,0 +1,121 @@
+//! What a pass looks at before it decides: the memory, what became of open intents, the directory, and as much of the account
+//! store as it takes.
+//!
+//! The account store is asked whether it still has anybody, and what kind of account it is, before a pass that begins to read
+//! the directory anew, before anything is sent or learnt, and else once in a while ([`super::Kept`]). So an account store
+//! that was lost or exchanged takes no change, whoever notices first; and where there is nothing to change nobody asks.
+
+use super::recover::{self, Recovered};
+use super::rest::Rest;
+use super::{PassError, Request, Step, Watch, World, learn, observation, or_answer, reading};
+use crate::accounts::{AccountStore, AccountsError, Sought};
+use crate::decide::{Plan, Roster};
+use crate::directory::Directory;
+use crate::model::{Fact, Memory, Origin, PassId, Settlement, StoreKind, Timestamp, Wanted};
+use crate::state::StateStore;
+use std::sync::Arc;
+
+/// What a pass decides from.
+pub(super) struct Scene {
+    pub(super) memory: Memory,
+    /// What the pass before came to, where the memory is as that left it.
+    pub(super) rest: Option<Box<Rest>>,
+    pub(super) recovered: Recovered,
+    pub(super) learned: Vec<Settlement>,
+    pub(super) roster: Arc<Roster>,
+    /// Whether everything is to be compared, known or not.
+    pub(super) is_thorough: bool,
+    /// Seats in use before anything was compared.
+    pub(super) confirmed: usize,
+    /// What kind of account it is, where that has been seen.
+    pub(super) kind: Option<StoreKind>,
+}
+
+/// The line up to the roster.
+pub(super) async fn look<D: Directory, A: AccountStore, S: StateStore>(
+    world: &mut World<D, A, S>,
+    request: &Request,
+    id: &PassId,
+    at: Timestamp,
+    watch: Watch<'_>,
+) -> Result<Scene, PassError> {
+    watch(Step::Remembering);
+    let (mut memory, rest) = world.kept.take(&mut world.state).await?;
+    watch(Step::Recovering { open: memory.open.len() });
+    let looked = recover::look_again(&mut world.accounts, &memory.open, id, at);
+    let mut recovered = or_answer(&world.halt, looked).await?;
+    let mut learned = Vec::new();
+    learn(&mut memory, &mut learned, std::mem::take(&mut recovered.settled));
+    let is_thorough = request.audit || memory.origin != Origin::Known;
+    let confirmed = memory.snapshot.held();
+    // Whoever begins anew sees the account store first: while nobody looked it may have become another one.
+    let kind = world.kept.seen(at).filter(|_| !is_thorough && world.kept.roster.is_some()).map(|(kind, _)| kind);
+    if kind.is_none() {
+        guard_emptied(world, request, &memory.origin, confirmed).await?;
+    }
+
+    watch(Step::Reading);
+    let names = request.only.as_slice();
+    let wanted = Wanted { rules: &world.rules, memory: &memory, names, whole: is_thorough };
+    let read = reading::roster(&mut world.directory, &mut world.kept, &wanted, at);
+    let (roster, doubt) = or_answer(&world.halt, read).await??;
+    recovered.warnings.extend(doubt);
+    Ok(Scene { memory, rest, recovered, learned, roster, is_thorough, confirmed, kind })
+}
+
+/// An account store without anybody has been lost, or is another one, where seats were confirmed. An audit is how somebody
+/// says that it is meant to be so.
+pub(super) async fn guard_emptied<D, A: AccountStore, S>(
+    world: &mut World<D, A, S>,
+    request: &Request,
+    origin: &Origin,
+    confirmed: usize,
+) -> Result<(), PassError> {
+    let is_sure = confirmed == 0 || request.audit || *origin != Origin::Known;
+    match !is_sure && or_answer(&world.halt, world.accounts.is_empty()).await?? {
+        true => Err(PassError::StoreEmptied { confirmed }),
+        false => Ok(()),
+    }
+}
+
+/// Sees what kind of account it is.
+pub(super) async fn see<D, A: AccountStore, S>(
+    world: &mut World<D, A, S>,
+    at: Timestamp,
+) -> Result<StoreKind, PassError> {
+    let kind = or_answer(&world.halt, world.accounts.kind()).await??;
+    world.kept.see(kind, at);
+    Ok(kind)
+}
+
+/// Looks for the people the plan waits for; gives those whose account is not as the snapshot says.
+pub(super) async fn look_for<A: AccountStore>(
+    accounts: &mut A,
+    planned: &Plan,
+    memory: &Memory,
+) -> Result<Vec<Settlement>, AccountsError> {
+    let sought: Vec<Sought> = planned
+        .waiting()
+        .iter()
+        .map(|(guid, email)| Sought {
+            guid: *guid,
+            account: memory.snapshot.get(guid).map(|holding| holding.id.clone()),
+            email: email.clone(),
+        })
+        .collect();
+    let mut arrived = Vec::new();
+    // All in one question: a store that reads its whole list for an answer shall not read it twice.
+    for (sought, found) in sought.iter().zip(accounts.find(&sought).await?) {
+        let fact = found.map_or(Fact::NoAccount, |observed| Fact::Holds(observed.into()));
+        let known = memory.snapshot.get(&sought.guid);
+        let news = match &fact {
+            Fact::Holds(holding) => known != Some(holding),
+            Fact::NoAccount => known.is_some(),
+            Fact::Unchanged => false,
+        };
+        if news {
+            arrived.push(observation(sought.guid, fact));
+        }
+    }
+    Ok(arrived)
+}
