@@ -12,6 +12,7 @@ use seatsync::state::{Access, Closing, LocalState, StateSettings, StateStore};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,7 @@ fn settlement(who: u32, step: u64) -> Settlement {
 
 fn closing(step: u64) -> Closing {
     let members = (0..MEMBERS).map(|member| ObjectGuid::from_u128(u128::from(member) << 64 | u128::from(step)));
-    let group = RememberedGroup { guid: guid(0), name: step.to_string(), members: members.collect() };
+    let group = RememberedGroup { guid: guid(0), name: step.to_string(), members: Arc::new(members.collect()) };
     Closing {
         record: PassRecord {
             id: PassId::new(at(step), 0),

@@ -8,9 +8,10 @@ use super::roster::Roster;
 use crate::model::{
     Email, Fact, Holding, ObjectGuid, Observed, Rules, Seat, Snapshot, Timestamp, UserId, Warning, WarningKind,
 };
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
 /// Facts for the snapshot, sorted by identity, and what to say about them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,7 +80,8 @@ struct Known<'a> {
 impl<'a> Known<'a> {
     fn of(snapshot: &'a Snapshot) -> Self {
         let accounts: Vec<_> = snapshot.iter().collect();
-        let mut known = Self { by_key: HashTable::with_capacity(accounts.len()), accounts, seeds: RandomState::new() };
+        let mut known =
+            Self { by_key: HashTable::with_capacity(accounts.len()), accounts, seeds: RandomState::default() };
         for (place, (_, holding)) in (0..).zip(&known.accounts) {
             let hash = known.seeds.hash_one(&holding.id);
             let is_same = |other: &u32| known.accounts[*other as usize].1.id == holding.id;

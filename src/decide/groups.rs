@@ -4,6 +4,7 @@ use super::membership::{Bound, Reach, bind, reach};
 use super::{Desired, DesiredSet, KeepReason, Roster};
 use crate::model::{GroupRef, Memory, ObjectGuid, RememberedGroup, Rules, Seat, Tier, Tiers, Warning, WarningKind};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 /// What a configured group is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub struct FoundGroup {
     standing: Standing,
     guid: Option<ObjectGuid>,
     name: String,
-    members: Vec<ObjectGuid>,
+    members: Arc<Vec<ObjectGuid>>,
     before: Option<usize>,
     lost: Vec<ObjectGuid>,
 }
@@ -194,10 +195,13 @@ fn find_group(
     };
     // Excluded groups are always resolved to the depth: an exclusion that stops at a sub-group excludes nobody.
     let walk = place.map(|place| reach(roster, place, rules.nested || role == GroupRole::Excludes));
-    let members: Vec<ObjectGuid> =
-        walk.iter().flat_map(|walk| &walk.members).map(|m| roster.person_at(m.0).guid).collect();
     let guid = place.map(|place| roster.group_at(place).guid);
     let old = baseline(memory, reference, guid);
+    let now = || walk.iter().flat_map(|walk| &walk.members).map(|member| roster.person_at(member.0).guid);
+    let members = match old.filter(|old| old.members.iter().copied().eq(now())) {
+        Some(old) => old.members.clone(),
+        None => Arc::new(now().collect()),
+    };
     let mut found = FoundGroup {
         name: match (place, old) {
             (Some(place), _) => roster.group_at(place).name().into_owned(),
@@ -228,6 +232,9 @@ fn baseline<'a>(memory: &'a Memory, reference: &GroupRef, guid: Option<ObjectGui
 /// Those of `before` that are not in `now` (which is sorted); sorted, each once.
 fn missing_from(before: &[ObjectGuid], now: &[ObjectGuid]) -> Vec<ObjectGuid> {
     // Both are usually sorted and nearly equal: walking them together is many times cheaper than searching.
+    if std::ptr::eq(before, now) {
+        return Vec::new();
+    }
     let mut rest = now.iter().peekable();
     let mut lost = Vec::new();
     let sorted;
@@ -273,7 +280,11 @@ pub(super) fn remembered(
                     && group.role == GroupRole::Excludes
                     && !blocked.contains(&group.reference) =>
             {
-                Some(RememberedGroup { guid, name: group.name.clone(), members: still_excluded(desired, memory, old) })
+                Some(RememberedGroup {
+                    guid,
+                    name: group.name.clone(),
+                    members: Arc::new(still_excluded(desired, memory, old)),
+                })
             }
             (true, Some(old), _) => {
                 // A seat taken says nothing about an exclusion: whoever was excluded stays so.
@@ -295,10 +306,10 @@ pub(super) fn remembered(
                     old.members.iter().copied().filter(|guid| !is_through(guid) && !is_idle(guid)).collect();
                 if members.is_empty() && blocked.contains(&group.reference) {
                     // It still holds somebody it was never seen with: without a baseline it would be a usual empty group.
-                    members.clone_from(&old.members);
+                    members = old.members.to_vec();
                 }
                 members.sort_unstable();
-                Some(RememberedGroup { guid: old.guid, name: group.name.clone(), members })
+                Some(RememberedGroup { guid: old.guid, name: group.name.clone(), members: Arc::new(members) })
             }
             (_, _, Some(guid)) => {
                 Some(RememberedGroup { guid, name: group.name.clone(), members: group.members.clone() })

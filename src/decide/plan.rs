@@ -8,6 +8,7 @@ use crate::model::{
     Action, Because, Cause, Change, Email, Holding, ObjectGuid, Person, Rules, Seat, Snapshot, StoreKind, Tier, Tiers,
     Warning, WarningKind,
 };
+use foldhash::fast::RandomState;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
@@ -42,6 +43,7 @@ pub(super) struct Parts {
 /// address of an account.
 pub fn plan(desired: &DesiredSet, snapshot: &Snapshot, rules: &Rules, kind: StoreKind, renames: bool) -> Plan {
     let planner = Planner {
+        open: open(desired, snapshot),
         desired,
         snapshot,
         rules,
@@ -52,7 +54,7 @@ pub fn plan(desired: &DesiredSet, snapshot: &Snapshot, rules: &Rules, kind: Stor
         tiers: rules.order(),
     };
     let mut plan = Plan::default();
-    for (subject, holding) in planner.everybody() {
+    for &(subject, holding) in &planner.open {
         let step = planner.consider(subject, holding);
         plan.changes.extend(step.change);
         plan.warnings.extend(step.warning);
@@ -183,6 +185,8 @@ struct Turn<'a> {
 }
 
 struct Planner<'a> {
+    /// Everybody for whom something may be to do or to say, with the account that is known; sorted by identity.
+    open: Vec<(Subject<'a>, Option<&'a Holding>)>,
     desired: &'a DesiredSet,
     snapshot: &'a Snapshot,
     rules: &'a Rules,
@@ -190,22 +194,12 @@ struct Planner<'a> {
     kind: StoreKind,
     renames: bool,
     /// Whose accounts have the addresses that are asked for, sorted; made when one first is, which in most passes none is.
-    addresses: OnceCell<HashMap<&'a Email, Vec<ObjectGuid>>>,
+    addresses: OnceCell<HashMap<&'a Email, Vec<ObjectGuid>, RandomState>>,
     /// Whose accounts change their address in this plan; made when first asked for.
     movers: OnceCell<HashSet<ObjectGuid>>,
 }
 
 impl<'a> Planner<'a> {
-    /// Everybody concerned, with the account that is known. Both lists are sorted by identity and are walked together.
-    fn everybody(&self) -> impl Iterator<Item = (Subject<'a>, Option<&'a Holding>)> {
-        let mut holdings = self.snapshot.iter().peekable();
-        self.desired.subjects().map(move |subject| {
-            while holdings.next_if(|(guid, _)| **guid < subject.guid).is_some() {}
-            let holding = holdings.next_if(|(guid, _)| **guid == subject.guid).map(|(_, holding)| holding);
-            (subject, holding)
-        })
-    }
-
     fn consider(&self, subject: Subject<'a>, holding: Option<&'a Holding>) -> Step {
         if *subject.desired == (Desired::Keep { why: KeepReason::Protected }) {
             return self.protected(subject, holding);
@@ -230,18 +224,18 @@ impl<'a> Planner<'a> {
 
     fn turn(&self, subject: Subject<'a>, holding: Option<&'a Holding>) -> Turn<'a> {
         let Subject { guid, person, desired } = subject;
-        let is_enabled = match desired {
+        let is_followed = |email: &&Email| match desired {
             Desired::Unseated { because } => match because {
                 Cause::DisabledInDirectory | Cause::ExpiredInDirectory | Cause::GoneFromDirectory => false,
-                Cause::LeftAllGroups | Cause::Excluded | Cause::DomainNotClaimed | Cause::NoEmail => true,
+                Cause::LeftAllGroups | Cause::Excluded | Cause::DomainNotClaimed | Cause::NoEmail => {
+                    is_claimed(self.rules, email)
+                }
             },
+            // Else there would be no seat.
             Desired::Seated { .. } => true,
             Desired::Keep { .. } => false,
         };
-        let own = person
-            .filter(|_| is_enabled)
-            .and_then(|person| person.mailbox.address())
-            .filter(|email| is_claimed(self.rules, email));
+        let own = person.and_then(|person| person.mailbox.address()).filter(is_followed);
         Turn { guid, person, desired, holding, own }
     }
 
@@ -377,14 +371,12 @@ impl<'a> Planner<'a> {
 
     /// The people whose account has this address, sorted.
     ///
-    /// Asked for are only addresses of people whose account has another one, or none: these alone are looked for.
+    /// Asked for are only addresses of people for whom something may be to do: these alone are looked for.
     fn owners(&self, email: &Email) -> &[ObjectGuid] {
         let addresses = self.addresses.get_or_init(|| {
-            let asked_for = self.everybody().filter_map(|(subject, holding)| {
-                let own = subject.person?.mailbox.address()?;
-                holding.is_none_or(|holding| holding.email != *own).then_some((own, Vec::new()))
-            });
-            let mut addresses: HashMap<&Email, Vec<ObjectGuid>> = asked_for.collect();
+            let own = |(subject, _): &(Subject<'a>, _)| subject.person?.mailbox.address();
+            let asked_for = self.open.iter().filter_map(own).map(|own| (own, Vec::new()));
+            let mut addresses: HashMap<&Email, Vec<ObjectGuid>, RandomState> = asked_for.collect();
             for (guid, holding) in self.snapshot.iter() {
                 if let Some(owners) = addresses.get_mut(&holding.email) {
                     owners.push(*guid);
@@ -399,10 +391,8 @@ impl<'a> Planner<'a> {
     /// circles. The most that can be: all who want to move, less those whose new address somebody keeps, and so on.
     fn movers(&self) -> &HashSet<ObjectGuid> {
         self.movers.get_or_init(|| {
-            let wishes: HashMap<ObjectGuid, (&Holding, &Email)> = self
-                .everybody()
-                .filter_map(|(subject, holding)| Some((subject.guid, self.wish(subject, holding)?)))
-                .collect();
+            let wish = |(subject, holding): &(Subject<'a>, _)| Some((subject.guid, self.wish(*subject, *holding)?));
+            let wishes: HashMap<ObjectGuid, (&Holding, &Email)> = self.open.iter().filter_map(wish).collect();
             // Nobody else wants the same one: an address that two enabled people have moves neither.
             let wanted_by: HashMap<&Email, ObjectGuid> = wishes.iter().map(|(guid, (_, own))| (*own, *guid)).collect();
             let mut movers: HashSet<ObjectGuid> = wishes.keys().copied().collect();
@@ -435,6 +425,25 @@ impl<'a> Planner<'a> {
         };
         moves.then_some((holding, own))
     }
+}
+
+/// Everybody who is not as desired to the letter: this look is all that most people cost. Both lists are sorted by identity
+/// and are walked together.
+fn open<'a>(desired: &'a DesiredSet, snapshot: &'a Snapshot) -> Vec<(Subject<'a>, Option<&'a Holding>)> {
+    let mut holdings = snapshot.iter().peekable();
+    let with_holding = desired.subjects().map(|subject| {
+        while holdings.next_if(|(guid, _)| **guid < subject.guid).is_some() {}
+        (subject, holdings.next_if(|(guid, _)| **guid == subject.guid).map(|(_, holding)| holding))
+    });
+    with_holding.filter(|(subject, holding)| !is_settled(*subject, *holding)).collect()
+}
+
+/// Whether somebody has exactly the seat that is due, at the own address.
+fn is_settled(subject: Subject<'_>, holding: Option<&Holding>) -> bool {
+    let Desired::Seated { tier, because: _ } = subject.desired else { return false };
+    let own = subject.person.and_then(|person| person.mailbox.address());
+    holding
+        .is_some_and(|holding| matches!(&holding.seat, Seat::Active(now) if now == tier) && Some(&holding.email) == own)
 }
 
 /// Whether an account with this seat follows its person's address when nothing else is done to it.

@@ -9,6 +9,7 @@ use crate::model::{
 };
 use proptest::prelude::*;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything a decision is made from.
@@ -132,7 +133,7 @@ impl World {
     pub(super) fn remember(&mut self, reference: &str, guid: &str, members: &[&str]) {
         let mut members: Vec<ObjectGuid> = members.iter().map(|name| id(name)).collect();
         members.sort();
-        let entry = RememberedGroup { guid: id(guid), name: guid.to_owned(), members };
+        let entry = RememberedGroup { guid: id(guid), name: guid.to_owned(), members: Arc::new(members) };
         self.memory.groups.insert(GroupRef::new(reference), entry);
     }
 
@@ -378,7 +379,7 @@ impl World {
                 _ => Mailbox::Missing,
             };
             person.disabled = draw.status == 8;
-            person.expires = (draw.status == 9).then_some(now);
+            person.expires = (draw.status == 9).then_some(now.into());
         }
         let seat = match draw.seat {
             0..=2 => return,

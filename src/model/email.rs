@@ -1,19 +1,49 @@
 //! E-mail addresses: how an account store knows a person.
 
-use compact_str::CompactString;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
 /// A usable address: trimmed, with one local part and a domain that has a dot. Compared without case, shown as written.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(try_from = "CompactString", into = "CompactString")]
-pub struct Email(CompactString);
+#[derive(Clone)]
+pub struct Email(Text);
+
+/// Nearly all addresses are short and stand in the value itself: a million of them are then not a million pieces of memory
+/// all over the place, and comparing them waits for none.
+#[derive(Clone)]
+enum Text {
+    Short { length: u8, bytes: [u8; SHORT_BYTES_MAX] },
+    Long(Box<str>),
+}
+
+/// With this many the value is 40 bytes long.
+const SHORT_BYTES_MAX: usize = 38;
 
 /// The longest address accepted, in bytes (RFC 5321 4.5.3.1.3 gives a path 256 with its brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
+
+impl Text {
+    fn new(text: &str) -> Self {
+        let mut bytes = [0; SHORT_BYTES_MAX];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(place), Ok(length)) => {
+                place.copy_from_slice(text.as_bytes());
+                Self::Short { length, bytes }
+            }
+            (_, _) => Self::Long(text.into()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Long(text) => text.as_bytes(),
+        }
+    }
+}
 
 impl Email {
     /// Trims and checks; `None` when nothing could be delivered to it.
@@ -30,28 +60,36 @@ impl Email {
             && !domain.contains(forbidden)
             && domain.split('.').count() >= 2
             && domain.split('.').all(|label| !label.is_empty());
-        well_formed.then(|| Self(text.into()))
+        well_formed.then(|| Self(Text::new(text)))
     }
 
     /// As the directory or the account store wrote it.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            // It was made of a text.
+            Text::Short { .. } => std::str::from_utf8(self.0.bytes()).unwrap_or_default(),
+            Text::Long(text) => text,
+        }
     }
 
     /// In lower case: what equality means.
     pub fn key(&self) -> Cow<'_, str> {
-        lower(&self.0)
+        lower(self.as_str())
     }
 
     /// Whether it is an address of exactly that domain, which is given in lower case.
     pub fn is_in(&self, domain: &str) -> bool {
-        let own = self.0.rsplit_once('@').map_or("", |(_, own)| own);
-        if own.is_ascii() { own.eq_ignore_ascii_case(domain) } else { own.to_lowercase() == domain }
+        let bytes = self.0.bytes();
+        // There is one `@`.
+        match bytes.len().checked_sub(domain.len()).map(|at| bytes.split_at(at)) {
+            Some(([.., b'@'], own)) if own.is_ascii() => own.eq_ignore_ascii_case(domain.as_bytes()),
+            Some(_) | None => !bytes.is_ascii() && self.domain() == domain,
+        }
     }
 
     /// The part behind the `@`, in lower case.
     pub fn domain(&self) -> Cow<'_, str> {
-        lower(self.0.rsplit_once('@').map_or("", |(_, domain)| domain))
+        lower(self.as_str().rsplit_once('@').map_or("", |(_, domain)| domain))
     }
 }
 
@@ -63,17 +101,18 @@ fn lower(text: &str) -> Cow<'_, str> {
 /// Of letters of ASCII only, as nearly all addresses are, nothing has to be written down to compare them.
 impl PartialEq for Email {
     fn eq(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
-            || (!(self.0.is_ascii() && other.0.is_ascii()) && self.key() == other.key())
+        let (one, two) = (self.0.bytes(), other.0.bytes());
+        one.eq_ignore_ascii_case(two) || (!(one.is_ascii() && two.is_ascii()) && self.key() == other.key())
     }
 }
 impl Eq for Email {}
 impl Hash for Email {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        let bytes = self.0.bytes();
         let mut buffer = [0; EMAIL_BYTES_MAX];
-        match buffer.get_mut(..self.0.len()).filter(|_| self.0.is_ascii()) {
+        match buffer.get_mut(..bytes.len()).filter(|_| bytes.is_ascii()) {
             Some(key) => {
-                key.copy_from_slice(self.0.as_bytes());
+                key.copy_from_slice(bytes);
                 key.make_ascii_lowercase();
                 state.write(key);
             }
@@ -85,11 +124,9 @@ impl Hash for Email {
 }
 impl Ord for Email {
     fn cmp(&self, other: &Self) -> Ordering {
-        if self.0.is_ascii() && other.0.is_ascii() {
-            self.0
-                .bytes()
-                .map(|byte| byte.to_ascii_lowercase())
-                .cmp(other.0.bytes().map(|byte| byte.to_ascii_lowercase()))
+        let (one, two) = (self.0.bytes(), other.0.bytes());
+        if one.is_ascii() && two.is_ascii() {
+            one.iter().map(u8::to_ascii_lowercase).cmp(two.iter().map(u8::to_ascii_lowercase))
         } else {
             self.key().cmp(&other.key())
         }
@@ -103,33 +140,47 @@ impl PartialOrd for Email {
 
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<Email> for CompactString {
-    fn from(email: Email) -> Self {
-        email.0
+        f.write_str(self.as_str())
     }
 }
 
 impl From<Email> for String {
     fn from(email: Email) -> Self {
-        email.0.into()
+        email.as_str().into()
     }
 }
 
-impl TryFrom<CompactString> for Email {
-    type Error = String;
+/// As its text.
+impl Serialize for Email {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
 
-    fn try_from(text: CompactString) -> Result<Self, String> {
-        Self::parse(&text).ok_or_else(|| format!("{text:?} is not an e-mail address"))
+impl<'de> Deserialize<'de> for Email {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// A text of any kind, without a copy of it.
+        struct Texts;
+
+        impl Visitor<'_> for Texts {
+            type Value = Email;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an e-mail address")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Email, E> {
+                Email::parse(text).ok_or_else(|| E::custom(format!("{text:?} is not an e-mail address")))
+            }
+        }
+
+        deserializer.deserialize_str(Texts)
     }
 }
 
@@ -176,6 +227,22 @@ mod tests {
         assert_eq!(email.domain(), "ad.test");
         assert!(email.is_in("ad.test") && !email.is_in("d.test") && !email.is_in("sub.ad.test"));
         assert!(Email::parse("a@GRÜN.test").unwrap().is_in("grün.test"));
+    }
+
+    #[test]
+    fn long_and_short_ones_are_the_same_to_everybody() {
+        for length in [1, 5, SHORT_BYTES_MAX - 7, SHORT_BYTES_MAX - 6, SHORT_BYTES_MAX - 5, 200] {
+            let text = format!("{}@b.TEST", "x".repeat(length));
+            let email = Email::parse(&text).unwrap();
+            assert_eq!((email.as_str(), &*email.key()), (text.as_str(), text.to_lowercase().as_str()));
+            assert_eq!(email, Email::parse(&text.to_uppercase()).unwrap());
+            assert!(email.is_in("b.test") && !email.is_in(".test") && !email.is_in("a.b.test"));
+            let json = serde_json::to_string(&email).unwrap();
+            assert_eq!(json, format!("{text:?}"));
+            assert_eq!(serde_json::from_str::<Email>(&json).unwrap().as_str(), text);
+        }
+        assert!(serde_json::from_str::<Email>("\"a@b\"").is_err());
+        assert_eq!((size_of::<Email>(), size_of::<Mailbox>()), (40, 40));
     }
 
     #[test]

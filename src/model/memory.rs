@@ -6,6 +6,7 @@ use super::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// What the account store said about one person.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +52,8 @@ pub struct RememberedGroup {
     /// Its name then, for messages when it is missing.
     pub name: String,
     /// Its effective members at the last confirmed pass, sorted: what `group_shrink` and "suddenly empty" compare with.
-    pub members: Vec<ObjectGuid>,
+    /// Shared by all who have the same: from one pass to the next they seldom change.
+    pub members: Arc<Vec<ObjectGuid>>,
 }
 
 /// Held changes that an operator released: exactly these, once.

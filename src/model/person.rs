@@ -1,6 +1,6 @@
 //! People as a directory describes them.
 
-use super::{Dn, Mailbox, ObjectGuid, Sid, Timestamp};
+use super::{Dn, FileTime, Mailbox, ObjectGuid, Sid, Timestamp};
 use compact_str::CompactString;
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ pub struct Person {
     /// `userAccountControl` bit 2 (ACCOUNTDISABLE, MS-ADTS 2.2.16), or the like elsewhere.
     pub disabled: bool,
     /// `accountExpires`, where one is set (MS-ADA1 2.1: 0 and 2^63-1 mean never).
-    pub expires: Option<Timestamp>,
+    pub expires: Option<FileTime>,
     /// The object's own SID, whose domain part names the primary group.
     pub sid: Option<Sid>,
     /// `primaryGroupID`: membership in that group stands in no `member` attribute.
@@ -51,6 +51,16 @@ impl Person {
 
     /// Whether `accountExpires` has passed.
     pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.expires.is_some_and(|expires| expires <= now)
+        self.expires.is_some_and(|expires| expires <= FileTime::from(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_people_fit_into_little_memory() {
+        assert!(size_of::<Person>() <= 176, "{}", size_of::<Person>());
     }
 }

@@ -9,6 +9,7 @@ use crate::model::{
 use crate::state::Closing;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 /// How one planned change ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,11 +179,12 @@ fn remembered(preview: &Preview, done: &HashSet<ObjectGuid>) -> BTreeMap<GroupRe
     let losses = cleared.go().iter().filter(|change| change.is_loss(tiers)).map(|change| change.guid);
     let (applied, failed): (HashSet<_>, HashSet<_>) = losses.partition(|guid| done.contains(guid));
     let mut groups = desired.remembered(memory, cleared.blocked_groups(), &applied);
-    for (reference, group) in &mut groups {
+    for (reference, group) in groups.iter_mut().filter(|_| !failed.is_empty()) {
         let before = memory.groups.get(reference).map_or(&[][..], |before| &before.members);
-        group.members.extend(before.iter().filter(|guid| failed.contains(guid)));
-        group.members.sort_unstable();
-        group.members.dedup();
+        let members = Arc::make_mut(&mut group.members);
+        members.extend(before.iter().filter(|guid| failed.contains(guid)));
+        members.sort_unstable();
+        members.dedup();
     }
     groups
 }

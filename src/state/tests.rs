@@ -9,6 +9,7 @@ use crate::model::*;
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const ACCOUNT: &str = "embedded corp";
 
@@ -96,7 +97,7 @@ fn record(salt: u8) -> PassRecord {
 
 fn group(members: u32, salt: u8) -> RememberedGroup {
     let members = (0..members).map(|member| ObjectGuid::from_u128(u128::from(member) << 8 | u128::from(salt)));
-    RememberedGroup { guid: guid(salt), name: format!("Group {salt}"), members: members.collect() }
+    RememberedGroup { guid: guid(salt), name: format!("Group {salt}"), members: Arc::new(members.collect()) }
 }
 
 fn approval(salt: u8) -> Approval {

@@ -1,18 +1,20 @@
 //! What deciding costs, a person: time and memory, at the sizes of a large company and of the largest directories.
 //!
-//! `cargo bench --bench decide`. No check: nothing fails here because it is slow. Besides the times, divan prints what each
-//! step allocates; the lines before its table say what stays in memory, as the operating system counts it.
+//! `cargo bench --bench decide`. No check: nothing fails here because it is slow. First come the CPU time of each step and the
+//! RAM of a roster, both as the operating system counts them: on a busy machine they say more than the clock. Then divan
+//! prints the clock, and what each step allocates.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use divan::{AllocProfiler, Bencher, black_box};
-use seatsync::decide::{self, Cleared, DesiredSet, Plan, Roster, absorb, clear, desire, inherit};
+use seatsync::decide::{self, Cleared, DesiredSet, Plan, Roster, absorb, clear, desire, follow, inherit};
 use seatsync::model::{
-    Dn, Email, Group, GroupRef, Holding, Limits, Mailbox, Member, Memory, ObjectGuid, Origin, Person, Reading, Rules,
-    Seat, Sid, StoreKind, Tier, TierRule, Timestamp, UserId,
+    Containers, Delta, Dn, Email, Group, GroupChange, GroupRef, Holding, Limits, Mailbox, Member, MemberChange, Memory,
+    ObjectGuid, Origin, Person, Reading, Rules, Seat, Sid, StoreKind, Tier, TierRule, Timestamp, UserId,
 };
 use std::collections::HashSet;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -23,14 +25,91 @@ const GROUPS: usize = 200;
 const LARGE_GROUPS: usize = 9;
 const SMALL_GROUP: usize = 200;
 
+/// People decided about to measure a step: enough for a clock of ten milliseconds.
+const MEASURED: usize = 4_000_000;
+
 fn main() {
-    for count in PEOPLE {
+    // Whoever asks for some of the steps has asked for times.
+    let is_whole = std::env::args().skip(1).all(|argument| argument.starts_with("--"));
+    for count in PEOPLE.into_iter().filter(|_| is_whole) {
         let before = resident_bytes();
         let roster = absorb(reading(count));
         let kept = resident_bytes().saturating_sub(before);
-        println!("a roster of {count} people: {} bytes of RAM a person", kept / roster.people().len());
+        println!("{count} people, a roster of them: {} bytes of RAM a person", kept / roster.people().len());
+        drop(roster);
+        costs(count);
     }
     divan::main();
+}
+
+/// Prints what each step costs.
+fn costs(count: usize) {
+    let rounds = MEASURED / count;
+    let cost = |what: &str, step: &mut dyn FnMut(usize)| {
+        let before = cpu();
+        (0..rounds).for_each(step);
+        let took = (cpu() - before) / u32::try_from(rounds).unwrap();
+        println!("{count} people, {what}: {took:?} of CPU, {} ns a person", took.as_nanos() / count as u128);
+    };
+    let mut readings: Vec<Reading> = (0..2).map(|_| reading(count)).collect();
+    let before = cpu();
+    readings.drain(..).for_each(|reading| drop(black_box(absorb(reading))));
+    println!("{count} people, absorb and drop: {:?} of CPU", (cpu() - before) / 2);
+    let Pair { in_step, changed } = both(count);
+    let desired = changed.desire();
+    let plan = changed.plan(&desired);
+    let cleared = changed.clear(plan.clone(), &desired);
+    let mut roster = Some(in_step.roster.clone());
+    let (there, back) = (delta(count, true), delta(count, false));
+    cost("follow", &mut |round| {
+        let delta = if round % 2 == 0 { &there } else { &back };
+        roster = roster.take().map(|roster| follow(roster, delta.clone()).unwrap());
+    });
+    let World { roster, memory, rules, now } = changed;
+    cost("inherit", &mut |_| drop(black_box(inherit(roster, &memory.snapshot, rules, *now))));
+    cost("desire", &mut |_| drop(black_box(changed.desire())));
+    cost("plan", &mut |_| drop(black_box(changed.plan(&desired))));
+    cost("clear", &mut |_| drop(black_box(changed.clear(plan.clone(), &desired))));
+    let blocked = cleared.blocked_groups();
+    cost("remembered", &mut |_| drop(black_box(desired.remembered(memory, blocked, &HashSet::new()))));
+    println!("{count} people, {} changes, {} held", plan.changes().len(), cleared.held().len());
+}
+
+/// What a busy quarter of an hour brings; or the way back from it.
+fn delta(count: usize, is_there: bool) -> Delta {
+    let containers = &mut Containers::default();
+    let mut delta = Delta::default();
+    for step in 0..100 {
+        let mut changed = person(step * (count / 100), containers);
+        changed.disabled ^= is_there;
+        delta.people.push(changed);
+    }
+    for number in (0..20).map(|step| 7 + step * (count / 20)) {
+        match is_there {
+            true => delta.hidden.push(person_id(number)),
+            false => delta.people.push(person(number, containers)),
+        }
+    }
+    let comes = (0..20).map(|step| count + step);
+    match is_there {
+        true => delta.people.extend(comes.map(|number| person(number, containers))),
+        false => delta.gone.extend(comes.map(person_id)),
+    }
+    for number in 0..LARGE_GROUPS {
+        let people = |from: usize| (from..from + 5).map(|step| Member::Guid(person_id(step * (count / 5)))).collect();
+        let (added, removed) = (people(usize::from(is_there) * 7), people(usize::from(!is_there) * 7));
+        let group = Group { members: Vec::new(), ..group(number, count) };
+        delta.groups.push(GroupChange { group, members: MemberChange::Some { added, removed } });
+    }
+    delta
+}
+
+/// Linux: what this process has used so far, by fields 14 and 15 of proc_pid_stat(5), in ticks of 10 ms.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let behind_the_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let ticks = behind_the_name.split(' ').skip(11).take(2).filter_map(|text| text.parse::<u64>().ok());
+    Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 
 /// Linux: pages of the process in RAM (proc_pid_statm(5)), of 4096 bytes.
@@ -49,15 +128,15 @@ fn group_id(number: usize) -> ObjectGuid {
 }
 
 fn address(number: usize) -> Email {
-    Email::parse(&format!("givenname.surname{number:06}@corp.example")).unwrap()
+    Email::parse(&format!("given.surname{number:06}@corp.example")).unwrap()
 }
 
-fn person(number: usize) -> Person {
+fn person(number: usize, containers: &mut Containers) -> Person {
     const SITES: [&str; 8] = ["Berlin", "Boston", "Kyiv", "Lagos", "Lima", "Osaka", "Oslo", "Pune"];
     let site = SITES[number % SITES.len()];
     Person {
         guid: person_id(number),
-        dn: Dn::new(&format!("CN=Surname{number:06}\\, Givenname,OU=Users,OU={site},DC=corp,DC=example,DC=com")),
+        dn: containers.dn(&format!("CN=Sur{number:06}\\, Given,OU=Users,OU={site},DC=corp,DC=example,DC=com")),
         account_name: Some(format!("u{number:06}").into()),
         mailbox: Mailbox::Address(address(number)),
         disabled: number.is_multiple_of(50),
@@ -67,32 +146,35 @@ fn person(number: usize) -> Person {
     }
 }
 
-fn reading(count: usize) -> Reading {
+fn group(number: usize, count: usize) -> Group {
     let large = count / 10;
-    let group = |number: usize| {
-        let mut people: Vec<usize> = match number {
-            0..LARGE_GROUPS => (0..large).map(|place| number * large + place).collect(),
-            LARGE_GROUPS => (LARGE_GROUPS * large..count).collect(),
-            _ => (0..SMALL_GROUP).map(|place| (number * 97 + place * 31) % count).collect(),
-        };
-        people.sort_unstable();
-        people.dedup();
-        let groups = match number {
-            LARGE_GROUPS => (0..LARGE_GROUPS).collect(),
-            _ if number > LARGE_GROUPS && !number.is_multiple_of(5) => vec![number - 1],
-            _ => Vec::new(),
-        };
-        let members = people.into_iter().map(person_id).chain(groups.into_iter().map(group_id)).map(Member::Guid);
-        Group {
-            guid: group_id(number),
-            dn: Dn::new(&format!("CN=g{number:03},OU=Groups,DC=corp,DC=example,DC=com")),
-            account_name: Some(format!("g{number:03}")),
-            common_names: vec![format!("g{number:03}")],
-            sid: Sid::parse(&format!("S-1-5-21-3623811015-3361044348-30300820-{}", 2_000_000 + number)),
-            members: members.collect(),
-        }
+    let mut people: Vec<usize> = match number {
+        0..LARGE_GROUPS => (0..large).map(|place| number * large + place).collect(),
+        LARGE_GROUPS => (LARGE_GROUPS * large..count).collect(),
+        _ => (0..SMALL_GROUP).map(|place| (number * 97 + place * 31) % count).collect(),
     };
-    Reading { people: (0..count).map(person).collect(), groups: (0..GROUPS).map(group).collect(), referrals: 0 }
+    people.sort_unstable();
+    people.dedup();
+    let groups = match number {
+        LARGE_GROUPS => (0..LARGE_GROUPS).collect(),
+        _ if number > LARGE_GROUPS && !number.is_multiple_of(5) => vec![number - 1],
+        _ => Vec::new(),
+    };
+    let members = people.into_iter().map(person_id).chain(groups.into_iter().map(group_id)).map(Member::Guid);
+    Group {
+        guid: group_id(number),
+        dn: Dn::new(&format!("CN=g{number:03},OU=Groups,DC=corp,DC=example,DC=com")),
+        account_name: Some(format!("g{number:03}")),
+        common_names: vec![format!("g{number:03}")],
+        sid: Sid::parse(&format!("S-1-5-21-3623811015-3361044348-30300820-{}", 2_000_000 + number)),
+        members: members.collect(),
+    }
+}
+
+fn reading(count: usize) -> Reading {
+    let containers = &mut Containers::default();
+    let people = (0..count).map(|number| person(number, containers)).collect();
+    Reading { people, groups: (0..GROUPS).map(|number| group(number, count)).collect(), referrals: 0 }
 }
 
 /// Everything a pass decides from.
@@ -127,7 +209,7 @@ fn world(count: usize, is_changed: bool) -> World {
             _ => Seat::Active(pro.clone()),
         };
         let email = if changed && number % 400 == 103 { address(count + number_kept) } else { address(number_kept) };
-        Some((person_id(number), Holding { id: UserId::new(&format!("{:032x}", number * 7919)), email, seat }))
+        Some((person_id(number), Holding { id: UserId::new(&group_id(number).to_string()), email, seat }))
     };
     memory.snapshot = (0..count).filter_map(seats).collect();
     World { roster, rules, memory, now }

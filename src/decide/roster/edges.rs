@@ -110,8 +110,13 @@ impl Edges {
     pub(super) fn add_identities(&mut self, mut identities: Vec<ObjectGuid>, entries: Entries<'_>) {
         identities.sort_unstable();
         identities.dedup();
-        let (people, rest) = find_sorted(identities, entries.people, |person| &person.guid);
-        let (groups, rest) = find_sorted(rest, entries.groups, |group| &group.guid);
+        let person = |place: usize| match entries.identities {
+            Some(identities) => identities.get(place).copied(),
+            None => entries.people.get(place).map(|person| person.guid),
+        };
+        let (people, rest) = find_sorted(identities, entries.people.len(), person);
+        let group = |place: usize| entries.groups.get(place).map(|group| group.guid);
+        let (groups, rest) = find_sorted(rest, entries.groups.len(), group);
         insert(&mut self.people, people);
         insert(&mut self.groups, groups);
         insert(&mut self.unread, rest);
@@ -231,25 +236,29 @@ fn is_foreign(value: &Member) -> bool {
     }
 }
 
-/// The places of these identities among entries, and the identities that none of them has; all of it sorted.
-fn find_sorted<T>(
+/// The places of these identities among `count` that are sorted, and those that are not among them; all of it sorted.
+fn find_sorted(
     identities: Vec<ObjectGuid>,
-    entries: &[T],
-    guid: impl Fn(&T) -> &ObjectGuid,
+    count: usize,
+    at: impl Fn(usize) -> Option<ObjectGuid>,
 ) -> (Vec<u32>, Vec<ObjectGuid>) {
     let (mut places, mut rest) = (Vec::with_capacity(identities.len()), Vec::new());
     let mut from = 0;
     for identity in identities {
+        let is_before = |place: usize| at(place).is_some_and(|other| other < identity);
         // Steps twice as long each time, from where the last one was: a few looks for the many of a large group.
         let mut step = 1;
-        while entries.get(from + step).is_some_and(|entry| *guid(entry) < identity) {
+        while is_before(from + step) {
             from += step;
             step *= 2;
         }
-        let end = entries.len().min(from + step + 1);
-        from += entries.get(from..end).unwrap_or_default().partition_point(|entry| *guid(entry) < identity);
-        match entries.get(from) {
-            Some(entry) if *guid(entry) == identity => places.push(from as u32),
+        let mut end = count.min(from + step + 1);
+        while from < end {
+            let middle = from.midpoint(end);
+            if is_before(middle) { from = middle + 1 } else { end = middle }
+        }
+        match at(from) {
+            Some(found) if found == identity => places.push(from as u32),
             Some(_) | None => rest.push(identity),
         }
     }
@@ -316,12 +325,12 @@ mod tests {
         let entries: Vec<ObjectGuid> = (0..500).filter(|number| number % 5 != 0).map(guid).collect();
         for step in [1, 2, 7, 100, 499] {
             let wanted: Vec<ObjectGuid> = (0..600).step_by(step).map(guid).collect();
-            let (places, rest) = find_sorted(wanted.clone(), &entries, |guid| guid);
+            let (places, rest) = find_sorted(wanted.clone(), entries.len(), |place| entries.get(place).copied());
             let (found, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|guid| entries.contains(guid));
             assert_eq!(places.iter().map(|place| entries[*place as usize]).collect::<Vec<_>>(), found, "{step}");
             assert_eq!(rest, missing, "{step}");
         }
-        assert_eq!(find_sorted(vec![guid(1)], &[], |guid: &ObjectGuid| guid), (vec![], vec![guid(1)]));
+        assert_eq!(find_sorted(vec![guid(1)], 0, |_| None), (vec![], vec![guid(1)]));
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Touched {
 impl Roster {
     /// Takes out the values that went; gives those that came.
     fn take_member_changes(&mut self, members: BTreeMap<ObjectGuid, MemberChange>) -> Loose {
-        let entries = Entries { people: &self.people, groups: &self.groups };
+        let entries = Entries::of(&self.people, &self.groups);
         for change in members.values() {
             let (MemberChange::All(came) | MemberChange::Some { added: came, .. }) = change;
             self.names.make_for(came, entries);
@@ -230,7 +230,7 @@ impl Roster {
 
     /// Takes out of the tables who leaves, and who is different now, as it was.
     fn forget(&mut self, people: &Turn<Person>, groups: &Turn<Group>) {
-        let entries = Entries { people: &self.people, groups: &self.groups };
+        let entries = Entries::of(&self.people, &self.groups);
         for place in people.left() {
             self.names.remove(Place::Person(place), entries);
             self.claims.remove(place, entries.people);
@@ -264,7 +264,7 @@ impl Roster {
 
     /// Takes into the tables who is new or different, as it is.
     fn learn(&mut self, touched: &Touched) {
-        let entries = Entries { people: &self.people, groups: &self.groups };
+        let entries = Entries::of(&self.people, &self.groups);
         let person = |guid| entries.people.binary_search_by_key(guid, Entry::guid).ok();
         for place in touched.people.iter().filter_map(person) {
             self.names.add(Place::Person(place as u32), entries);
@@ -278,7 +278,7 @@ impl Roster {
 
     /// Looks up what came or is loose, and the identities that have been read by now.
     fn settle(&mut self, came: &[ObjectGuid], loose: Loose) {
-        let entries = Entries { people: &self.people, groups: &self.groups };
+        let entries = Entries::of(&self.people, &self.groups);
         for (guid, values) in loose {
             // A group that has left has no members any more.
             if let Ok(place) = entries.groups.binary_search_by_key(&guid, Entry::guid) {
@@ -313,7 +313,7 @@ impl Primaries {
     }
 
     fn settle(self, roster: &mut Roster) {
-        let entries = Entries { people: &roster.people, groups: &roster.groups };
+        let entries = Entries::of(&roster.people, &roster.groups);
         match self {
             Self::Of(moved) if moved.is_empty() => {}
             Self::Of(moved) => {

@@ -1,13 +1,15 @@
 //! Places by a text that each of them has, and that several may have.
 //!
 //! The texts themselves are kept nowhere here: whoever asks says how a place is compared with the one that is looked for.
-//! Hashes are seeded by chance, as those of the standard library: the texts come from whoever may write to the directory,
-//! who must not be able to choose a hundred thousand that fall together. No order of this table is ever seen.
+//! The texts come from whoever may write to the directory, who must not be able to choose a hundred thousand that fall
+//! together: hashes are seeded by chance. What is made of such a hash is seen by nobody, nor in what order the table stands,
+//! and nobody can measure it one by one from outside, so the quick foldhash is enough of a defence.
 
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 
 /// Places by text.
 #[derive(Clone, Debug, Default)]

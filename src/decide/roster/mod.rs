@@ -46,9 +46,15 @@ pub(super) enum Place {
 struct Entries<'a> {
     people: &'a [Person],
     groups: &'a [Group],
+    /// The identities of the people side by side, where so many are looked up that it pays.
+    identities: Option<&'a [ObjectGuid]>,
 }
 
-impl Entries<'_> {
+impl<'a> Entries<'a> {
+    fn of(people: &'a [Person], groups: &'a [Group]) -> Self {
+        Self { people, groups, identities: None }
+    }
+
     /// Should a person and a group have one identity, it is the person's.
     fn by_identity(self, guid: &ObjectGuid) -> Option<Place> {
         let person = self.people.binary_search_by_key(guid, |person| person.guid).ok();
@@ -76,7 +82,8 @@ pub fn absorb(reading: Reading) -> Roster {
     let mut groups = sorted_groups(groups, &mut warnings);
     let is_uncertain = warnings.len() > before;
     let values: Vec<Vec<Member>> = groups.iter_mut().map(|group| std::mem::take(&mut group.members)).collect();
-    let entries = Entries { people: &people, groups: &groups };
+    let identities: Vec<ObjectGuid> = people.iter().map(|person| person.guid).collect();
+    let entries = Entries { identities: Some(&identities), ..Entries::of(&people, &groups) };
     let mut names = Names::default();
     names.make_for(values.iter().flatten(), entries);
     let mut edges = Vec::with_capacity(groups.len());
@@ -172,7 +179,7 @@ impl Roster {
     }
 
     fn entries(&self) -> Entries<'_> {
-        Entries { people: &self.people, groups: &self.groups }
+        Entries::of(&self.people, &self.groups)
     }
 
     /// The one enabled person with that address; `None` when nobody or several have it.
@@ -194,8 +201,10 @@ fn sorted_people(mut people: Vec<Person>, warnings: &mut Vec<Warning>) -> Vec<Pe
     let mut containers = Containers::default();
     people.iter_mut().for_each(|person| containers.share(&mut person.dn));
     people.shrink_to_fit();
-    // Sorting by keys at the side moves each person once.
-    people.sort_by_cached_key(|person| person.guid);
+    if !people.is_sorted_by_key(|person| person.guid) {
+        // Sorting by keys at the side moves each person once.
+        people.sort_by_cached_key(|person| person.guid);
+    }
     if !people.is_sorted_by(|one, next| one.guid < next.guid) {
         people.sort_by(|a, b| a.guid.cmp(&b.guid).then_with(|| a.dn.key().cmp(&b.dn.key())));
         people.dedup_by(|later, kept| {

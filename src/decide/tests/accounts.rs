@@ -2,7 +2,7 @@
 
 use crate::decide::worlds::{World, active, email, holding, id, plus, pro};
 use crate::decide::{Adoption, absorb, adopt, explain, inherit};
-use crate::model::{Fact, Mailbox, ObjectGuid, Observed, Seat, StoreKind, UserId, WarningKind};
+use crate::model::{Fact, Mailbox, ObjectGuid, Observed, Seat, StoreKind, Timestamp, UserId, WarningKind};
 
 fn observed(name: &str, address: &str, seat: Seat) -> Observed {
     Observed { id: UserId::new(&format!("account-{name}")), email: email(address), seat, external: None }
@@ -180,7 +180,7 @@ fn a_disabled_or_expired_owner_leaves_the_account_to_the_successor() {
         let old = world.person("old");
         old.mailbox = Mailbox::Address(email("alice@corp.example"));
         old.disabled = is_disabled;
-        old.expires = (!is_disabled).then_some(now);
+        old.expires = (!is_disabled).then_some(now.into());
         assert_eq!(inherited(&world).facts.len(), 2);
     }
 }
@@ -276,7 +276,7 @@ fn people_who_are_gone_or_strangers_are_explained_too() {
 fn somebody_who_is_kept_shows_what_is_held() {
     let mut world = World::new();
     world.rules.protected = vec![email("alice@corp.example")];
-    world.person("alice").expires = Some("2026-12-31T00:00:00Z".parse().unwrap());
+    world.person("alice").expires = Some("2026-12-31T00:00:00Z".parse::<Timestamp>().unwrap().into());
     world.group("Chime Pro", &[]);
     world.group("Chime Plus", &[]);
     world.holds("alice", active(plus()));

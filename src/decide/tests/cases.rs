@@ -101,7 +101,7 @@ fn expired_yesterday_is_unseated_and_expiring_tomorrow_is_not() {
     for (expires, seated) in
         [(at("2026-01-14T12:00:00Z"), 1), (at("2026-01-15T12:00:00Z"), 1), (at("2026-01-16T12:00:00Z"), 2), (None, 2)]
     {
-        world.edit("alice").expires = expires;
+        world.edit("alice").expires = expires.map(Into::into);
         assert_eq!(world.decide().desired.seated(), seated, "{expires:?}");
     }
 }
@@ -307,7 +307,7 @@ fn there_is_no_grace_for_disabled_expired_excluded_or_invited_people() {
     world.edit("alice").disabled = true;
     assert_eq!(desired(&world, "alice"), unseated(Cause::DisabledInDirectory));
     world.edit("alice").disabled = false;
-    world.edit("alice").expires = Some(world.now);
+    world.edit("alice").expires = Some(world.now.into());
     assert_eq!(desired(&world, "alice"), unseated(Cause::ExpiredInDirectory));
     world.edit("alice").expires = None;
     world.edit_group("Chime Pro").members.clear();

@@ -106,7 +106,7 @@ fn a_missing_group_lets_disabled_people_go() {
     let mut world = settled(3);
     world.drop_group("Chime Pro");
     world.edit("p0").disabled = true;
-    world.edit("p1").expires = Some(world.now);
+    world.edit("p1").expires = Some(world.now.into());
     let decided = world.decide();
     assert_eq!(decided.go(&world), ["p0 suspend pro>suspended pro", "p1 suspend pro>suspended pro"]);
     assert_eq!(decided.held(&world), ["p2 suspend pro>suspended pro"]);

@@ -96,7 +96,7 @@ impl Reader<'_> {
             account_name: account.map(Into::into),
             mailbox: self.mailbox(entry),
             disabled: self.is_disabled(entry)?,
-            expires: expiry(entry)?,
+            expires: expiry(entry)?.map(Into::into),
             sid: entry.values("objectsid").next().and_then(Sid::from_bytes),
             primary_group_rid: primary_group(entry)?,
         }))

@@ -76,7 +76,7 @@ fn accounts_that_expire() {
     for never in ["0", "9223372036854775807", "9223372036854775806", "9000000000000000000"] {
         assert_eq!(expires(never), Ok(None), "{never}");
     }
-    assert_eq!(expires("133800768000000000"), Ok(Some("2024-12-31T00:00:00Z".parse().unwrap())));
+    assert_eq!(expires("133800768000000000"), Ok(Some("2024-12-31T00:00:00Z".parse::<Timestamp>().unwrap().into())));
     assert!(expires("-1").is_err());
     assert!(expires("tomorrow").is_err());
 }

@@ -82,7 +82,7 @@ impl Source<'_> {
             account_name: account_name.map(Into::into),
             mailbox,
             disabled: is_disabled,
-            expires: self.understood("accountexpires", attributes::account_expires)?.flatten(),
+            expires: self.understood("accountexpires", attributes::account_expires)?.flatten().map(Into::into),
             sid: self.sid()?,
             primary_group_rid: self.understood("primarygroupid", attributes::primary_group_rid)?,
             dn,
