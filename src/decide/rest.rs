@@ -9,7 +9,7 @@ use crate::model::{Memory, Rules, Timestamp};
 ///
 /// `memory` remembers what was decided: who is out of all groups since when.
 pub fn changes_at(roster: &Roster, desired: &DesiredSet, rules: &Rules, memory: &Memory, now: Timestamp) -> Timestamp {
-    let expiries = roster.people().iter().filter_map(|person| person.expires);
+    let expiries = roster.people().iter().filter_map(|person| Some(person.expires?.into()));
     let graces = desired.absent().values().map(|start| later(*start, rules.grace));
     let approvals = memory.approvals.iter().map(|approval| approval.expires);
     expiries.chain(graces).chain(approvals).filter(|at| *at > now).min().unwrap_or(Timestamp::MAX)

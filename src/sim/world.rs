@@ -145,7 +145,7 @@ impl Directory for SimDirectory {
                 account_name: Some(format!("p{number}").into()),
                 mailbox: Mailbox::Address(email(number)),
                 disabled: !body.enabled,
-                expires: body.expires,
+                expires: body.expires.map(Into::into),
                 sid: None,
                 primary_group_rid: None,
             })

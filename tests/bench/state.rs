@@ -12,6 +12,7 @@ use seatsync::state::{Access, Closing, LocalState, SETTLE_MAX, StateSettings, St
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// People with a seat; `BENCH_PEOPLE` for another number.
@@ -108,7 +109,7 @@ async fn bench(people: u128, settings: &StateSettings) {
             let step = all.members.len() / members;
             let gone: Vec<usize> = (0..members).map(|n| n * step).collect();
             gone.iter().rev().for_each(|place| {
-                all.members.remove(*place);
+                Arc::make_mut(&mut all.members).remove(*place);
             });
             let closing = closing(&groups).into();
             let began = Instant::now();
@@ -219,7 +220,11 @@ fn groups(people: u128) -> BTreeMap<GroupRef, RememberedGroup> {
     let mut all: Vec<ObjectGuid> = (0..people).map(guid).collect();
     all.sort_unstable();
     let some = all.iter().copied().step_by(10).collect();
-    let group = |number, members| RememberedGroup { guid: guid(number), name: format!("Group {number}"), members };
+    let group = |number, members| RememberedGroup {
+        guid: guid(number),
+        name: format!("Group {number}"),
+        members: Arc::new(members),
+    };
     [("CN=All", group(1, all)), ("CN=Some", group(2, some))]
         .into_iter()
         .map(|(name, group)| (GroupRef::new(name), group))
