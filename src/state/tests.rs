@@ -669,7 +669,10 @@ async fn whatever_happens_to_the_file_the_state_opens() {
         assert_eq!(
             matches!(looked.origin, Origin::Rebuilt(_)),
             matches!(loaded.origin, Origin::Rebuilt(_)),
-            "case {number}: looked {:?} whole {}, loaded {:?}", looked.origin, looked == memory, loaded.origin
+            "case {number}: looked {:?} whole {}, loaded {:?}",
+            looked.origin,
+            looked == memory,
+            loaded.origin
         );
         match &loaded.origin {
             Origin::Rebuilt(why) => {
