@@ -140,8 +140,10 @@ impl Shelf {
             (_, Some(_)) | (false, None) => {}
         }
         shelf.groups = shelf.document("groups", shelf.root.groups)?.unwrap_or_default();
+        // Looked for in either case: a tree that has lost a page with nothing but strays on it is damaged all the same.
+        let strays = shelf.strays()?;
         if write {
-            shelf.sweep()?;
+            shelf.remove(strays)?;
         }
         Ok(shelf)
     }
@@ -418,17 +420,17 @@ impl Shelf {
         self.remove(before.difference(&now).flat_map(Document::keys).collect())
     }
 
-    /// Removes the pieces that a kill left behind between a document and its root, or after a root and its sweep.
-    fn sweep(&self) -> Result<(), ShelfError> {
+    /// The pieces that a kill left behind between a document and its root, or after a root and its sweep.
+    fn strays(&self) -> Result<Vec<Vec<u8>>, ShelfError> {
         let named: HashSet<Vec<u8>> = self.documents().iter().map(Document::prefix).collect();
-        let mut stray = Vec::new();
-        for record in self.table.scan_prefix(DOCUMENTS) {
-            let (key, _) = record?;
-            if !named.contains(Document::prefix_of(&key)) {
-                stray.push(key);
+        let mut strays = Vec::new();
+        self.each(DOCUMENTS, |key, _| {
+            if !named.contains(Document::prefix_of(key)) {
+                strays.push(key.to_vec());
             }
-        }
-        self.remove(stray)
+            Ok(())
+        })?;
+        Ok(strays)
     }
 
     /// Not synced: what comes back after a power cut is swept at the next opening.
