@@ -142,8 +142,10 @@ fn case(choice: &Choice, whole: &Reading) -> Case {
         let named = |name: &str| whole.groups.iter().find(|group| group.account_name.as_deref() == Some(name));
         let guid = named(GROUPS[*was]).map_or(ObjectGuid::from_u128(4711), |group| group.guid);
         if let Some(reference) = mapped.get(*of) {
-            let members = (0..4).filter_map(|index| Some(person(index)?.guid)).collect();
-            memory.groups.insert(reference.clone(), RememberedGroup { guid, name: "old".to_owned(), members });
+            let members: Vec<_> = (0..4).filter_map(|index| Some(person(index)?.guid)).collect();
+            memory
+                .groups
+                .insert(reference.clone(), RememberedGroup { guid, name: "old".to_owned(), members: members.into() });
         }
     }
     let name = |index: &usize| match person(*index) {

@@ -327,7 +327,10 @@ fn any_case(names: &Names, dice: &mut Dice<'_>) -> Case {
         let mut members: Vec<ObjectGuid> = dice.some((0..PERSONS + 1).map(person_guid));
         members.sort();
         let name = reference.as_str().to_owned();
-        memory.groups.insert(reference, RememberedGroup { guid: team_guid(dice.roll(TEAMS + 1)), name, members });
+        memory.groups.insert(
+            reference,
+            RememberedGroup { guid: team_guid(dice.roll(TEAMS + 1)), name, members: members.into() },
+        );
     }
     let asked = if dice.one_in(2) { vec![dice.pick(&names.people), dice.pick(&names.people)] } else { Vec::new() };
     let mut accounts = Vec::new();

@@ -240,6 +240,32 @@ impl Database {
         Ok(())
     }
 
+    /// The number of the last completed sync. The next one that has anything to do has the number after it.
+    pub fn last_sync(&self) -> u64 {
+        *self.0.syncs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The names of all tables.
+    ///
+    /// # Errors
+    /// `Damaged`, `Disk`.
+    pub fn tables(&self) -> Result<Vec<String>, DurableError> {
+        let inner = &self.0;
+        inner.usable()?;
+        let Some(sled) = &inner.sled else { return Err(inner.closed()) };
+        let names = calmly(|| sled.tree_names()).map_err(|panic| DurableError::Damaged {
+            message: format!("cannot read from {}: the database engine gave up on it: {panic}", inner.path.display()),
+        });
+        let names = names.map_err(|error| inner.failed(error))?;
+        // Those that sled keeps for itself are no tables of ours.
+        Ok(names
+            .iter()
+            .filter_map(|name| std::str::from_utf8(name).ok())
+            .filter(|name| !name.starts_with("__sled"))
+            .map(str::to_owned)
+            .collect())
+    }
+
     /// Whether a call has failed: this database answers nothing any more and is to be opened again.
     pub fn has_failed(&self) -> bool {
         self.0.usable().is_err()

@@ -5,6 +5,7 @@
 //! | a kill while it writes `snap.X.generating` makes every later open fail | left-overs are deleted before opening |
 //! | `flush` ends in `sync_file_range`, which neither metadata nor the drive's cache obeys | [`Database::sync`] adds `fdatasync` |
 //! | a cut-off log is recovered silently to an earlier state | the number of the last sync is kept beside the folder and compared |
+//! | what stands behind a damaged spot of a segment is left out silently | [`Tally`], for who keeps one with the records |
 //! | a folder that is gone is made anew without a word | [`Database::gone`] asks that number |
 //! | a folder that is deleted under it goes on taking writes | before each write the file is compared with what stands there |
 //! | pages are checked when they are read, and recovery may panic | every record has a CRC; every call is made inside `catch_unwind` |
@@ -28,7 +29,7 @@ mod table;
 mod tests;
 
 pub use database::{Database, Opened};
-pub use table::{BATCH_MAX, Batch, KEY_BYTES_MAX, Record, Scan, Table, VALUE_BYTES_MAX};
+pub use table::{BATCH_MAX, Batch, KEY_BYTES_MAX, Record, Scan, Table, Tally, VALUE_BYTES_MAX};
 
 /// Why a database cannot be used, by what the caller does next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

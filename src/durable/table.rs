@@ -3,11 +3,16 @@
 use super::DurableError;
 use super::calm::ask_sled;
 use super::database::Inner;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Most operations in one batch: sled's memory grows steeply with it (1,000: some 100 MB; 10,000: 3 GB).
 /// A settlement of 500 people is three records each.
 pub const BATCH_MAX: usize = 2_000;
+
+/// Operations for which what they replace is collected at once: crossbeam-epoch frees up to 512 pieces of memory at one time,
+/// and an operation leaves some.
+const OPERATIONS_A_SWEEP: usize = 50;
 
 /// Longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 128;
@@ -53,6 +58,11 @@ impl Batch {
         self.operations.push((key.into(), None));
     }
 
+    /// What is to be done: each key with its value, or without one where it is removed. In this order.
+    pub fn operations(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.operations.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
+    }
+
     /// Operations so far.
     pub fn len(&self) -> usize {
         self.operations.len()
@@ -78,6 +88,28 @@ impl Table {
         let path = &self.owner.path;
         let found = ask_sled("read from", path, || self.tree.get(key)).map_err(|error| self.owner.failed(error))?;
         found.map(|framed| self.opened(key, &framed)).transpose()
+    }
+
+    /// Calls `with` for each record whose key begins so, by key. For whoever wants all of them and keeps none as it is:
+    /// nothing is copied.
+    ///
+    /// # Errors
+    /// The first one: `Damaged`, `Disk`, or what `with` gives.
+    pub fn each<E: From<DurableError>>(
+        &self,
+        prefix: &[u8],
+        mut with: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let path = &self.owner.path;
+        let mut records = self.tree.scan_prefix(prefix);
+        loop {
+            self.owner.usable()?;
+            let found = ask_sled("read from", path, || records.next().transpose());
+            match found.map_err(|error| self.owner.failed(error))? {
+                Some((key, framed)) => with(&key, self.checked(&key, &framed)?)?,
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Every record whose key begins so, by key; from either end.
@@ -116,15 +148,64 @@ impl Table {
         let path = &self.owner.path;
         ask_sled("write to", path, || self.tree.apply_batch(prepared)).map_err(|error| self.owner.failed(error))?;
         self.owner.wrote();
+        clear_away(batch.len());
         Ok(())
     }
 
     /// A bad record is told and no more: sled is sound, and the other records stay readable.
     fn opened(&self, key: &[u8], framed: &[u8]) -> Result<Vec<u8>, DurableError> {
-        unframed(key, framed).map(<[u8]>::to_vec).ok_or_else(|| DurableError::Damaged {
+        self.checked(key, framed).map(<[u8]>::to_vec)
+    }
+
+    fn checked<'a>(&self, key: &[u8], framed: &'a [u8]) -> Result<&'a [u8], DurableError> {
+        unframed(key, framed).ok_or_else(|| DurableError::Damaged {
             message: format!("{}: the record at key {} is damaged", self.owner.path.display(), key.escape_ascii()),
         })
     }
+}
+
+/// Frees what sled has replaced. It leaves that to crossbeam-epoch, which collects a little at every 128th call into sled:
+/// a batch is one call and replaces a page for each of its operations, so that of a million people 2 GB were never freed.
+fn clear_away(operations: usize) {
+    for _ in 0..=operations / OPERATIONS_A_SWEEP {
+        crossbeam_epoch::pin().flush();
+    }
+}
+
+/// How many records there are, and a sum of them that is the same in whatever order they come. Kept with the records, it
+/// tells when one of them is gone, or is an older one: each is whole by itself, and sled drops what it cannot read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    records: u64,
+    sum: u64,
+}
+
+impl Tally {
+    /// One more record.
+    pub fn add(&mut self, key: &[u8], value: &[u8]) {
+        self.records = self.records.wrapping_add(1);
+        self.sum = self.sum.wrapping_add(mark(key, value));
+    }
+
+    /// One less.
+    pub fn take(&mut self, key: &[u8], value: &[u8]) {
+        self.records = self.records.wrapping_sub(1);
+        self.sum = self.sum.wrapping_sub(mark(key, value));
+    }
+
+    /// How many there are.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+}
+
+/// A number made of a record's sum, so far from those of others that adding them tells which are there: the last step of
+/// SplitMix64.
+fn mark(key: &[u8], value: &[u8]) -> u64 {
+    let mut mark = u64::from(u32::from_le_bytes(sum(key, value))) | (value.len() as u64) << 32;
+    mark = (mark ^ (mark >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mark = (mark ^ (mark >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mark ^ (mark >> 31)
 }
 
 /// Records in key order. After an error it ends.

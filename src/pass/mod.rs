@@ -173,6 +173,8 @@ pub struct Preview {
     rest_due: bool,
     /// Whether anybody is waited for.
     waits: bool,
+    /// Whether a warning is about this pass alone: what became of open intents, or of following the directory.
+    said_once: bool,
     /// What the guards hold in the whole plan, whatever the scope.
     held: Option<HeldNote>,
 }
@@ -327,6 +329,7 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
 ) -> Result<Preview, PassError> {
     let Scene { mut memory, rest: _, recovered, mut learned, roster, is_thorough, listed, confirmed, kind: seen } =
         scene;
+    let said_once = !recovered.warnings.is_empty();
     let mut warnings = recovered.warnings;
     if let Origin::Rebuilt(why) = &memory.origin {
         let message =
@@ -408,6 +411,7 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
         scoped,
         rest_due,
         waits,
+        said_once,
         held,
     })
 }

@@ -38,15 +38,15 @@ impl Rest {
     ) -> Option<Box<Self>> {
         let Request { audit, only, expect } = request;
         let Closing { record: _, good, whole, groups, absent, approvals, held } = closing;
-        let Preview { roster, desired, memory, at, learned, unresolved, waits, held: holds, .. } = preview;
+        let Preview { roster, desired, memory, at, learned, unresolved, waits, said_once, held: holds, .. } = preview;
         let is_usual = !audit && only.is_none() && expect.is_none() && memory.origin == Origin::Known;
         let is_in_sync = report.result == PassResult::InSync && report.in_sync && good.is_some() && *whole;
         let nobody_waits = !waits && *unresolved == 0 && memory.open.is_empty() && holds.is_none();
         let changed_nothing =
             learned.is_empty() && groups.is_none() && absent.is_none() && approvals.is_none() && held.is_none();
-        let is_small = report.warnings.len() <= WARNINGS_MAX;
+        let says_the_same = report.warnings.len() <= WARNINGS_MAX && !said_once;
         let (_, seen_until) = world.kept.seen(*at)?;
-        (is_usual && is_in_sync && nobody_waits && changed_nothing && is_small).then(|| {
+        (is_usual && is_in_sync && nobody_waits && changed_nothing && says_the_same).then(|| {
             Box::new(Self {
                 roster: Arc::downgrade(roster),
                 rules: world.rules.clone(),

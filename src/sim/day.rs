@@ -164,6 +164,7 @@ impl Scene {
                 bodies: bodies.clone(),
                 answers: answers.clone(),
                 tells_news: false,
+                is_deaf: Cell::default(),
                 fuse: fuse.clone(),
                 stopper: stopper.clone(),
             },

@@ -40,6 +40,7 @@ fn world(kind: StoreKind, people: usize) -> World<SimDirectory, SimStore, SimSta
             bodies: Rc::new(RefCell::new(vec![Body::in_groups(true, true); people])),
             answers: Rc::new(Cell::new(true)),
             tells_news: true,
+            is_deaf: Cell::default(),
             fuse: fuse.clone(),
             stopper: stopper.clone(),
         },
@@ -333,4 +334,15 @@ fn who_is_waited_for_is_looked_for_in_each_pass() {
     assert_eq!(world.state.memory.borrow().snapshot.held(), PEOPLE);
     run(&mut world, &Request::default()).0.unwrap();
     assert!(!run(&mut world, &Request::default()).1, "now all have come");
+}
+
+/// What is said of one reading is said in the pass that read, and no more.
+#[test]
+fn a_warning_about_a_reading_is_not_repeated_at_rest() {
+    let mut world = at_rest(StoreKind::EnterpriseDirectory);
+    world.directory.is_deaf.set(true);
+    world.directory.bodies.borrow_mut().push(Body { enabled: false, ..Body::in_groups(false, false) });
+    later(25 * HOUR);
+    let warnings = |world: &mut World<_, _, _>| run(world, &Request::default()).0.unwrap().warnings.len();
+    assert_eq!([0; 3].map(|_| warnings(&mut world)), [1, 0, 0]);
 }

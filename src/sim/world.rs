@@ -121,6 +121,8 @@ pub(super) struct SimDirectory {
     pub answers: Rc<Cell<bool>>,
     /// Whether it can say that nothing is different since the last time.
     pub tells_news: bool,
+    /// Whether it says so although something is.
+    pub is_deaf: Cell<bool>,
     pub fuse: Fuse,
     pub stopper: Stopper,
 }
@@ -133,8 +135,8 @@ impl Directory for SimDirectory {
         }
         let bodies = self.bodies.borrow();
         let cursor = self.tells_news.then(|| Cursor::new(format!("{bodies:?}").into_bytes()));
-        if since.is_some() && since == cursor.as_ref() {
-            return Ok(Read { news: News::Changed(Delta::default()), cursor });
+        if let Some(since) = since.filter(|since| self.is_deaf.get() || Some(*since) == cursor.as_ref()) {
+            return Ok(Read { news: News::Changed(Delta::default()), cursor: Some(since.clone()) });
         }
         let dn = |number: usize| Dn::new(&format!("CN=p{number},DC=x"));
         let present = || bodies.iter().enumerate().filter(|(_, body)| body.exists);

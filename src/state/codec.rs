@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `v` | the format of all the others, 4 bytes |
 //! | `r` | the [`Root`]: what the last pass left, in one record |
+//! | `z` | the [`Seal`]: what there is of all the others |
 //! | `s/` person | [`crate::model::Holding`]: the seat last confirmed |
 //! | `j/` person | [`crate::model::Intent`]: sent or about to be, not yet answered |
 //! | `h/` number | [`crate::model::HistoryEntry`]; numbers rise, nothing is ever removed |
@@ -13,17 +14,20 @@
 //! Values are in postcard, in the checksummed frame that `durable` puts around every record. Postcard has no names:
 //! a changed type is a changed [`FORMAT`].
 
-use crate::durable::VALUE_BYTES_MAX;
+use crate::durable::{Tally, VALUE_BYTES_MAX};
 use crate::model::{HeldNote, ObjectGuid, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The format this program writes.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
+/// The same without a seal.
+pub(super) const FORMAT_UNSEALED: u32 = 1;
 
 pub(super) const FORMAT_KEY: &[u8] = b"v";
 pub(super) const ROOT_KEY: &[u8] = b"r";
+pub(super) const SEAL_KEY: &[u8] = b"z";
 pub(super) const SEATS: &[u8] = b"s/";
 pub(super) const JOURNAL: &[u8] = b"j/";
 pub(super) const HISTORY: &[u8] = b"h/";
@@ -95,6 +99,24 @@ pub(super) struct Root {
     pub(super) absent: Option<Document>,
     /// Of `Vec<Approval>`.
     pub(super) approvals: Option<Document>,
+}
+
+/// What there is of all the other records, written in one batch with each change of them: of a file that was cut or
+/// damaged sled may show a part, every record of it whole.
+///
+/// Not in the tally are the documents, whose address is the sum of their bytes, and the history, which only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seal {
+    pub(super) tally: Tally,
+    /// The number that the next line of the history gets.
+    pub(super) history_next: u64,
+    /// The number of the sync that makes it durable: of one account at least it is that of the last sync.
+    pub(super) sync: u64,
+}
+
+/// Whether the tally counts the record at that key.
+pub(super) fn is_tallied(key: &[u8]) -> bool {
+    key != SEAL_KEY && !key.starts_with(HISTORY) && !key.starts_with(DOCUMENTS)
 }
 
 /// [`crate::model::Origin`] as stored.

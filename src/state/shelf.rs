@@ -4,13 +4,14 @@
 //! begun, and every settlement that was acknowledged.
 
 use super::codec::{
-    DOCUMENTS, Document, FORMAT, FORMAT_KEY, HISTORY, Illegible, JOURNAL, Marker, PASSES, PASSES_MAX, PIECE_BYTES,
-    ROOT_KEY, Root, SEATS, clipped, decode, encode, number_key, number_of, person_key, person_of,
+    DOCUMENTS, Document, FORMAT, FORMAT_KEY, FORMAT_UNSEALED, HISTORY, Illegible, JOURNAL, Marker, PASSES, PASSES_MAX,
+    PIECE_BYTES, ROOT_KEY, Root, SEAL_KEY, SEATS, Seal, clipped, decode, encode, is_tallied, number_key, number_of,
+    person_key, person_of,
 };
 use super::{Closing, SETTLE_MAX, written};
-use crate::durable::{Batch, Database, DurableError, Table};
+use crate::durable::{Batch, Database, DurableError, Table, Tally};
 use crate::model::{
-    Approval, Fact, GroupRef, HistoryEntry, Holding, Intent, Memory, ObjectGuid, Origin, RememberedGroup, Settlement,
+    Approval, Fact, GroupRef, HistoryEntry, Intent, Memory, ObjectGuid, Origin, RememberedGroup, Settlement, Snapshot,
     Timestamp,
 };
 use serde::Serialize;
@@ -31,6 +32,36 @@ pub(super) struct Shelf {
     groups: Vec<(String, Document)>,
     history_next: u64,
     pass_next: u64,
+    /// As last written; `None` only where a database without one is looked at.
+    seal: Option<Seal>,
+}
+
+/// What the names of all tables begin with.
+const TABLES: &str = "account/";
+
+fn table_name(account: &str) -> String {
+    format!("{TABLES}{account}")
+}
+
+/// The format of a table; `None` where nothing was ever written.
+fn format(table: &Table) -> Result<Option<u32>, ShelfError> {
+    let Some(bytes) = table.get(FORMAT_KEY)? else {
+        return match table.scan_prefix(b"").next() {
+            None => Ok(None),
+            Some(Ok(_)) => Err(Illegible("there are records, and no format".to_owned()).into()),
+            Some(Err(error)) => Err(error.into()),
+        };
+    };
+    match bytes.as_slice().try_into().map(u32::from_be_bytes) {
+        Ok(known @ (FORMAT | FORMAT_UNSEALED)) => Ok(Some(known)),
+        Ok(newer) if newer > FORMAT => Err(ShelfError::TooNew(newer)),
+        Ok(older) => Err(Illegible(format!("format {older} never was")).into()),
+        Err(_) => Err(Illegible("the format is not a number".to_owned()).into()),
+    }
+}
+
+fn seal(table: &Table) -> Result<Option<Seal>, ShelfError> {
+    Ok(table.get(SEAL_KEY)?.map(|bytes| decode(&bytes)).transpose()?)
 }
 
 /// Why records cannot be used.
@@ -69,34 +100,16 @@ impl Shelf {
     }
 
     fn prepared(database: &Database, account: &str, new: Marker, write: bool) -> Result<Self, ShelfError> {
-        let table = database.tree(&format!("account/{account}"))?;
-        match table.get(FORMAT_KEY)? {
-            Some(bytes) => {
-                let format = bytes.as_slice().try_into().map(u32::from_be_bytes);
-                match format.map_err(|_| Illegible("the format is not a number".to_owned()))? {
-                    FORMAT => {}
-                    newer if newer > FORMAT => return Err(ShelfError::TooNew(newer)),
-                    older => return Err(Illegible(format!("format {older} never was")).into()),
-                }
-            }
-            None => {
-                if let Some(record) = table.scan_prefix(b"").next() {
-                    record?;
-                    return Err(Illegible("there are records, and no format".to_owned()).into());
-                }
-                if write {
-                    let mut batch = Batch::new();
-                    batch.put(FORMAT_KEY, FORMAT.to_be_bytes());
-                    batch.put(ROOT_KEY, encode(&Root::new(new))?);
-                    table.apply(&batch)?;
-                    database.sync()?;
-                }
-            }
-        }
-        let root = match table.get(ROOT_KEY)? {
-            Some(bytes) => decode(&bytes)?,
-            None if write => return Err(Illegible("the root is missing".to_owned()).into()),
-            None => Root::new(Marker::Fresh),
+        let table = database.tree(&table_name(account))?;
+        let format = format(&table)?;
+        let root = match (table.get(ROOT_KEY)?, format) {
+            (Some(bytes), Some(_)) => decode(&bytes)?,
+            (None, Some(_)) => return Err(Illegible("the root is missing".to_owned()).into()),
+            (_, None) => Root::new(new),
+        };
+        let seal = match format {
+            Some(FORMAT) => Some(seal(&table)?.ok_or_else(|| Illegible("the seal is missing".to_owned()))?),
+            Some(_) | None => None,
         };
         let mut shelf = Self {
             history_next: next_number(&table, HISTORY)?,
@@ -105,12 +118,104 @@ impl Shelf {
             database: database.clone(),
             root,
             groups: Vec::new(),
+            seal,
         };
-        shelf.groups = shelf.document(shelf.root.groups)?.unwrap_or_default();
+        shelf.check_seal()?;
+        match (write, format) {
+            (true, None) => {
+                shelf.seal_as(Tally::default());
+                let mut batch = Batch::new();
+                batch.put(FORMAT_KEY, FORMAT.to_be_bytes());
+                batch.put(ROOT_KEY, encode(&shelf.root)?);
+                shelf.write(batch)?;
+                shelf.sync()?;
+            }
+            (true, Some(FORMAT_UNSEALED)) => {
+                shelf.seal_as(shelf.tally()?);
+                let mut batch = Batch::new();
+                batch.put(FORMAT_KEY, FORMAT.to_be_bytes());
+                shelf.write(batch)?;
+                shelf.sync()?;
+            }
+            (_, Some(_)) | (false, None) => {}
+        }
+        shelf.groups = shelf.document("groups", shelf.root.groups)?.unwrap_or_default();
+        // Looked for in either case: a tree that has lost a page with nothing but strays on it is damaged all the same.
+        let strays = shelf.strays()?;
         if write {
-            shelf.sweep()?;
+            shelf.remove(strays)?;
         }
         Ok(shelf)
+    }
+
+    /// Whether the end of the history and the last of all writes are there.
+    fn check_seal(&self) -> Result<(), ShelfError> {
+        let Some(Seal { tally: _, history_next, sync }) = self.seal else { return Ok(()) };
+        if history_next != self.history_next {
+            let lines = (self.history_next, history_next);
+            return Err(Illegible(format!("the history ends at line {}, {} were written", lines.0, lines.1)).into());
+        }
+        // Another account of the database may have been the last to write.
+        let mut latest = sync;
+        for name in self.database.tables()? {
+            if name.starts_with(TABLES) {
+                latest = latest.max(seal(&self.database.tree(&name)?)?.map_or(0, |seal| seal.sync));
+            }
+        }
+        match self.database.last_sync() {
+            last if last <= latest => Ok(()),
+            last => Err(Illegible(format!("of sync {last} nothing is there, only of sync {latest}")).into()),
+        }
+    }
+
+    /// What is there, counted.
+    fn tally(&self) -> Result<Tally, ShelfError> {
+        let mut tally = Tally::default();
+        self.each(b"", |key, value| {
+            if is_tallied(key) {
+                tally.add(key, value);
+            }
+            Ok(())
+        })?;
+        Ok(tally)
+    }
+
+    fn seal_as(&mut self, tally: Tally) {
+        self.seal = Some(Seal { tally, history_next: self.history_next, sync: 0 });
+    }
+
+    /// Does all of it or nothing, and the seal with it.
+    fn write(&mut self, mut batch: Batch) -> Result<(), ShelfError> {
+        let Some(mut seal) = self.seal else { return Ok(self.table.apply(&batch)?) };
+        // Of several operations on a key the last one counts.
+        let last: BTreeMap<&[u8], Option<&[u8]>> = batch.operations().filter(|(key, _)| is_tallied(key)).collect();
+        for (key, value) in last {
+            if let Some(before) = self.table.get(key)? {
+                seal.tally.take(key, &before);
+            }
+            if let Some(value) = value {
+                seal.tally.add(key, value);
+            }
+        }
+        seal.history_next = batch
+            .operations()
+            .filter_map(|(key, _)| number_of(HISTORY, key).ok())
+            .max()
+            .map_or(seal.history_next, |last| last + 1);
+        seal.sync = self.database.last_sync() + 1;
+        batch.put(SEAL_KEY, encode(&seal)?);
+        self.table.apply(&batch)?;
+        self.seal = Some(seal);
+        Ok(())
+    }
+
+    /// Everything written is on the disk when it returns.
+    pub(super) fn sync(&mut self) -> Result<(), ShelfError> {
+        // There may be records that no seal counts, such as the pieces of a document: the seal goes with each sync.
+        if self.seal.is_some_and(|seal| seal.sync <= self.database.last_sync()) {
+            self.write(Batch::new())?;
+        }
+        Ok(self.database.sync()?)
     }
 
     /// The database under it, with the table let go.
@@ -128,19 +233,31 @@ impl Shelf {
         self.database.has_failed()
     }
 
-    /// All of it.
+    /// All of it, and nothing less than was written.
     pub(super) fn load(&self) -> Result<Memory, ShelfError> {
         let Root { origin, last_good, held, groups: _, absent, approvals } = self.root.clone();
-        let mut seats = Vec::new();
-        for record in self.table.scan_prefix(SEATS) {
-            let (key, value) = record?;
-            seats.push((person_of(SEATS, &key)?, decode::<Holding>(&value)?));
+        let (mut tally, mut snapshot) = (Tally::default(), Snapshot::default());
+        for key in [FORMAT_KEY, ROOT_KEY] {
+            if let Some(value) = self.table.get(key)? {
+                tally.add(key, &value);
+            }
         }
-        let mut open: Vec<Intent> = self.values(JOURNAL)?;
+        self.each(SEATS, |key, value| {
+            tally.add(key, value);
+            snapshot.extend([(person_of(SEATS, key)?, decode(value)?)]);
+            Ok(())
+        })?;
+        let mut open: Vec<Intent> = self.values(JOURNAL, &mut tally)?;
         written::in_order(&mut open);
+        let passes = self.values(PASSES, &mut tally)?;
+        if let Some(seal) = self.seal.filter(|seal| seal.tally != tally) {
+            let (written, found) = (seal.tally.records(), tally.records());
+            let what = format!("{written} records were written, and what is there ({found}) is not all of it or older");
+            return Err(Illegible(what).into());
+        }
         let mut groups = BTreeMap::new();
         for (reference, document) in &self.groups {
-            let group: Option<RememberedGroup> = self.document(Some(*document))?;
+            let group: Option<RememberedGroup> = self.document(&group_room(reference), Some(*document))?;
             groups.extend(group.map(|group| (GroupRef::new(reference), group)));
         }
         Ok(Memory {
@@ -149,13 +266,13 @@ impl Shelf {
                 Marker::Known => Origin::Known,
                 Marker::Rebuilt(why) => Origin::Rebuilt(why),
             },
-            snapshot: seats.into_iter().collect(),
+            snapshot,
             open,
             groups,
-            absent: self.document::<Vec<_>>(absent)?.unwrap_or_default().into_iter().collect(),
-            approvals: self.document(approvals)?.unwrap_or_default(),
+            absent: self.document::<Vec<_>>("absent", absent)?.unwrap_or_default().into_iter().collect(),
+            approvals: self.document("approvals", approvals)?.unwrap_or_default(),
             held,
-            passes: self.values(PASSES)?,
+            passes,
             last_good,
         })
     }
@@ -168,14 +285,9 @@ impl Shelf {
             for intent in some {
                 batch.put(person_key(JOURNAL, &intent.guid), encode(&written::stored_intent(intent.clone()))?);
             }
-            self.table.apply(&batch)?;
+            self.write(batch)?;
         }
         Ok(())
-    }
-
-    /// Everything written is on the disk when it returns.
-    pub(super) fn sync(&self) -> Result<(), ShelfError> {
-        Ok(self.database.sync()?)
     }
 
     /// One batch, then the disk.
@@ -206,9 +318,9 @@ impl Shelf {
                 history_next += 1;
             }
         }
-        self.table.apply(&batch)?;
+        self.write(batch)?;
         self.history_next = history_next;
-        Ok(self.database.sync()?)
+        self.sync()
     }
 
     /// Documents first, then the root that names them together with the record, then the old documents go.
@@ -230,8 +342,8 @@ impl Shelf {
             let known: HashSet<Document> = self.documents();
             index.clear();
             for (reference, group) in groups {
-                let room = format!("group {reference}");
-                index.push((reference.as_str().to_owned(), drafts.write(&room, group, &known)?));
+                let reference = reference.as_str();
+                index.push((reference.to_owned(), drafts.write(&group_room(reference), group, &known)?));
             }
             root.groups = Some(drafts.write("groups", &index, &known)?);
         }
@@ -255,7 +367,7 @@ impl Shelf {
 
     /// Beside those that wait.
     pub(super) fn approve(&mut self, approval: &Approval) -> Result<(), ShelfError> {
-        let mut approvals: Vec<Approval> = self.document(self.root.approvals)?.unwrap_or_default();
+        let mut approvals: Vec<Approval> = self.document("approvals", self.root.approvals)?.unwrap_or_default();
         written::join(&mut approvals, approval.clone());
         let mut drafts = Drafts::default();
         let document = drafts.write("approvals", &approvals, &self.documents())?;
@@ -294,13 +406,13 @@ impl Shelf {
         }
         if !drafts.pieces.is_empty() {
             // What the root names must be there before the root is.
-            self.database.sync()?;
+            self.sync()?;
         }
         if root != self.root {
             batch.put(ROOT_KEY, encode(&root)?);
         }
-        self.table.apply(&batch)?;
-        self.database.sync()?;
+        self.write(batch)?;
+        self.sync()?;
         let before = self.documents();
         self.root = root;
         self.groups = groups;
@@ -308,17 +420,17 @@ impl Shelf {
         self.remove(before.difference(&now).flat_map(Document::keys).collect())
     }
 
-    /// Removes the pieces that a kill left behind between a document and its root, or after a root and its sweep.
-    fn sweep(&self) -> Result<(), ShelfError> {
+    /// The pieces that a kill left behind between a document and its root, or after a root and its sweep.
+    fn strays(&self) -> Result<Vec<Vec<u8>>, ShelfError> {
         let named: HashSet<Vec<u8>> = self.documents().iter().map(Document::prefix).collect();
-        let mut stray = Vec::new();
-        for record in self.table.scan_prefix(DOCUMENTS) {
-            let (key, _) = record?;
-            if !named.contains(Document::prefix_of(&key)) {
-                stray.push(key);
+        let mut strays = Vec::new();
+        self.each(DOCUMENTS, |key, _| {
+            if !named.contains(Document::prefix_of(key)) {
+                strays.push(key.to_vec());
             }
-        }
-        self.remove(stray)
+            Ok(())
+        })?;
+        Ok(strays)
     }
 
     /// Not synced: what comes back after a power cut is swept at the next opening.
@@ -338,19 +450,37 @@ impl Shelf {
         named.chain(self.groups.iter().map(|(_, document)| document)).copied().collect()
     }
 
-    fn document<T: DeserializeOwned>(&self, document: Option<Document>) -> Result<Option<T>, ShelfError> {
+    fn document<T: DeserializeOwned>(&self, room: &str, document: Option<Document>) -> Result<Option<T>, ShelfError> {
         let Some(document) = document else { return Ok(None) };
         let mut bytes = Vec::new();
         for key in document.keys() {
             let piece = self.table.get(&key)?;
             bytes.extend(piece.ok_or_else(|| Illegible(format!("no record at key {}", key.escape_ascii())))?);
         }
-        Ok(Some(decode(&bytes)?))
+        match Document::of(room, &bytes) == document {
+            true => Ok(Some(decode(&bytes)?)),
+            false => Err(Illegible(format!("the document of {room} is not the one that was written")).into()),
+        }
     }
 
-    fn values<T: DeserializeOwned>(&self, room: &[u8]) -> Result<Vec<T>, ShelfError> {
-        self.table.scan_prefix(room).map(|record| Ok(decode(&record?.1)?)).collect()
+    fn values<T: DeserializeOwned>(&self, room: &[u8], tally: &mut Tally) -> Result<Vec<T>, ShelfError> {
+        let mut values = Vec::new();
+        self.each(room, |key, value| {
+            tally.add(key, value);
+            values.push(decode(value)?);
+            Ok(())
+        })?;
+        Ok(values)
     }
+
+    fn each(&self, room: &[u8], with: impl FnMut(&[u8], &[u8]) -> Result<(), ShelfError>) -> Result<(), ShelfError> {
+        self.table.each(room, with)
+    }
+}
+
+/// What a remembered group is kept as.
+fn group_room(reference: &str) -> String {
+    format!("group {reference}")
 }
 
 /// Documents that are to be written, in pieces.
