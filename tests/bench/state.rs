@@ -199,7 +199,7 @@ fn holding(who: u128, salt: u128) -> Holding {
 
 fn settlement(who: u128, salt: u128, told: bool) -> Settlement {
     let intent = intent(who);
-    let entry = told.then(|| HistoryEntry {
+    let entry = told.then_some(HistoryEntry {
         at: intent.at,
         pass: intent.pass,
         guid: intent.guid,
