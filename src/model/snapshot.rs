@@ -1,6 +1,6 @@
 //! What the account store last confirmed, by person: a million of them in little memory.
 //!
-//! People stand sorted by identity in chunks of at most [`CHUNK_MAX`]: finding one is two binary searches, and learning
+//! People stand sorted by identity in chunks of at most `CHUNK_MAX`: finding one is two binary searches, and learning
 //! about one moves no more than its chunk. Whoever comes in order fills the chunks to the brim. What equal seats have in
 //! common, the name of the tier, is kept once.
 
