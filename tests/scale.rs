@@ -33,6 +33,13 @@ const QUESTIONS_FIRST: u64 = CONNECTIONS + 2;
 const QUESTIONS_OF_CHOICE: u64 = 12;
 /// Most entries until then.
 const ENTRIES_OF_CHOICE: u64 = 1_000;
+/// Of somebody mapped: as a member, as the holder of an account, as the owner of the address.
+const ENTRIES_A_MAPPED_PERSON: u64 = 3;
+/// The server, the base, and each of the two groups up to three times. One page more is read until it is clear that there
+/// are many more people than those concerned.
+const ENTRIES_BESIDE: u64 = 8;
+/// People who are looked up by one question.
+const PEOPLE_A_QUESTION: u64 = 10;
 /// A tier that leads nobody anywhere: whoever is in it is in [`STAFF`] too.
 const TEAM: &str = "team-000";
 /// The most that the agent may hold at one time, in KiB: a debug build, with all that it does at first.
@@ -150,6 +157,26 @@ fn passes_over_a_large_directory_ask_no_more_than_they_must() {
 
     let kib = bench.agent.most_memory_kib();
     assert!(kib <= MEMORY_KIB_MAX, "{kib} KiB at one time");
+}
+
+/// Who maps two hundred of ten thousand people reads hundreds of entries, not thousands.
+#[test]
+fn what_is_read_follows_the_people_who_are_mapped() {
+    let crowd = Crowd::start(PEOPLE);
+    let tap = Tap::start(crowd.address());
+    let mut site = crowd.site(&tap.url());
+    site.tiers = owned(&[("plus", &[FEW])]);
+    assert_eq!(site.sync().changes().len() as u64, FEW_PEOPLE);
+    // Now it is known who holds an account, so that the others need not be looked at.
+    tap.forget();
+    let run = site.sync();
+    assert_eq!((run.code, run.json["in_sync"].as_bool()), (0, Some(true)), "{run:#?}");
+    let seen = tap.seen();
+    assert!(seen.searches.iter().all(|search| search.result == Some(0)), "{:#?}", seen.searches);
+    let most = FEW_PEOPLE * ENTRIES_A_MAPPED_PERSON + ENTRIES_BESIDE + PAGE;
+    assert!(seen.entries() <= most, "{} entries, {most} are enough: {:#?}", seen.entries(), seen.searches);
+    let most = QUESTIONS_FIRST + FEW_PEOPLE.div_ceil(PEOPLE_A_QUESTION);
+    assert!(seen.round_trips() <= most, "{} round trips, {most} are enough: {:#?}", seen.round_trips(), seen.searches);
 }
 
 /// If this fails, look here before looking at the agent.
