@@ -163,7 +163,7 @@ impl Drop for FakeLdap {
     }
 }
 
-trait Wire: Read + Write {}
+pub trait Wire: Read + Write {}
 impl<T: Read + Write> Wire for T {}
 
 fn secure(stream: TcpStream, config: &Arc<rustls::ServerConfig>) -> Box<dyn Wire> {
@@ -214,7 +214,7 @@ fn serve(stream: TcpStream, script: &Script, log: &Mutex<Vec<Request>>) {
     let _ = raw.shutdown(std::net::Shutdown::Write);
 }
 
-fn read_message(wire: &mut dyn Wire) -> Option<Vec<u8>> {
+pub fn read_message(wire: &mut dyn Wire) -> Option<Vec<u8>> {
     let mut bytes = vec![0; 2];
     wire.read_exact(&mut bytes).ok()?;
     let length = match bytes[1] {
@@ -232,21 +232,21 @@ fn read_message(wire: &mut dyn Wire) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn inside(tag: &StructureTag) -> &[StructureTag] {
+pub fn inside(tag: &StructureTag) -> &[StructureTag] {
     match &tag.payload {
         PL::C(parts) => parts,
         PL::P(_) => &[],
     }
 }
 
-fn octets(tag: &StructureTag) -> &[u8] {
+pub fn octets(tag: &StructureTag) -> &[u8] {
     match &tag.payload {
         PL::P(bytes) => bytes,
         PL::C(_) => &[],
     }
 }
 
-fn text(tag: &StructureTag) -> String {
+pub fn text(tag: &StructureTag) -> String {
     String::from_utf8_lossy(octets(tag)).into_owned()
 }
 

@@ -87,3 +87,19 @@ pub fn decisions(reading: Reading, case: &Case) -> Vec<String> {
     }
     lines
 }
+
+/// Whether something that a look-up brought is not so in a whole reading, or something else is decided from it.
+pub fn difference(whole: Reading, part: Reading, case: &Case) -> Option<String> {
+    if let Some(person) = part.people.iter().find(|person| !whole.people.contains(person)) {
+        return Some(format!("{person:?}"));
+    }
+    if let Some(group) = part.groups.iter().find(|group| !whole.groups.contains(group)) {
+        return Some(format!("{group:?}"));
+    }
+    let (whole, part) = (decisions(whole, case), decisions(part, case));
+    let different = |(whole, part): (&String, &String)| (whole != part).then(|| format!("{whole}\n and not {part}"));
+    match whole.iter().zip(&part).find_map(different) {
+        None if whole.len() != part.len() => Some(format!("{whole:#?}\n and not {part:#?}")),
+        different => different,
+    }
+}

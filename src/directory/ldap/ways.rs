@@ -26,9 +26,19 @@ pub(super) struct Ways {
     concerned: u64,
     /// Since when look-ups are known to lead to nothing here.
     unfit: Option<Instant>,
+    /// Whether the last read was told to have been by look-up, if it was told.
+    told: Option<bool>,
 }
 
 impl Ways {
+    /// Tells which way was taken: once, until it is the other one.
+    fn tell(&mut self, by_look_up: bool, words: &str) {
+        match self.told.replace(by_look_up) == Some(by_look_up) {
+            true => tracing::debug!("{words}"),
+            false => tracing::info!("{words}"),
+        }
+    }
+
     /// Which way is the cheaper one, as far as anybody knows.
     fn choose(&self, wanted: &Wanted<'_>, pages: bool) -> Way {
         let is_unfit = !pages || self.unfit.is_some_and(|since| since.elapsed() < UNFIT_FOR);
@@ -90,12 +100,13 @@ impl Ldap {
         let of = read::Asked { settings, server, allowance, which: Which::All, members: true };
         let (reading, tally) = mapped::read(&mut entered.session, mapped::Asked { of, wanted, most }).await?;
         let mapped::Tally { requests, entries, look_ups } = tally;
-        tracing::info!(
+        let words = format!(
             "{} people and {} groups read by look-up, few of more than {} people ({requests} requests, {entries} entries)",
             reading.people.len(),
             reading.groups.len(),
             most.saturating_mul(2)
         );
+        self.ways.tell(true, &words);
         self.ways.concerned = look_ups;
         Ok(reading)
     }
@@ -127,7 +138,8 @@ impl Ldap {
             beside.close().await;
         }
         self.ways.size = Size::Exactly(reading.people.len() as u64);
-        tracing::info!("all {} people and {} groups read", reading.people.len(), reading.groups.len());
+        let words = format!("all {} people and {} groups read", reading.people.len(), reading.groups.len());
+        self.ways.tell(false, &words);
         Ok(Some(reading))
     }
 }

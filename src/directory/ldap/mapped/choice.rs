@@ -15,7 +15,7 @@ const TIMES_CONCERNED: u64 = 3;
 /// A directory with no more people than this is always read whole: a look-up saves nothing worth speaking of.
 const SMALL: u64 = 400;
 /// Look-ups may take so long, however fast the first ones went.
-const PATIENCE_MIN: Duration = Duration::from_secs(1);
+const PATIENCE_MIN: Duration = Duration::from_secs(2);
 
 /// What is known of the number of people in the directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -166,3 +166,7 @@ fn bytes(value: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+#[path = "filters_tests.rs"]
+mod tests;

@@ -102,7 +102,8 @@ pub(super) async fn read(session: &mut Session, asked: Asked<'_>) -> Result<(Rea
         containers: Containers::default(),
         sought: HashSet::new(),
         relied: BTreeSet::new(),
-        until: None,
+        until: Instant::now() + settings.timeout / 2,
+        is_paced: false,
         referrals: (0, 0),
         tally: Tally::default(),
     };
@@ -137,8 +138,10 @@ struct Hunt<'a> {
     sought: HashSet<Sought>,
     /// Attributes by which something was looked for.
     relied: BTreeSet<&'a str>,
-    /// When it has taken too long.
-    until: Option<Instant>,
+    /// When it has taken too long: before a request has, so that everything can still be read.
+    until: Instant,
+    /// Whether that is known from how long the first look-ups took.
+    is_paced: bool,
     /// Those that came with searches for people, and for groups.
     referrals: (u64, u64),
     tally: Tally,
@@ -245,10 +248,11 @@ impl<'a> Hunt<'a> {
         if came.iter().zip(&proof).any(|(came, _)| came.is_empty()) {
             return Err(Stop::whole("the server does not find entries by their names (entryDN)"));
         }
-        if self.until.is_none() && self.tally.entries > before {
-            let patience =
-                choice::patience(began.elapsed(), self.tally.entries - before, self.asked.most.saturating_mul(2));
-            self.until = began.checked_add(patience);
+        if !self.is_paced && self.tally.entries > before {
+            let people = self.asked.most.saturating_mul(2);
+            let patience = choice::patience(began.elapsed(), self.tally.entries - before, people);
+            self.until = began.checked_add(patience).unwrap_or(self.until);
+            self.is_paced = true;
         }
         self.primary_members(&primary).await
     }
@@ -286,22 +290,22 @@ impl<'a> Hunt<'a> {
         Ok(())
     }
 
-    /// Whoever is known to hold an account and is in no group, and who is asked for by name.
+    /// Whoever is known to hold an account and was not found in a group, and who is asked for by name.
     async fn others(&mut self, wanted: &Wanted<'a>) -> Result<(), Stop> {
         let people = self.found.people();
         let is_empty = people.is_empty();
-        let held: Vec<String> = wanted
-            .memory
-            .snapshot
-            .iter()
-            .map(|(guid, _)| guid)
-            .chain(wanted.accounts.iter().filter_map(|account| account.external.as_ref()))
-            .filter(|guid| !people.contains_key(guid) && !self.sought.contains(&Sought::Guid(**guid)))
+        let of_accounts = wanted.accounts.iter().filter_map(|account| account.external.as_ref());
+        let held: HashSet<&ObjectGuid> =
+            wanted.memory.snapshot.iter().map(|(guid, _)| guid).chain(of_accounts).collect();
+        let held: Vec<String> = held
+            .into_iter()
+            .filter(|guid| !people.contains_key(guid))
             .map(|guid| self.filters.identity(guid))
             .collect();
         self.count(held.len() + wanted.names.len())?;
         let named: Vec<String> = wanted.names.iter().map(|name| self.filters.who(name.trim())).collect();
-        let asks = [self.filters.any(Of::People, &held), self.filters.any(Of::People, &named)].concat();
+        let held = self.filters.any(Of::People, &held);
+        let asks = [&held[..], &self.filters.any(Of::People, &named)].concat();
         if !held.is_empty() {
             self.relied.extend(["entryUUID", "objectGUID"]);
             if !self.asked.of.server.is_active_directory && is_empty {
@@ -311,7 +315,15 @@ impl<'a> Hunt<'a> {
         if !wanted.names.is_empty() {
             self.relied.extend(["sAMAccountName", "uid"]);
         }
-        self.ask(&asks).await?;
+        let came = self.ask(&asks).await?;
+        // Who was looked for as a member must have been found then: a seat is not taken because a server was confused once.
+        let again = came.iter().take(held.len()).flatten().filter_map(|guid| self.found.people().get(guid));
+        for person in again {
+            if self.sought.contains(&Sought::Guid(person.guid)) || self.sought.contains(&Sought::Dn(person.dn.key())) {
+                let why = format!("the server found {} only when asked again", person.dn);
+                return Err(Stop::Whole(Whole { why, is_open: true, is_for_long: false }));
+            }
+        }
         Ok(())
     }
 
@@ -464,8 +476,7 @@ fn search<'s>(asked: Asked<'s>, ask: &'s Ask, attributes: &'s [String]) -> Searc
 }
 
 /// Waits no longer than until then: what is still under way makes the connection useless.
-async fn in_time<T>(until: Option<Instant>, asking: impl Future<Output = T>) -> Result<T, Stop> {
-    let Some(until) = until else { return Ok(asking.await) };
+async fn in_time<T>(until: Instant, asking: impl Future<Output = T>) -> Result<T, Stop> {
     tokio::time::timeout_at(until, asking).await.map_err(|_| {
         let why = "the server takes long for look-ups: has it an index of the addresses?".to_owned();
         Stop::Whole(Whole { why, is_open: false, is_for_long: true })
