@@ -214,7 +214,7 @@ async fn attempts_come_later_and_later_until_it_is_told_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_cannot_is_asked_once_an_hour_and_one_that_reads_go_to_at_once() {
+async fn a_server_that_cannot_is_asked_once_an_hour_and_one_that_reads_turn_to_soon() {
     let unable = life(&[], (Duration::ZERO, Blind::Unable("no syncprov".to_owned())));
     let elsewhere = life(&[(Duration::ZERO, watching())], (SECOND, Blind::Elsewhere));
     let world = World::new(vec![unable.clone(), unable.clone(), unable, elsewhere.clone(), elsewhere, quiet_day()]);
@@ -222,7 +222,7 @@ async fn a_server_that_cannot_is_asked_once_an_hour_and_one_that_reads_go_to_at_
     sleep(SECOND).await;
     assert_eq!(world.because().as_deref(), Some("no syncprov"));
     sleep(DAY).await;
-    assert_eq!(world.waits(), [3_600, 3_600, 3_600, 1, 1]);
+    assert_eq!(world.waits(), [3_600, 3_600, 3_600, 2, 3]);
 }
 
 #[tokio::test(start_paused = true)]

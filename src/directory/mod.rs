@@ -69,7 +69,7 @@ pub enum Sight {
 pub enum Blind {
     /// Nobody answered, or the connection broke: look out again later.
     Lost(String),
-    /// Reads go to another server now: look out there at once.
+    /// Reads go to another server now: look out there.
     Elsewhere,
     /// The server refused us. Another try may count as another wrong password: wait until somebody has acted.
     Refused(String),
