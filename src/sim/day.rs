@@ -1,7 +1,7 @@
 //! The daemon over days, in time that passes as fast as the test runs: schedule, outages, clocks that jump, orders, a new
 //! configuration, the end.
 
-use super::world::{Body, Dice, Fuse, SimDirectory, SimState, SimStore, Stopper, email};
+use super::world::{Body, SimDirectory, SimState, SimStore, calm, email};
 use crate::config::Schedule;
 use crate::control::{Answer, Ask, Order, Refusal, Tell};
 use crate::daemon::alarm::{Alarm, SLEEP_MAX};
@@ -9,8 +9,8 @@ use crate::daemon::board::Board;
 use crate::daemon::mailbox::{Mailbox, Poke, Renewal, Slots};
 use crate::daemon::pulse::Pulse;
 use crate::daemon::{Foundry, Listener, Steward, Terms};
-use crate::model::{GroupRef, Limits, PassResult, Rules, Seat, StoreKind, Tier, TierRule, Timestamp, UserId};
-use crate::pass::{Halt, Kept, Report, Said, World};
+use crate::model::{GroupRef, PassResult, Rules, Seat, StoreKind, Tier, TierRule, Timestamp, UserId};
+use crate::pass::{Halt, Report, Said, World};
 use crate::status::Daemon;
 use chrono_tz::Tz;
 use jiff::SignedDuration;
@@ -153,39 +153,11 @@ impl Scene {
         use tracing_subscriber::layer::SubscriberExt;
         let lines = Lines::default();
         let heard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-        let (fuse, stopper) = (Fuse::default(), Stopper::default());
-        let bodies = (0..PEOPLE).map(|number| Body::in_groups(number % 3 == 0, true));
-        let bodies = Rc::new(RefCell::new(bodies.collect::<Vec<_>>()));
-        let (answers, trouble) = (Rc::new(Cell::new(true)), Rc::new(Cell::new(0)));
-        let users = Rc::new(RefCell::new(BTreeMap::new()));
-        let halt = Halt::default();
-        let world = World {
-            directory: SimDirectory {
-                bodies: bodies.clone(),
-                answers: answers.clone(),
-                tells_news: false,
-                is_deaf: Cell::default(),
-                fuse: fuse.clone(),
-                stopper: stopper.clone(),
-            },
-            accounts: SimStore {
-                kind: StoreKind::EnterpriseDirectory,
-                users: users.clone(),
-                double_invitations: Rc::default(),
-                dice: Rc::new(RefCell::new(Dice(1))),
-                trouble: trouble.clone(),
-                refuses: None,
-                heard: Rc::default(),
-                fuse: fuse.clone(),
-                stopper: stopper.clone(),
-            },
-            state: SimState::new(fuse, stopper),
-            rules: rules(&["Pro"], &["Plus"]),
-            limits: Limits::default(),
-            now,
-            halt: halt.clone(),
-            kept: Kept::default(),
-        };
+        let bodies = (0..PEOPLE).map(|number| Body::in_groups(number % 3 == 0, true)).collect();
+        let world = calm(StoreKind::EnterpriseDirectory, bodies, rules(&["Pro"], &["Plus"]), now);
+        let (bodies, answers) = (world.directory.bodies.clone(), world.directory.answers.clone());
+        let (users, trouble) = (world.accounts.users.clone(), world.accounts.trouble.clone());
+        let halt = world.halt.clone();
         let (mailbox, slots) = Mailbox::new(halt.clone());
         let daemon = Daemon::new("0", 1, "/etc/seatsync/seatsync.toml".into(), now());
         let (board, pulse, ears) = (Board::new(daemon, now), Pulse::default(), Ears::default());

@@ -1,21 +1,14 @@
 //! What must hold whatever fails.
 
-use super::world::{Body, Dice, Fuse, SimDirectory, SimState, SimStore, Stopper, email, seats};
-use crate::model::{Email, GroupRef, Origin};
-use crate::model::{Limit, Limits, Observed, PassResult, Rules, Seat, StoreKind, Tier, TierRule, Timestamp, UserId};
-use crate::pass::{self, Halt, Kept, PassError, Request, World};
+use super::world::{Body, Dice, SimDirectory, SimState, SimStore, Stopper, calm, email, rules, seats};
+use crate::model::{Email, Origin};
+use crate::model::{Limit, Limits, Observed, PassResult, Seat, StoreKind, Tier, Timestamp, UserId};
+use crate::pass::{self, Kept, PassError, Request, World};
 use proptest::prelude::*;
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
 
 const PEOPLE: usize = 9;
 const STEPS: u64 = 40;
-
-fn rules() -> Rules {
-    let rule = |tier: &str, group: &str| TierRule { tier: Tier::new(tier), groups: vec![GroupRef::new(group)] };
-    Rules { tiers: vec![rule("pro", "Pro"), rule("plus", "Plus")], nested: true, ..Rules::default() }
-}
 
 fn now() -> Timestamp {
     Timestamp::UNIX_EPOCH
@@ -48,10 +41,14 @@ fn wanted(bodies: &[Body], kind: StoreKind, before: &HashMap<String, Seat>) -> H
 /// Passes over a world that changes and fails, then one good day.
 fn simulate(seed: u64, kind: StoreKind) {
     let mut dice = Dice(seed);
-    let (fuse, stopper) = (Fuse::default(), Stopper::default());
-    let bodies = Rc::new(RefCell::new(vec![Body::in_groups(false, false); PEOPLE]));
-    let answers = Rc::new(Cell::new(true));
-    let users = Rc::new(RefCell::new(std::collections::BTreeMap::new()));
+    let bodies = vec![Body::in_groups(false, false); PEOPLE];
+    let mut world = calm(kind, bodies, rules(), now);
+    world.limits = Limits { losses: Limit::Off, group_shrink: Limit::Off, ..Limits::default() };
+    world.directory.tells_news = dice.roll(2) == 0;
+    *world.accounts.dice.borrow_mut() = Dice(seed ^ 0xdead);
+    let (bodies, answers) = (world.directory.bodies.clone(), world.directory.answers.clone());
+    let (fuse, stopper) = (world.directory.fuse.clone(), world.directory.stopper.clone());
+    let SimStore { users, double_invitations, trouble, .. } = world.accounts.clone();
     let stranger = Observed {
         id: UserId::new("stranger"),
         email: Email::parse("break.glass@elsewhere.example").unwrap(),
@@ -59,35 +56,6 @@ fn simulate(seed: u64, kind: StoreKind) {
         external: None,
     };
     users.borrow_mut().insert(stranger.id.clone(), stranger.clone());
-    let double_invitations = Rc::new(Cell::new(0));
-    let trouble = Rc::new(Cell::new(0));
-    let mut world = World {
-        directory: SimDirectory {
-            bodies: bodies.clone(),
-            answers: answers.clone(),
-            tells_news: dice.roll(2) == 0,
-            is_deaf: Cell::default(),
-            fuse: fuse.clone(),
-            stopper: stopper.clone(),
-        },
-        accounts: SimStore {
-            kind,
-            users: users.clone(),
-            double_invitations: double_invitations.clone(),
-            dice: Rc::new(RefCell::new(Dice(seed ^ 0xdead))),
-            trouble: trouble.clone(),
-            refuses: None,
-            heard: Rc::default(),
-            fuse: fuse.clone(),
-            stopper: stopper.clone(),
-        },
-        state: SimState::new(fuse.clone(), stopper.clone()),
-        rules: rules(),
-        limits: Limits { losses: Limit::Off, group_shrink: Limit::Off, ..Limits::default() },
-        now,
-        halt: Halt::default(),
-        kept: Kept::default(),
-    };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     // Who has been unseated in some version of the directory that a pass may have seen: only they may have lost a seat.
     let mut may_have_lost = [true; PEOPLE];
@@ -208,37 +176,10 @@ proptest! {
 /// The first pass holds every loss. One action that fails for ever must not keep it the first pass.
 #[test]
 fn what_always_fails_does_not_hold_everybody_elses_losses() {
-    let (fuse, stopper) = (Fuse::default(), Stopper::default());
     let body = |pro| Body::in_groups(pro, false);
-    let bodies = Rc::new(RefCell::new(vec![body(true), body(true), body(true)]));
-    let users = Rc::new(RefCell::new(std::collections::BTreeMap::new()));
-    let mut world = World {
-        directory: SimDirectory {
-            bodies: bodies.clone(),
-            answers: Rc::new(Cell::new(true)),
-            tells_news: false,
-            is_deaf: Cell::default(),
-            fuse: fuse.clone(),
-            stopper: stopper.clone(),
-        },
-        accounts: SimStore {
-            kind: StoreKind::EnterpriseDirectory,
-            users: users.clone(),
-            double_invitations: Rc::default(),
-            dice: Rc::new(RefCell::new(Dice(1))),
-            trouble: Rc::default(),
-            refuses: Some(email(0)),
-            heard: Rc::default(),
-            fuse: fuse.clone(),
-            stopper: stopper.clone(),
-        },
-        state: SimState::new(fuse, stopper),
-        rules: rules(),
-        limits: Limits::default(),
-        now,
-        halt: Halt::default(),
-        kept: Kept::default(),
-    };
+    let mut world = calm(StoreKind::EnterpriseDirectory, vec![body(true), body(true), body(true)], rules(), now);
+    world.accounts.refuses = Some(email(0));
+    let (bodies, users) = (world.directory.bodies.clone(), world.accounts.users.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut run = || runtime.block_on(pass::run(&mut world, &Request::default(), &|_| {})).unwrap();
     let first = run();
@@ -249,37 +190,10 @@ fn what_always_fails_does_not_hold_everybody_elses_losses() {
     assert_eq!(seats(&users.borrow()).get(&*email(2).key()), Some(&Seat::Suspended(Tier::new("pro"))));
 }
 
-/// A world of `people` who all want a seat, with nothing that fails.
-fn calm(people: usize) -> (World<SimDirectory, SimStore, SimState>, Stopper) {
-    let (fuse, stopper) = (Fuse::default(), Stopper::default());
-    let bodies = vec![Body::in_groups(true, false); people];
-    let world = World {
-        directory: SimDirectory {
-            bodies: Rc::new(RefCell::new(bodies)),
-            answers: Rc::new(Cell::new(true)),
-            tells_news: false,
-            is_deaf: Cell::default(),
-            fuse: fuse.clone(),
-            stopper: stopper.clone(),
-        },
-        accounts: SimStore {
-            kind: StoreKind::Team,
-            users: Rc::default(),
-            double_invitations: Rc::default(),
-            dice: Rc::new(RefCell::new(Dice(1))),
-            trouble: Rc::default(),
-            refuses: None,
-            heard: Rc::default(),
-            fuse: fuse.clone(),
-            stopper: stopper.clone(),
-        },
-        state: SimState::new(fuse, stopper.clone()),
-        rules: rules(),
-        limits: Limits::default(),
-        now,
-        halt: Halt::default(),
-        kept: Kept::default(),
-    };
+/// A world of people who all want a seat, and what stops its passes.
+fn eager() -> (World<SimDirectory, SimStore, SimState>, Stopper) {
+    let world = calm(StoreKind::Team, vec![Body::in_groups(true, false); PEOPLE], rules(), now);
+    let stopper = world.directory.stopper.clone();
     (world, stopper)
 }
 
@@ -290,7 +204,7 @@ fn a_pass_that_is_stopped_between_batches_says_what_it_did_not_send() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (mut halted, mut partial) = (0, 0);
     for moment in 0.. {
-        let (mut world, stopper) = calm(PEOPLE);
+        let (mut world, stopper) = eager();
         world.halt = stopper.set(Some(moment));
         let result = runtime.block_on(pass::run(&mut world, &Request::default(), &|_| {}));
         let sent = world.accounts.users.borrow().len();
@@ -331,7 +245,7 @@ fn a_pass_that_is_stopped_between_batches_says_what_it_did_not_send() {
 #[test]
 fn a_preview_stops_at_once() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (mut world, stopper) = calm(PEOPLE);
+    let (mut world, stopper) = eager();
     for moment in 0..3 {
         world.halt = stopper.set(Some(moment));
         let stopped = runtime.block_on(pass::preview(&mut world, &Request::default(), &|_| {}));

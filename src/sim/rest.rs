@@ -1,12 +1,11 @@
 //! What a pass may leave out because of what the one before has left in memory: everything but what it reports and writes.
 
-use super::world::{Body, Dice, Fuse, SimDirectory, SimState, SimStore, Stopper, email};
-use crate::model::{GroupRef, Limits, Memory, PassId, PassResult, Rules, Seat, StoreKind, Tier, TierRule, Timestamp};
-use crate::pass::{self, Halt, Kept, PassError, Report, Request, Step, World};
+use super::world::{Body, Dice, SimDirectory, SimState, SimStore, calm, email, rules};
+use crate::model::{Memory, PassId, PassResult, Seat, StoreKind, Tier, Timestamp};
+use crate::pass::{self, Kept, PassError, Report, Request, Step, World};
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -27,41 +26,11 @@ fn later(seconds: i64) {
     NOW.set(NOW.get() + seconds);
 }
 
-fn rules() -> Rules {
-    let rule = |tier: &str, group: &str| TierRule { tier: Tier::new(tier), groups: vec![GroupRef::new(group)] };
-    Rules { tiers: vec![rule("pro", "Pro"), rule("plus", "Plus")], nested: true, ..Rules::default() }
-}
-
 /// A world in which nothing fails, whose directory can say that nothing is new.
 fn world(kind: StoreKind, people: usize) -> World<SimDirectory, SimStore, SimState> {
-    let (fuse, stopper) = (Fuse::default(), Stopper::default());
-    World {
-        directory: SimDirectory {
-            bodies: Rc::new(RefCell::new(vec![Body::in_groups(true, true); people])),
-            answers: Rc::new(Cell::new(true)),
-            tells_news: true,
-            is_deaf: Cell::default(),
-            fuse: fuse.clone(),
-            stopper: stopper.clone(),
-        },
-        accounts: SimStore {
-            kind,
-            users: Rc::default(),
-            double_invitations: Rc::default(),
-            dice: Rc::new(RefCell::new(Dice(1))),
-            trouble: Rc::default(),
-            refuses: None,
-            heard: Rc::default(),
-            fuse: fuse.clone(),
-            stopper: stopper.clone(),
-        },
-        state: SimState::new(fuse, stopper),
-        rules: rules(),
-        limits: Limits::default(),
-        now,
-        halt: Halt::default(),
-        kept: Kept::default(),
-    }
+    let mut world = calm(kind, vec![Body::in_groups(true, true); people], rules(), now);
+    world.directory.tells_news = true;
+    world
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {

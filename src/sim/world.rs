@@ -3,10 +3,11 @@
 use crate::accounts::{AccountStore, AccountsError, Sought};
 use crate::directory::{Cursor, Directory, DirectoryError, Read};
 use crate::model::{
-    Action, Approval, Delta, Dn, Email, Fact, Group, HistoryEntry, Intent, Mailbox, Member, Memory, News, ObjectGuid,
-    Observed, Origin, Outcome, PassId, Person, Reading, Seat, Settlement, StoreKind, Tier, Timestamp, UserId, Wanted,
+    Action, Approval, Delta, Dn, Email, Fact, Group, GroupRef, HistoryEntry, Intent, Limits, Mailbox, Member, Memory,
+    News, ObjectGuid, Observed, Origin, Outcome, PassId, Person, Reading, Rules, Seat, Settlement, StoreKind, Tier,
+    TierRule, Timestamp, UserId, Wanted,
 };
-use crate::pass::Halt;
+use crate::pass::{Halt, Kept, World};
 use crate::state::{Closing, StateError, StateStore};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -115,6 +116,49 @@ pub(super) fn email(number: usize) -> Email {
     Email::parse(&format!("p{number}@x.example")).unwrap()
 }
 
+/// Two groups, mapped to the two tiers.
+pub(super) fn rules() -> Rules {
+    let rule = |tier: &str, group: &str| TierRule { tier: Tier::new(tier), groups: vec![GroupRef::new(group)] };
+    Rules { tiers: vec![rule("pro", "Pro"), rule("plus", "Plus")], nested: true, ..Rules::default() }
+}
+
+/// A world in which nothing fails and nobody has an account yet: what goes wrong is set in its parts.
+pub(super) fn calm(
+    kind: StoreKind,
+    bodies: Vec<Body>,
+    rules: Rules,
+    now: fn() -> Timestamp,
+) -> World<SimDirectory, SimStore, SimState> {
+    let (fuse, stopper) = (Fuse::default(), Stopper::default());
+    World {
+        directory: SimDirectory {
+            bodies: Rc::new(RefCell::new(bodies)),
+            answers: Rc::new(Cell::new(true)),
+            tells_news: false,
+            is_deaf: Cell::default(),
+            fuse: fuse.clone(),
+            stopper: stopper.clone(),
+        },
+        accounts: SimStore {
+            kind,
+            users: Rc::default(),
+            double_invitations: Rc::default(),
+            dice: Rc::new(RefCell::new(Dice(1))),
+            trouble: Rc::default(),
+            refuses: None,
+            heard: Rc::default(),
+            fuse: fuse.clone(),
+            stopper: stopper.clone(),
+        },
+        state: SimState::new(fuse, stopper),
+        rules,
+        limits: Limits::default(),
+        now,
+        halt: Halt::default(),
+        kept: Kept::default(),
+    }
+}
+
 /// The directory: bodies in two groups, and whether it answers.
 pub(super) struct SimDirectory {
     pub bodies: Rc<RefCell<Vec<Body>>>,
@@ -169,6 +213,7 @@ impl Directory for SimDirectory {
 }
 
 /// The account store: survives the process. Some of its answers get lost.
+#[derive(Clone)]
 pub(super) struct SimStore {
     pub kind: StoreKind,
     pub users: Rc<RefCell<BTreeMap<UserId, Observed>>>,
