@@ -33,6 +33,8 @@ const QUESTIONS_FIRST: u64 = CONNECTIONS + 2;
 const QUESTIONS_OF_CHOICE: u64 = 12;
 /// Most entries until then.
 const ENTRIES_OF_CHOICE: u64 = 1_000;
+/// Most questions of a read that finds nothing changed.
+const QUESTIONS_OF_NOTHING: u64 = 3;
 /// Of somebody mapped: as a member, as the holder of an account, as the owner of the address.
 const ENTRIES_A_MAPPED_PERSON: u64 = 3;
 /// The server, the base, and each of the two groups up to three times. One page more is read until it is clear that there
@@ -157,6 +159,29 @@ fn passes_over_a_large_directory_ask_no_more_than_they_must() {
 
     let kib = bench.agent.most_memory_kib();
     assert!(kib <= MEMORY_KIB_MAX, "{kib} KiB at one time");
+}
+
+/// What has not changed is neither read nor asked for again.
+#[test]
+fn a_pass_in_which_nothing_has_changed_asks_next_to_nothing() {
+    let bench = Bench::start(&[("plus", &[STAFF])]);
+    for _ in 0..3 {
+        let (seen, requests) = bench.pass();
+        bench.assert_last_pass("in_sync", 0);
+        assert!(seen.round_trips() <= QUESTIONS_OF_NOTHING, "{seen:#?}");
+        // The server itself, at most.
+        assert!(seen.entries() <= 1, "{seen:#?}");
+        assert_eq!(requests, 0, "{:?}", bench.proxy.counts());
+    }
+    // One change: one entry more, one request, one seat.
+    let left = bench.crowd.staff_enabled() - 1;
+    let disabled = "changetype: modify\nreplace: userAccountControl\nuserAccountControl: 514\n";
+    bench.crowd.modify(&format!("dn: {}\n{disabled}", crowd::person(1)));
+    let (seen, requests) = bench.pass();
+    bench.assert_last_pass("applied", 1);
+    assert_eq!(bench.agent.status()["last_pass"]["counts"]["seated"].as_u64(), Some(left));
+    assert!(seen.entries() <= 2, "{seen:#?}");
+    assert_eq!((requests, bench.asked("BatchSuspendUser")), (1, 1), "{:?}", bench.proxy.counts());
 }
 
 /// Who maps two hundred of ten thousand people reads hundreds of entries, not thousands.

@@ -2,8 +2,8 @@
 
 Entries like Active Directory's, the same for the same N (10,000 or more):
 
-- N people `u0000000` ... in OU=People, each with `NAME@scale.test`; one in fifty is disabled. `entryUUID` and `objectGUID`
-  are the same identity.
+- N people `u0000000` ... in OU=People, each with `NAME@scale.test`; one in fifty is disabled. They are known by
+  their `entryUUID`: OpenLDAP tells by nothing else what was deleted, so an `objectGUID` besides would be a second identity.
 - 200 groups in OU=Groups, named by cn and sAMAccountName:
   - `staff` has no people, but nests `division-0` ... `division-8`, each a tenth of all: nine in ten people, by nesting;
   - `few` has 100 people from all over the company, and nests `few-more` with another 100; all enabled;
@@ -88,9 +88,8 @@ def groups(people):
 
 def identity(name, rid):
     uid = uuid.uuid5(NAMESPACE, name)
-    # Active Directory writes the first three parts of a GUID with the low byte first (MS-DTYP 2.3.4.2).
     return (
-        f"entryUUID: {uid}\nobjectGUID:: {base64.b64encode(uid.bytes_le).decode()}\n"
+        f"entryUUID: {uid}\n"
         f"objectSid:: {base64.b64encode(DOMAIN_SID + rid.to_bytes(4, 'little')).decode()}\n"
     )
 
