@@ -9,11 +9,10 @@ mod site;
 
 use ad::{Ad, BASE, READER, READER_NAME, READER_PASSWORD, person};
 use seatsync::directory::Directory;
-use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ReadLimits};
+use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl};
 use seatsync::model::{Exchange, Expiry, Meter, Timestamp};
 use site::Site;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// userAccountControl (MS-ADTS 2.2.16): an ordinary account, whose password ends as the domain's policy says.
 const ORDINARY: &str = "512";
@@ -26,19 +25,14 @@ fn directory(ad: &Ad, bind_dn: &str) -> (Ldap, Arc<Mutex<Vec<Exchange>>>) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let list = heard.clone();
     let settings = LdapSettings {
-        urls: vec![LdapUrl::parse(&ad.url()).unwrap()],
-        base_dn: "OU=Zoo,DC=ad,DC=test".to_owned(),
-        bind_dn: bind_dn.to_owned(),
-        bind_password: READER_PASSWORD.into(),
         ca_file: Some(ad.ca()),
-        starttls: false,
-        allow_cleartext: false,
-        page_size: 1_000,
-        timeout: Duration::from_secs(60),
-        user_filter: None,
-        email_attributes: vec!["mail".to_owned()],
-        limits: ReadLimits::default(),
         meter: Meter::new(move |exchange| list.lock().unwrap().push(*exchange)),
+        ..LdapSettings::new(
+            vec![LdapUrl::parse(&ad.url()).unwrap()],
+            "OU=Zoo,DC=ad,DC=test",
+            bind_dn,
+            READER_PASSWORD.into(),
+        )
     };
     (Ldap::new(settings), heard)
 }

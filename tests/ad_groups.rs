@@ -8,28 +8,21 @@ mod site;
 
 use ad::Ad;
 use seatsync::directory::Directory;
-use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ReadLimits};
-use seatsync::model::{Group, Meter};
+use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl};
+use seatsync::model::Group;
 use site::Site;
-use std::time::Duration;
 
 /// The group whose DN needs every kind of escape, read by our own reader.
 fn escaped_group(ad: &Ad) -> Group {
     let directory = ad.directory();
     let settings = LdapSettings {
-        urls: vec![LdapUrl::parse(&directory.urls[0]).unwrap()],
-        base_dn: directory.base_dn,
-        bind_dn: directory.bind_dn,
-        bind_password: directory.password.into(),
         ca_file: directory.ca_file,
-        starttls: false,
-        allow_cleartext: false,
-        page_size: 1_000,
-        timeout: Duration::from_secs(60),
-        user_filter: None,
-        email_attributes: vec!["mail".to_owned()],
-        limits: ReadLimits::default(),
-        meter: Meter::default(),
+        ..LdapSettings::new(
+            vec![LdapUrl::parse(&directory.urls[0]).unwrap()],
+            &directory.base_dn,
+            &directory.bind_dn,
+            directory.password.into(),
+        )
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let reading = runtime.block_on(Ldap::new(settings).read_whole()).unwrap();

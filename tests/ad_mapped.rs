@@ -11,10 +11,10 @@ use ad::{Ad, group};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use same::{Case, difference, of_many};
-use seatsync::directory::ldap::{LdapSettings, LdapUrl, ReadLimits};
+use seatsync::directory::ldap::{LdapSettings, LdapUrl};
 use seatsync::model::{
-    Email, Fact, GroupRef, Holding, Memory, Meter, News, ObjectGuid, Origin, Reading, RememberedGroup, Rules, Seat,
-    StoreKind, Tier, TierRule, Timestamp, UserId,
+    Email, Fact, GroupRef, Holding, Memory, News, ObjectGuid, Origin, Reading, RememberedGroup, Rules, Seat, StoreKind,
+    Tier, TierRule, Timestamp, UserId,
 };
 use site::Site;
 use std::cell::Cell;
@@ -65,19 +65,13 @@ const PEOPLE: [&str; 16] = [
 fn settings(ad: &Ad) -> LdapSettings {
     let directory = ad.directory();
     LdapSettings {
-        urls: vec![LdapUrl::parse(&directory.urls[0]).unwrap()],
-        base_dn: directory.base_dn,
-        bind_dn: directory.bind_dn,
-        bind_password: directory.password.into(),
         ca_file: directory.ca_file,
-        starttls: false,
-        allow_cleartext: false,
-        page_size: 1_000,
-        timeout: Duration::from_secs(60),
-        user_filter: None,
-        email_attributes: vec!["mail".to_owned()],
-        limits: ReadLimits::default(),
-        meter: Meter::default(),
+        ..LdapSettings::new(
+            vec![LdapUrl::parse(&directory.urls[0]).unwrap()],
+            &directory.base_dn,
+            &directory.bind_dn,
+            directory.password.into(),
+        )
     }
 }
 

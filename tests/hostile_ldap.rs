@@ -9,7 +9,7 @@ use fake_ldap::{Act, BASE, BIND_DN, FakeLdap, Kind, PASSWORD, Request, Script, T
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ProbeResult, ReadLimits, check_ca_file};
 use seatsync::directory::{Directory, DirectoryError};
-use seatsync::model::{Meter, Reading};
+use seatsync::model::Reading;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,19 +22,15 @@ const MEMORY_KIB_MAX: u64 = 400 * 1024;
 
 fn settings(urls: &[&str]) -> LdapSettings {
     LdapSettings {
-        urls: urls.iter().map(|url| LdapUrl::parse(url).unwrap()).collect(),
-        base_dn: BASE.to_owned(),
-        bind_dn: BIND_DN.to_owned(),
-        bind_password: PASSWORD.into(),
-        ca_file: None,
-        starttls: false,
         allow_cleartext: true,
         page_size: 100,
         timeout: PATIENT,
-        user_filter: None,
-        email_attributes: vec!["mail".to_owned()],
-        limits: ReadLimits::default(),
-        meter: Meter::default(),
+        ..LdapSettings::new(
+            urls.iter().map(|url| LdapUrl::parse(url).unwrap()).collect(),
+            BASE,
+            BIND_DN,
+            PASSWORD.into(),
+        )
     }
 }
 

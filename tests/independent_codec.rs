@@ -9,9 +9,8 @@ use ldap3_proto::proto::{
 };
 use ldap3_proto::{LdapCodec, control::LdapControl};
 use seatsync::directory::Directory;
-use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ReadLimits};
-use seatsync::model::{Meter, ObjectGuid};
-use std::time::Duration;
+use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl};
+use seatsync::model::ObjectGuid;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::Framed;
 
@@ -116,19 +115,10 @@ async fn an_independent_codec_understands_us_and_we_it() {
     let url = format!("ldap://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move { serve(listener.accept().await.unwrap().0).await });
     let mut directory = Ldap::new(LdapSettings {
-        urls: vec![LdapUrl::parse(&url).unwrap()],
-        base_dn: BASE.to_owned(),
-        bind_dn: "svc@codec.test".to_owned(),
-        bind_password: "right".into(),
-        ca_file: None,
-        starttls: false,
         allow_cleartext: true,
         page_size: 2,
-        timeout: Duration::from_secs(60),
         user_filter: Some("(!(description=a\\2ab))".to_owned()),
-        email_attributes: vec!["mail".to_owned()],
-        limits: ReadLimits::default(),
-        meter: Meter::default(),
+        ..LdapSettings::new(vec![LdapUrl::parse(&url).unwrap()], BASE, "svc@codec.test", "right".into())
     });
     let reading = directory.read_whole().await.unwrap();
     let mut names: Vec<&str> = reading.people.iter().filter_map(|person| person.account_name.as_deref()).collect();

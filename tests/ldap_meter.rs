@@ -6,7 +6,7 @@ mod fake_ldap;
 
 use fake_ldap::{Act, BASE, BIND_DN, FakeLdap, Kind, PAGE, PASSWORD, Script, result};
 use seatsync::directory::Directory;
-use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ReadLimits};
+use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl};
 use seatsync::model::{Exchange, Meter, Peer, Went};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,19 +19,16 @@ fn read(urls: &[&str], password: &str, timeout: Duration) -> (bool, Vec<Exchange
     let heard = Arc::new(Mutex::new(Vec::new()));
     let list = heard.clone();
     let settings = LdapSettings {
-        urls: urls.iter().map(|url| LdapUrl::parse(url).unwrap()).collect(),
-        base_dn: BASE.to_owned(),
-        bind_dn: BIND_DN.to_owned(),
-        bind_password: password.into(),
-        ca_file: None,
-        starttls: false,
         allow_cleartext: true,
         page_size: 100,
         timeout,
-        user_filter: None,
-        email_attributes: vec!["mail".to_owned()],
-        limits: ReadLimits::default(),
         meter: Meter::new(move |exchange| list.lock().unwrap().push(*exchange)),
+        ..LdapSettings::new(
+            urls.iter().map(|url| LdapUrl::parse(url).unwrap()).collect(),
+            BASE,
+            BIND_DN,
+            password.into(),
+        )
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let outcome = runtime.block_on(Ldap::new(settings).read_whole());

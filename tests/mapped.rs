@@ -19,11 +19,10 @@ use openldap::{READER, READER_PASSWORD, Slapd};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use same::{Case, decisions, difference, of_many};
-use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl, ReadLimits};
-use seatsync::model::{GroupRef, Memory, Meter, News, Origin, Rules, StoreKind, Tier, TierRule, Timestamp};
+use seatsync::directory::ldap::{Ldap, LdapSettings, LdapUrl};
+use seatsync::model::{GroupRef, Memory, News, Origin, Rules, StoreKind, Tier, TierRule, Timestamp};
 use std::cell::Cell;
 use std::fmt::Write;
-use std::time::Duration;
 use tap::Tap;
 
 const PEOPLE: u64 = 10_000;
@@ -32,19 +31,9 @@ const BASE: &str = "ou=in,dc=corp,dc=test";
 
 fn settings(url: &str) -> LdapSettings {
     LdapSettings {
-        urls: vec![LdapUrl::parse(url).unwrap()],
-        base_dn: BASE.to_owned(),
-        bind_dn: READER.to_owned(),
-        bind_password: READER_PASSWORD.into(),
-        ca_file: None,
-        starttls: false,
         allow_cleartext: true,
-        page_size: 1_000,
-        timeout: Duration::from_secs(60),
-        user_filter: None,
         email_attributes: vec!["mail".to_owned(), "title".to_owned()],
-        limits: ReadLimits::default(),
-        meter: Meter::default(),
+        ..LdapSettings::new(vec![LdapUrl::parse(url).unwrap()], BASE, READER, READER_PASSWORD.into())
     }
 }
 

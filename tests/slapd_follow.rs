@@ -6,11 +6,10 @@ mod following;
 mod loopback;
 mod openldap;
 
-use following::{Came, Follower};
+use following::{Came, Follower, counts};
 use openldap::{BASE, READER, READER_PASSWORD, Slapd};
-use seatsync::directory::ldap::{LdapSettings, LdapUrl, ReadLimits};
-use seatsync::model::{Delta, Meter};
-use std::time::Duration;
+use seatsync::directory::ldap::{LdapSettings, LdapUrl};
+use seatsync::model::Delta;
 
 /// What makes a slapd tell what changes, and remember what was deleted.
 const PROVIDER: &str = "moduleload syncprov\nindex entryCSN,entryUUID eq\noverlay syncprov\nsyncprov-sessionlog 1000";
@@ -19,24 +18,11 @@ const FORGETFUL: &str = "moduleload syncprov\nindex entryCSN,entryUUID eq\noverl
 /// People are read below this.
 const PEOPLE: &str = "ou=people,dc=corp,dc=test";
 const GROUPS: &str = "ou=groups,dc=corp,dc=test";
-/// What a read may ask that finds nothing changed.
-const ROUND_TRIPS_MAX: usize = 3;
 
 fn settings(slapd: &Slapd) -> LdapSettings {
     LdapSettings {
-        urls: vec![LdapUrl::parse(&slapd.url()).unwrap()],
-        base_dn: BASE.to_owned(),
-        bind_dn: READER.to_owned(),
-        bind_password: READER_PASSWORD.into(),
-        ca_file: None,
-        starttls: false,
         allow_cleartext: true,
-        page_size: 1_000,
-        timeout: Duration::from_secs(60),
-        user_filter: None,
-        email_attributes: vec!["mail".to_owned()],
-        limits: ReadLimits::default(),
-        meter: Meter::default(),
+        ..LdapSettings::new(vec![LdapUrl::parse(&slapd.url()).unwrap()], BASE, READER, READER_PASSWORD.into())
     }
 }
 
@@ -69,21 +55,10 @@ fn moved(dn: &str, rdn: &str, parent: &str) -> String {
     format!("dn: {dn}\nchangetype: modrdn\nnewrdn: {rdn}\ndeleteoldrdn: 0\nnewsuperior: {parent}\n")
 }
 
-/// How many people, groups, gone and hidden a delta names.
-fn counts(delta: &Delta) -> [usize; 4] {
-    [delta.people.len(), delta.groups.len(), delta.gone.len(), delta.hidden.len()]
-}
-
 #[test]
 fn nothing_changed_is_one_question_and_three_on_a_new_connection() {
     let (_slapd, mut follower) = followed();
-    for _ in 0..3 {
-        assert_eq!(follower.read(), Came::Changed(Delta::default()));
-        assert_eq!((follower.round_trips(), follower.connections()), (1, 0));
-    }
-    follower.forget_connection();
-    assert_eq!(follower.read(), Came::Changed(Delta::default()));
-    assert!(follower.round_trips() <= ROUND_TRIPS_MAX, "{}", follower.round_trips());
+    follower.assert_nothing_changed();
 }
 
 #[test]

@@ -12,31 +12,25 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use same::{Case, difference, of_many};
 use seatsync::directory::DirectoryError;
-use seatsync::directory::ldap::{LdapSettings, LdapUrl, ReadLimits};
+use seatsync::directory::ldap::{LdapSettings, LdapUrl};
 use seatsync::model::{
-    Email, Fact, GroupRef, Holding, Memory, Meter, News, ObjectGuid, Origin, Reading, RememberedGroup, Rules, Seat,
-    StoreKind, Tier, TierRule, UserId,
+    Email, Fact, GroupRef, Holding, Memory, News, ObjectGuid, Origin, Reading, RememberedGroup, Rules, Seat, StoreKind,
+    Tier, TierRule, UserId,
 };
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
 use windows::{DOMAIN, Entry, Manner, Windows};
 
 fn settings(url: &str) -> LdapSettings {
     LdapSettings {
-        urls: vec![LdapUrl::parse(url).unwrap()],
-        base_dn: format!("OU=In,{DOMAIN}"),
-        bind_dn: "svc@corp.test".to_owned(),
-        bind_password: "secret".into(),
-        ca_file: None,
-        starttls: false,
         allow_cleartext: true,
-        page_size: 1_000,
-        timeout: Duration::from_secs(60),
-        user_filter: None,
         email_attributes: vec!["mail".to_owned(), "proxyAddresses".to_owned()],
-        limits: ReadLimits::default(),
-        meter: Meter::default(),
+        ..LdapSettings::new(
+            vec![LdapUrl::parse(url).unwrap()],
+            &format!("OU=In,{DOMAIN}"),
+            "svc@corp.test",
+            "secret".into(),
+        )
     }
 }
 

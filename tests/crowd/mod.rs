@@ -4,9 +4,11 @@
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
+#[path = "../ldif/mod.rs"]
+mod ldif;
+
 use crate::loopback::Loopback;
 use crate::site::{Directory, Site};
-use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -112,14 +114,7 @@ impl Crowd {
 
     /// Applies LDIF change records (RFC 2849) as the administrator.
     pub fn modify(&self, ldif: &str) {
-        let mut client = Command::new("ldapmodify")
-            .args(["-x", "-H", &self.url(), "-D", ADMINISTRATOR, "-w", ADMINISTRATOR_PASSWORD])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("ldapmodify (package ldap-utils): {error}"));
-        client.stdin.take().unwrap().write_all(ldif.as_bytes()).unwrap();
-        assert!(client.wait().unwrap().success(), "ldapmodify failed\n{ldif}");
+        ldif::apply(&self.url(), ADMINISTRATOR, ADMINISTRATOR_PASSWORD, ldif);
     }
 
     fn log(&self) -> String {

@@ -64,6 +64,14 @@ impl Known {
     }
 }
 
+/// What a read may ask that finds nothing changed, on a new connection.
+const ROUND_TRIPS_MAX: usize = 3;
+
+/// How many people, groups, gone and hidden a delta names.
+pub fn counts(delta: &Delta) -> [usize; 4] {
+    [delta.people.len(), delta.groups.len(), delta.gone.len(), delta.hidden.len()]
+}
+
 /// What a read after a change brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Came {
@@ -161,6 +169,18 @@ impl Follower {
             Came::Changed(delta) => delta,
             Came::Whole => panic!("{what} was not followed"),
         }
+    }
+
+    /// Nothing is found changed, time and again, by one question; by a few on a new connection.
+    pub fn assert_nothing_changed(&mut self) {
+        for _ in 0..3 {
+            assert_eq!(self.read(), Came::Changed(Delta::default()));
+            assert_eq!((self.round_trips(), self.connections()), (1, 0));
+        }
+        self.forget_connection();
+        assert_eq!(self.read(), Came::Changed(Delta::default()));
+        assert!(self.round_trips() <= ROUND_TRIPS_MAX, "{}", self.round_trips());
+        assert_eq!(self.connections(), 1);
     }
 
     /// A change that makes a whole read.

@@ -2,6 +2,9 @@
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
+#[path = "../ldif/mod.rs"]
+mod ldif;
+
 use crate::loopback::Loopback;
 use std::io::Write;
 use std::net::TcpStream;
@@ -197,14 +200,7 @@ impl Slapd {
 
     /// Applies LDIF change records (RFC 2849) as the administrator.
     pub fn modify(&self, ldif: &str) {
-        let mut client = Command::new("ldapmodify")
-            .args(["-x", "-H", &self.url(), "-D", ADMINISTRATOR, "-w", ADMINISTRATOR_PASSWORD])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("ldapmodify (package ldap-utils): {error}"));
-        client.stdin.take().unwrap().write_all(ldif.as_bytes()).unwrap();
-        assert!(client.wait().unwrap().success(), "ldapmodify failed in {}\n{ldif}", self.folder.path().display());
+        ldif::apply(&self.url(), ADMINISTRATOR, ADMINISTRATOR_PASSWORD, ldif);
     }
 }
 

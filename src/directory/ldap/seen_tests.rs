@@ -6,27 +6,14 @@ use super::super::ber::{self, Element};
 use super::super::entry::tests::{encoded, entry};
 use super::super::settings::{LdapSettings, ReadLimits};
 use super::*;
-use crate::model::Meter;
 use proptest::prelude::*;
-use std::time::Duration;
 
 type Attributes<'a> = &'a [(&'a str, &'a [&'a [u8]])];
 
 fn settings(user_filter: Option<&str>) -> LdapSettings {
     LdapSettings {
-        urls: Vec::new(),
-        base_dn: "DC=x".to_owned(),
-        bind_dn: String::new(),
-        bind_password: "x".into(),
-        ca_file: None,
-        starttls: false,
-        allow_cleartext: false,
-        page_size: 1,
-        timeout: Duration::from_secs(1),
         user_filter: user_filter.map(str::to_owned),
-        email_attributes: vec!["mail".to_owned()],
-        limits: ReadLimits::default(),
-        meter: Meter::default(),
+        ..LdapSettings::new(Vec::new(), "DC=x", "", "x".into())
     }
 }
 

@@ -16,19 +16,10 @@ const NOTIFIES: &str = "1.2.840.113556.1.4.528";
 
 fn settings() -> LdapSettings {
     LdapSettings {
-        urls: vec![LdapUrl::parse("ldap://dc1").unwrap()],
-        base_dn: "OU=People,DC=x".to_owned(),
-        bind_dn: "svc".to_owned(),
-        bind_password: "x".into(),
-        ca_file: None,
-        starttls: false,
         allow_cleartext: true,
-        page_size: 1_000,
         timeout: TIMEOUT,
-        user_filter: None,
-        email_attributes: vec!["mail".to_owned()],
         limits: ReadLimits { message_bytes_max: MESSAGE_BYTES_MAX, ..ReadLimits::default() },
-        meter: Meter::default(),
+        ..LdapSettings::new(vec![LdapUrl::parse("ldap://dc1").unwrap()], "OU=People,DC=x", "svc", "x".into())
     }
 }
 

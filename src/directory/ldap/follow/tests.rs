@@ -4,10 +4,9 @@
 
 use super::*;
 use crate::directory::ldap::ber::{self, encode, integer};
-use crate::directory::ldap::settings::{LdapUrl, ReadLimits};
-use crate::model::{Meter, ObjectGuid};
+use crate::directory::ldap::settings::LdapUrl;
+use crate::model::ObjectGuid;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// Bytes that may be under way.
@@ -82,19 +81,14 @@ fn with_controls(mut operation: Vec<u8>, controls: &[u8]) -> Vec<u8> {
 
 fn settings() -> LdapSettings {
     LdapSettings {
-        urls: vec![LdapUrl::parse("ldap://dc1.ad.test").unwrap()],
-        base_dn: "DC=ad,DC=test".to_owned(),
-        bind_dn: "reader".to_owned(),
-        bind_password: "secret".into(),
-        ca_file: None,
-        starttls: false,
         allow_cleartext: true,
         page_size: 100,
-        timeout: Duration::from_secs(60),
-        user_filter: None,
-        email_attributes: vec!["mail".to_owned()],
-        limits: ReadLimits::default(),
-        meter: Meter::default(),
+        ..LdapSettings::new(
+            vec![LdapUrl::parse("ldap://dc1.ad.test").unwrap()],
+            "DC=ad,DC=test",
+            "reader",
+            "secret".into(),
+        )
     }
 }
 

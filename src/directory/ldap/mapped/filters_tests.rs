@@ -3,26 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 use super::super::super::entry::tests::entry;
-use super::super::super::settings::ReadLimits;
 use super::*;
-use crate::model::Meter;
-use std::time::Duration;
 
 fn settings(emails: &[&str]) -> LdapSettings {
     LdapSettings {
-        urls: Vec::new(),
-        base_dn: String::new(),
-        bind_dn: String::new(),
-        bind_password: "x".into(),
-        ca_file: None,
-        starttls: false,
-        allow_cleartext: false,
-        page_size: 1,
-        timeout: Duration::from_secs(1),
         user_filter: Some("(!(a=b))".to_owned()),
         email_attributes: emails.iter().map(|name| (*name).to_owned()).collect(),
-        limits: ReadLimits::default(),
-        meter: Meter::default(),
+        ..LdapSettings::new(Vec::new(), "", "", "x".into())
     }
 }
 

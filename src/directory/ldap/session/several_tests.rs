@@ -5,26 +5,13 @@
 use super::super::super::ber::{self, encode};
 use super::super::super::settings::{LdapSettings, ReadLimits};
 use super::*;
-use crate::model::Meter;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 fn session() -> (DuplexStream, Session) {
     let (server, wire) = tokio::io::duplex(1 << 20);
     let settings = LdapSettings {
-        urls: Vec::new(),
-        base_dn: String::new(),
-        bind_dn: String::new(),
-        bind_password: "x".into(),
-        ca_file: None,
-        starttls: false,
-        allow_cleartext: false,
-        page_size: 1,
-        timeout: Duration::from_secs(1),
-        user_filter: None,
-        email_attributes: Vec::new(),
         limits: ReadLimits { entries_max: 20, ..ReadLimits::default() },
-        meter: Meter::default(),
+        ..LdapSettings::new(Vec::new(), "", "", "x".into())
     };
     (server, Session::start(Box::new(wire), &settings))
 }
