@@ -100,6 +100,21 @@ fn groups_are_followed_in_whatever_is_done_to_them() {
     assert_eq!(counts(&follower.assert_followed("deleted")), [0, 0, 1, 0]);
 }
 
+/// The server writes a new name into the groups by itself (overlay refint), and does not tell it as a change.
+#[test]
+fn somebody_who_is_renamed_stays_a_member() {
+    let refint = "moduleload refint\noverlay refint\nrefint_attributes member uniqueMember";
+    let slapd = Slapd::with(&format!("{PROVIDER}\n{refint}"));
+    let mut follower = Follower::start(settings(&slapd));
+    let join = format!("add: member\nmember: {}", person("emma"));
+    slapd.modify(&modified(&format!("cn=by-name,{GROUPS}"), &join));
+    follower.assert_followed("a member more");
+    slapd.modify(&moved(&person("emma"), "uid=emily", PEOPLE));
+    follower.assert_whole("a member renamed");
+    slapd.modify(&modified(&person("emily"), "replace: mail\nmail: emily@corp.test"));
+    assert_eq!(counts(&follower.assert_followed("her new address")), [1, 0, 0, 0]);
+}
+
 #[test]
 fn who_leaves_the_base_is_hidden_and_who_comes_is_there() {
     let slapd = Slapd::with(PROVIDER);
@@ -205,10 +220,13 @@ fn whatever_happens_following_and_reading_anew_know_the_same() {
         let changes: String = (0..=history.draw(4)).map(|_| history.change() + "\n").collect();
         slapd.modify(&changes);
         let came = follower.read_and_compare(&format!("step {step} of seed {seed}:\n{changes}"));
-        followed += u64::from(matches!(came, Came::Changed(_)));
+        let is_followed = matches!(came, Came::Changed(_));
+        // Who is renamed may be a member by the old name.
+        assert!(is_followed || changes.contains("changetype: modrdn"), "step {step} of seed {seed}:\n{changes}");
+        followed += u64::from(is_followed);
     }
     println!("{STEPS} steps, {followed} followed");
-    assert_eq!(followed, STEPS);
+    assert!(followed > STEPS / 2, "{followed}");
 }
 
 /// A random history of a few people and groups, as LDIF.

@@ -3,7 +3,7 @@
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
 use seatsync::decide::fingerprint::Differences;
-use seatsync::decide::{Fingerprint, Roster, absorb, follow};
+use seatsync::decide::{Fingerprint, NeedsWhole, Roster, absorb, follow};
 use seatsync::directory::ldap::{Ldap, LdapSettings};
 use seatsync::directory::{Cursor, Directory, Read};
 use seatsync::model::{
@@ -125,11 +125,18 @@ impl Follower {
         let Read { news, cursor } = self.runtime.block_on(self.ldap.read(&wanted, since.as_ref())).unwrap();
         self.cursor = cursor;
         match news {
-            News::Changed(delta) => {
-                self.known.take_in(delta.clone());
-                self.roster = Some(follow(self.roster.take().unwrap(), delta.clone()).unwrap());
-                Came::Changed(delta)
-            }
+            News::Changed(delta) => match follow(self.roster.take().unwrap(), delta.clone()) {
+                Ok(roster) => {
+                    self.roster = Some(roster);
+                    self.known.take_in(delta.clone());
+                    Came::Changed(delta)
+                }
+                // A pass reads everything then, too.
+                Err(NeedsWhole(_)) => {
+                    self.cursor = None;
+                    self.read()
+                }
+            },
             News::Whole(reading) => {
                 self.known = Known::of(reading.clone());
                 self.roster = Some(absorb(reading));

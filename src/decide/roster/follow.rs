@@ -8,7 +8,7 @@
 use super::edges::{Edges, insert, take_all};
 use super::moves::{Entry, Moves, Turn};
 use super::{Entries, Place, Roster, add_primary_members, by_sid, primary_group};
-use crate::model::{Delta, Group, GroupChange, Member, MemberChange, ObjectGuid, Person, Sid};
+use crate::model::{Delta, Dn, Group, GroupChange, Member, MemberChange, ObjectGuid, Person, Sid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub fn follow(before: Roster, delta: Delta) -> Result<Roster, NeedsWhole> {
     let Change { mut people, groups, members, gone } = Change::of(&before, delta)?;
     let mut roster = before;
     let mut loose = roster.take_member_changes(members);
-    roster.loosen(&people, &groups, &mut loose);
+    roster.loosen(&people, &groups, &mut loose)?;
     roster.remove_identities(&gone, &mut loose);
 
     let primaries = Primaries::of(&roster, &people, &groups);
@@ -183,34 +183,50 @@ impl Roster {
 
     /// Takes out every name that an entry had or has now, or that leaves with it: it may mean another one, several or
     /// nobody.
-    fn loosen(&mut self, people: &Turn<Person>, groups: &Turn<Group>, loose: &mut Loose) {
+    ///
+    /// # Errors
+    /// A group that was not told of knows somebody by a name that is no more. Whether the server has changed the group with
+    /// the name, it does not tell: what OpenLDAP's overlay `refint` writes is no change to those that follow.
+    fn loosen(&mut self, people: &Turn<Person>, groups: &Turn<Group>, loose: &mut Loose) -> Result<(), NeedsWhole> {
         if !self.names.are_used() {
-            return;
+            return Ok(());
         }
         let mut values: BTreeSet<Member> = BTreeSet::new();
+        let mut former: BTreeMap<Member, Dn> = BTreeMap::new();
+        let mut renamed = |before: BTreeSet<Member>, now: BTreeSet<Member>, dn: &Dn| {
+            values.extend(now.difference(&before).cloned());
+            former.extend(before.difference(&now).map(|value| (value.clone(), dn.clone())));
+        };
         for (place, person) in &people.changed {
-            let (before, now): (BTreeSet<_>, BTreeSet<_>) =
-                (self.names.of_person(self.person_at(*place)).collect(), self.names.of_person(person).collect());
-            values.extend(before.symmetric_difference(&now).cloned());
+            let before = self.person_at(*place);
+            renamed(self.names.of_person(before).collect(), self.names.of_person(person).collect(), &before.dn);
         }
         for (place, group) in &groups.changed {
-            let (before, now) = (self.names.of_group(self.group_at(*place)), self.names.of_group(group));
-            if before != now {
-                values.extend(before.into_iter().chain(now));
-            }
+            let before = self.group_at(*place);
+            let name = |group| self.names.of_group(group).into_iter().collect();
+            renamed(name(before), name(group), &before.dn);
         }
         let leaving = people.leaving.iter().map(|place| self.person_at(*place));
         values.extend(leaving.chain(&people.new).flat_map(|person| self.names.of_person(person)));
         let leaving = groups.leaving.iter().map(|place| self.group_at(*place));
         values.extend(leaving.chain(&groups.new).filter_map(|group| self.names.of_group(group)));
+        values.extend(former.keys().cloned());
         for value in values {
             let led_to = self.fits(&value);
             for (group, edges) in self.groups.iter().zip(&mut self.edges) {
-                if edges.take_named(&value, &led_to) {
-                    loose.entry(group.guid).or_default().push(value.clone());
+                if !edges.take_named(&value, &led_to) {
+                    continue;
                 }
+                if let Some(dn) = former.get(&value) {
+                    let group = group.name();
+                    return Err(NeedsWhole(format!(
+                        "{dn} has another name now, and whether it is still in the group {group} is not told"
+                    )));
+                }
+                loose.entry(group.guid).or_default().push(value.clone());
             }
         }
+        Ok(())
     }
 
     /// Takes out the identities of what is deleted, where they lead to nobody. Those that lead to somebody go when the
