@@ -4,7 +4,7 @@ use crate::ad::{self, Ad};
 use crate::agent::Agent;
 use crate::gauge::{Runs, Taken, cpu_seconds, median, percentile, sorted};
 use crate::seatstore::Server;
-use crate::site::Site;
+use crate::site::{Directory, Site};
 use crate::table::Line;
 use crate::told;
 use serde_json::{Value, json};
@@ -18,6 +18,8 @@ const PEOPLE: usize = 20;
 const MEDIAN_MOST: f64 = 0.5;
 const ALMOST_ALL_MOST: f64 = 1.5;
 const GROUP: &str = "Latency";
+/// An account that may replicate ("Replicating Directory Changes").
+const FOLLOWER: &str = "svc-dirsync@ad.test";
 
 /// Two hundred changes, one after another.
 pub fn of_changes() -> Line {
@@ -30,7 +32,9 @@ pub fn of_changes() -> Line {
     people.iter().for_each(|name| ad.add_user(name));
     // Somebody stays, since a group that becomes empty is a reason to hold losses.
     ad.add_group(GROUP, &["alice"]);
-    let mut site = Site::new(ad.directory(), &[], &[GROUP]);
+    // Who may replicate is told what has changed; anybody else reads all of it each time.
+    let directory = Directory { bind_dn: FOLLOWER.to_owned(), ..ad.directory() };
+    let mut site = Site::new(directory, &[], &[GROUP]);
     site.accounts_section = Some(server.accounts_section(server.url(), &account));
     site.limits = "losses = 'off'\ngroup_shrink = 'off'\n".to_owned();
     site.more = "[schedule]\nsync = 'every 24h'\njitter = '0s'\n".to_owned();
