@@ -667,14 +667,13 @@ async fn whatever_happens_to_the_file_the_state_opens() {
         assert_eq!(listing(home.path()), before);
         let mut state = open(&path);
         let loaded = state.load().await.unwrap();
-        assert_eq!(
-            matches!(looked.origin, Origin::Rebuilt(_)),
-            matches!(loaded.origin, Origin::Rebuilt(_)),
-            "case {number}: looked {:?} whole {}, loaded {:?}",
-            looked.origin,
-            looked == memory,
-            loaded.origin
-        );
+        // Writing asks more of the tree than reading: it may meet damage beside which all that is remembered was legible.
+        match &looked.origin {
+            Origin::Known => assert_eq!(looked, memory, "case {number}"),
+            found => {
+                assert!(matches!(loaded.origin, Origin::Rebuilt(_)), "case {number}: looked {found:?}, loaded whole")
+            }
+        }
         match &loaded.origin {
             Origin::Rebuilt(why) => {
                 assert!(aside(&path).is_some() && why.contains("set aside as"), "case {number}: {why}");
