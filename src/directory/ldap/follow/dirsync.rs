@@ -152,7 +152,9 @@ async fn ask(
 
 fn attributes(settings: &LdapSettings) -> Vec<String> {
     let mut names: Vec<String> = ATTRIBUTES.iter().map(|name| (*name).to_owned()).collect();
-    for name in settings.email_attributes.iter().cloned().chain(filter::attributes(settings)) {
+    // Where `user_filter` is about more than attributes, DirSync is not asked.
+    let filtered = filter::named(settings).unwrap_or_default();
+    for name in settings.email_attributes.iter().cloned().chain(filtered) {
         if !names.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
             names.push(name);
         }

@@ -24,11 +24,6 @@ struct Dependence {
     names: bool,
 }
 
-/// The attributes that `user_filter` names.
-pub(super) fn attributes(settings: &LdapSettings) -> Vec<String> {
-    settings.user_filter.as_deref().and_then(dependence).unwrap_or_default().attributes
-}
-
 /// The attributes that `user_filter` names; `None` where it is about more than attributes.
 pub(in super::super) fn named(settings: &LdapSettings) -> Option<Vec<String>> {
     match settings.user_filter.as_deref().map(dependence) {
@@ -47,12 +42,10 @@ pub(super) async fn objection(
     settings: &LdapSettings,
     server: &Server,
 ) -> Result<Option<String>, Failure> {
-    let filter = match settings.user_filter.as_deref().map(dependence) {
-        None => Dependence::default(),
-        Some(Some(filter)) if !filter.names => filter,
-        Some(_) => return Ok(Some("user_filter is about more than attributes".to_owned())),
+    let Some(filtered) = named(settings) else {
+        return Ok(Some("user_filter is about more than attributes".to_owned()));
     };
-    let wanted = filter.attributes.iter().chain(&settings.email_attributes);
+    let wanted = filtered.iter().chain(&settings.email_attributes);
     let mut names: Vec<String> = wanted.map(|name| name.to_ascii_lowercase()).collect();
     names.retain(|name| !SETTLED.iter().any(|settled| settled.eq_ignore_ascii_case(name)));
     names.sort_unstable();
