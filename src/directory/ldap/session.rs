@@ -61,6 +61,21 @@ pub(super) struct Search<'a> {
     pub(super) extended_dn: bool,
 }
 
+impl<'a> Search<'a> {
+    /// One entry, by its name, whatever it is.
+    pub(super) fn entry(what: &'a str, name: &'a str, attributes: &'a [String]) -> Self {
+        Self {
+            what,
+            base: name,
+            base_only: true,
+            filter: "(objectClass=*)",
+            attributes,
+            page_size: None,
+            extended_dn: false,
+        }
+    }
+}
+
 /// One message of an answer.
 pub(super) enum Event<'e, 'a> {
     /// An entry, with the controls that came with it.
@@ -187,16 +202,7 @@ impl Session {
     pub(super) async fn server(&mut self) -> Result<Server, Failure> {
         let attributes: Vec<String> = schema::ROOT_ATTRIBUTES.iter().map(|name| (*name).to_owned()).collect();
         let mut server = None;
-        let search = Search {
-            what: "the rootDSE",
-            base: "",
-            base_only: true,
-            filter: "(objectClass=*)",
-            attributes: &attributes,
-            page_size: None,
-            extended_dn: false,
-        };
-        self.search(search, |entry| {
+        self.search(Search::entry("the rootDSE", "", &attributes), |entry| {
             server = Some(Server::of(entry));
             Ok(())
         })
@@ -207,15 +213,7 @@ impl Session {
     /// Whether the base is there and visible.
     pub(super) async fn base(&mut self, base: &str) -> Result<Base, Failure> {
         let attributes = ["1.1".to_owned()];
-        let search = Search {
-            what: "base_dn",
-            base,
-            base_only: true,
-            filter: "(objectClass=*)",
-            attributes: &attributes,
-            page_size: None,
-            extended_dn: false,
-        };
+        let search = Search::entry("base_dn", base, &attributes);
         let done = self.request(&search, &[], 1, false, &mut |_| Ok(())).await?;
         match (done.code, done.entries) {
             (0, 0) => Ok(Base::Absent(0, "the server shows nothing there to the bind account".to_owned())),
@@ -366,15 +364,7 @@ impl Session {
     /// Asks whether somebody is there; gives the id of the answer.
     pub(super) async fn ping(&mut self) -> Result<u32, Failure> {
         let attributes = ["1.1".to_owned()];
-        let search = Search {
-            what: "a sign of life",
-            base: "",
-            base_only: true,
-            filter: "(objectClass=*)",
-            attributes: &attributes,
-            page_size: None,
-            extended_dn: false,
-        };
+        let search = Search::entry("a sign of life", "", &attributes);
         self.send_soon(&search, &[], Asked::Search { allowed: 1, informs: false }).await
     }
 

@@ -74,8 +74,8 @@ pub(super) async fn begin(
 /// # Errors
 /// As for any search.
 pub(in super::super) async fn cookie_of_now(session: &mut Session, context: &str) -> Result<Option<Vec<u8>>, Failure> {
-    let search = Search { what: "contextCSN", attributes: &["contextCSN".to_owned()], ..whole_tree(context) };
-    let search = Search { base_only: true, ..search };
+    let attributes = ["contextCSN".to_owned()];
+    let search = Search::entry("contextCSN", context, &attributes);
     let mut states: Vec<String> = Vec::new();
     session
         .search(search, |entry| {
