@@ -297,6 +297,23 @@ fn a_malformed_paging_control_is_no_last_page() {
     }
 }
 
+/// As a proxy makes it that knows nothing of controls in answers: what is a page looks like the whole.
+#[test]
+fn a_full_page_without_a_word_of_the_rest_is_no_last_page() {
+    let stripped = |people: usize| {
+        let script = on(is_people, move |request, _| {
+            let page = (0..people.min(fake_ldap::PAGE)).flat_map(|index| fake_ldap::person(request.id, index));
+            Act::Send(page.chain(result(request.id, 0x65, 0, "", &[])).collect())
+        });
+        read(Script { people, ..script })
+    };
+    for people in [100, 450] {
+        incomplete(stripped(people), &["the people", "page 1", "all 100 entries", "proxy", "urls"]);
+    }
+    // Not every server says of a page with room left that nothing follows.
+    assert_eq!(stripped(99).unwrap().people.len(), 99);
+}
+
 #[test]
 fn a_malformed_answer_to_the_bind_is_no_bind() {
     let script = on(is_bind, |request, _| Act::Send(message(request.id, 0x61, &ber(0x0a, &[]), &[])));

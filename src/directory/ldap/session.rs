@@ -277,11 +277,19 @@ impl Session {
             if page.code != 0 {
                 return Err(ended(&search, pages, &page));
             }
-            match next_cookie(&page.controls) {
-                _ if search.page_size.is_none() => return Ok(Some(referrals)),
-                Ok(None) => return Ok(Some(referrals)),
-                Ok(Some(_)) if entries >= most => return Ok(None),
-                Ok(Some(next)) => cookie = next,
+            let Some(size) = page_size else { return Ok(Some(referrals)) };
+            match more(&page.controls) {
+                Ok(More::Untold) if page.entries >= u64::from(size) => {
+                    return Err(Failure::incomplete(format!(
+                        "reading {}: page {pages} came with all {size} entries that it may have, and not a word whether more \
+                         follow: something on the way, such as a proxy or a load balancer, takes the paged results control \
+                         out of answers; have it let controls pass, or name the server itself in urls",
+                        search.what
+                    )));
+                }
+                Ok(More::Untold | More::Nothing) => return Ok(Some(referrals)),
+                Ok(More::Behind(_)) if entries >= most => return Ok(None),
+                Ok(More::Behind(next)) => cookie = next,
                 Err(found) => {
                     return Err(Failure::incomplete(format!(
                         "reading {}: after page {pages} the server sent, as paged results control, {found}",
@@ -461,12 +469,21 @@ pub(super) fn ended(search: &Search<'_>, page: u64, done: &Done) -> Failure {
     Failure::incomplete(message)
 }
 
-/// The cookie of the next page; `None` after the last one.
-fn next_cookie(controls: &[u8]) -> Result<Option<Vec<u8>>, String> {
-    let Some(value) = ber::control(controls, CONTROL_PAGED) else { return Ok(None) };
+/// Whether a page is the last one. A server says so with each (RFC 2696 3).
+enum More {
+    /// It is not said.
+    Untold,
+    /// It is.
+    Nothing,
+    /// More is behind this cookie.
+    Behind(Vec<u8>),
+}
+
+fn more(controls: &[u8]) -> Result<More, String> {
+    let Some(value) = ber::control(controls, CONTROL_PAGED) else { return Ok(More::Untold) };
     if value.is_empty() {
         return Err("nothing".to_owned());
     }
     let cookie = ber::paged_cookie(value)?;
-    Ok(Some(cookie).filter(|cookie| !cookie.is_empty()))
+    Ok(if cookie.is_empty() { More::Nothing } else { More::Behind(cookie) })
 }
