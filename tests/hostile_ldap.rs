@@ -297,6 +297,15 @@ fn a_malformed_paging_control_is_no_last_page() {
     }
 }
 
+#[test]
+fn cookies_have_an_end() {
+    let script = on(is_people, |request, _| {
+        let page = [fake_ldap::person(request.id, 0), result(request.id, 0x65, 0, "", &fake_ldap::paged(&[7; 65_537]))];
+        Act::Send(page.concat())
+    });
+    incomplete(read(script), &["paged results control", "a cookie of 65537 bytes, more than the 65536 allowed"]);
+}
+
 /// As a proxy makes it that knows nothing of controls in answers: what is a page looks like the whole.
 #[test]
 fn a_full_page_without_a_word_of_the_rest_is_no_last_page() {

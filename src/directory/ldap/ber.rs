@@ -43,6 +43,10 @@ pub(super) const EXTENDED_RESPONSE: u8 = 0x78;
 /// IntermediateResponse.
 pub(super) const INTERMEDIATE_RESPONSE: u8 = 0x79;
 
+/// The longest cookie that is kept, in bytes. One of Active Directory grows with the number of domain controllers that there
+/// ever were, by some 30 bytes for each.
+pub(super) const COOKIE_BYTES_MAX: usize = 64 * 1024;
+
 /// The beginning of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -307,9 +311,20 @@ pub(super) fn paged_cookie(value: &[u8]) -> Result<Vec<u8>, String> {
                 && !size.body.is_empty()
                 && cookie.tag == OCTET_STRING =>
         {
-            Ok(cookie.body.to_vec())
+            keep_cookie(cookie.body)
         }
         _ => Err("something that is no page size and cookie".to_owned()),
+    }
+}
+
+/// What a server wants to be told again, and means nothing to us.
+///
+/// # Errors
+/// It is longer than any has reason to be.
+pub(super) fn keep_cookie(cookie: &[u8]) -> Result<Vec<u8>, String> {
+    match cookie.len() {
+        ..=COOKIE_BYTES_MAX => Ok(cookie.to_vec()),
+        bytes => Err(format!("a cookie of {bytes} bytes, more than the {COOKIE_BYTES_MAX} allowed")),
     }
 }
 

@@ -144,6 +144,13 @@ fn paging_is_written_and_read() {
     for (size, cookie) in [(1, &b""[..]), (127, b"a"), (128, b"b"), (1000, &[7; 300]), (u32::MAX, b"c")] {
         assert_eq!(paged_cookie(&paged_request(size, cookie)).unwrap(), cookie);
     }
+    let longest = vec![b'c'; COOKIE_BYTES_MAX];
+    assert_eq!(paged_cookie(&paged_request(1, &longest)).unwrap(), longest);
+    let too_long = [&longest[..], b"c"].concat();
+    assert_eq!(
+        paged_cookie(&paged_request(1, &too_long)).unwrap_err(),
+        "a cookie of 65537 bytes, more than the 65536 allowed"
+    );
     assert_eq!(paged_request(1000, b""), [0x30, 6, 2, 2, 3, 0xe8, 4, 0]);
     assert_eq!(paged_request(200, b""), [0x30, 6, 2, 2, 0, 200, 4, 0]);
     for bad in [&b""[..], b"x", &[0x30, 0], &[0x30, 3, 2, 1, 0], &[0x30, 5, 2, 1, 0, 2, 0], &[0x30, 0x80]] {

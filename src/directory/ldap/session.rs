@@ -19,6 +19,7 @@ use crate::directory::referral;
 use crate::model::{Exchange, Meter, Peer, Went};
 use secrecy::ExposeSecret;
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 /// How long a goodbye may take.
@@ -247,7 +248,9 @@ impl Session {
         most: u64,
         mut each: impl FnMut(&Entry<'_>) -> Result<(), String>,
     ) -> Result<Option<u64>, Failure> {
-        let (mut cookie, mut seen, mut referrals) = (Vec::new(), HashSet::new(), 0);
+        let (mut cookie, mut referrals) = (Vec::new(), 0);
+        // Digests: there may be many pages, and cookies may be long.
+        let (mut seen, keys) = (HashSet::new(), RandomState::new());
         let (mut pages, mut empty_pages, mut entries) = (0_u64, 0_u64, 0_u64);
         loop {
             pages += 1;
@@ -299,7 +302,7 @@ impl Session {
             }
             empty_pages += u64::from(page.entries == 0);
             // A cookie may stay the same over a whole search (Samba's does); but not with the same page.
-            if !seen.insert((cookie.clone(), first)) || empty_pages > EMPTY_PAGES_MAX {
+            if !seen.insert(keys.hash_one((&cookie, first))) || empty_pages > EMPTY_PAGES_MAX {
                 return Err(Failure::incomplete(format!(
                     "reading {}: the server goes round in circles: page {pages} was there before, with the same cookie",
                     search.what

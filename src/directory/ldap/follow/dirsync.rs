@@ -185,7 +185,7 @@ fn answer(done: &Done) -> Result<(bool, Vec<u8>), String> {
                 && cookie.tag == ber::OCTET_STRING
                 && !cookie.body.is_empty() =>
         {
-            Ok((more.body.iter().any(|byte| *byte != 0), cookie.body.to_vec()))
+            Ok((more.body.iter().any(|byte| *byte != 0), ber::keep_cookie(cookie.body)?))
         }
         _ => Err("a malformed cookie".to_owned()),
     }

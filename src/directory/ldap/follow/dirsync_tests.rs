@@ -158,6 +158,7 @@ async fn refusals_and_cookies_that_are_none_are_doubts() {
         (done(0, &control_of(b"\x30\x03\x02\x01\x00")), "malformed cookie"),
         (done(0, &control_of(b"\x30\x40\x02\x01\x00")), "where 3 are left"),
         (done(0, &control_of(b"")), "cut off"),
+        (done(0, &control(0, &[b'c'; ber::COOKIE_BYTES_MAX + 1])), "a cookie of 65537 bytes"),
     ] {
         let (told, _) = fed(Scripted::new().answer(vec![message])).await;
         assert!(told.as_ref().is_err_and(|why| why.to_string().contains(words)), "{told:?} and not {words}");

@@ -171,7 +171,7 @@ fn ended(controls: &[u8]) -> Result<Option<Vec<u8>>, Doubt> {
             Element { tag: ber::OCTET_STRING, body: [] } => {
                 return Err("the server did not take our cookie".to_owned().into());
             }
-            Element { tag: ber::OCTET_STRING, body } => cookie = Some(body.to_vec()),
+            Element { tag: ber::OCTET_STRING, body } => cookie = Some(ber::keep_cookie(body)?),
             Element { tag: ber::BOOLEAN, body } => deletes = body != [0],
             Element { tag, body: _ } => {
                 return Err(format!("the end of syncrepl has something of tag 0x{tag:02x}").into());

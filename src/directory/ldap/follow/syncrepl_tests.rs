@@ -115,6 +115,8 @@ fn only_an_end_that_tells_of_deletions_is_one_to_go_on_from() {
     // As slapd ends when it lists what is there, or when it has not understood the cookie.
     assert_eq!(end(&octets(b"rid=000,csn=y")), Err(Doubt::Forgotten));
     assert!(end(&[&octets(b"")[..], &deletes].concat()).is_err());
+    let too_long = octets(&[b'c'; ber::COOKIE_BYTES_MAX + 1]);
+    assert!(end(&[&too_long[..], &deletes].concat()).unwrap_err().to_string().contains("a cookie of 65537 bytes"));
     for value in [&[ber::BOOLEAN, 1][..], &[ber::SET, 0], &[4, 200]] {
         assert!(end(value).is_err(), "{value:?}");
     }
