@@ -1,7 +1,7 @@
 //! How much memory one read may keep, whatever a server sends.
 
 use super::settings::ReadLimits;
-use crate::model::{Group, Mailbox, Member, Person};
+use crate::model::{DnKey, Group, Mailbox, Member, Person};
 use std::mem::size_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -59,6 +59,15 @@ impl Allowance {
             Member::Uid(uid) => uid.len() + TEXT_BYTES,
         };
         self.spend(members.iter().map(|member| size_of::<Member>() + heap(member)).sum())
+    }
+
+    /// Takes a name in, as prepared for comparison and as the server wrote it.
+    ///
+    /// # Errors
+    /// It is used up.
+    pub(super) fn keep_name(&self, key: &DnKey, written: &str) -> Result<(), String> {
+        let text = key.as_str().len() + written.len() + 2 * TEXT_BYTES;
+        self.spend(size_of::<(DnKey, String)>() + text)
     }
 
     fn spend(&self, bytes: usize) -> Result<(), String> {

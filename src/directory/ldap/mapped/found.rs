@@ -1,9 +1,10 @@
 //! What look-ups have brought so far: people and groups as a whole read gives them, and who is in which group.
 
+use super::super::allowance::Allowance;
 use super::super::decode::{Partial, without_uid};
 use super::super::entry::Entry;
 use crate::model::{DnKey, Group, Member, ObjectGuid, Person, Reading};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 
 /// The attributes of which look-ups make use, besides those of addresses.
 const PROVED: &[&str] = &["entryUUID", "objectGUID", "uid", "sAMAccountName", "cn", "primaryGroupID"];
@@ -51,15 +52,23 @@ impl Found {
     }
 
     /// Keeps the member values of a group as they are written.
-    pub(super) fn keep_written(&mut self, entry: &Entry<'_>) {
+    ///
+    /// # Errors
+    /// The allowance is used up.
+    pub(super) fn keep_written(&mut self, entry: &Entry<'_>, allowance: &Allowance) -> Result<(), String> {
         for attribute in ["member", "uniqueMember", "memberUid"] {
             for value in entry.texts(attribute) {
                 let value = if attribute == "uniqueMember" { without_uid(value) } else { value };
                 if attribute != "memberUid" || value.contains('=') {
-                    self.written.insert(DnKey::of(value), value.to_owned());
+                    // One spelling of each is enough.
+                    if let hash_map::Entry::Vacant(place) = self.written.entry(DnKey::of(value)) {
+                        allowance.keep_name(place.key(), value)?;
+                        place.insert(value.to_owned());
+                    }
                 }
             }
         }
+        Ok(())
     }
 
     /// Keeps a value of each attribute that is used in look-ups, to see whether the server finds the entry by it.
@@ -128,5 +137,27 @@ impl Found {
         let mut groups: Vec<Group> = self.groups.into_values().collect();
         groups.sort_unstable_by_key(|group| group.guid);
         Reading { people, groups, referrals }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::entry::tests::entry;
+    use super::super::super::settings::ReadLimits;
+    use super::*;
+
+    #[test]
+    fn names_as_they_are_written_are_counted_once_each() {
+        let allowance = Allowance::of(&ReadLimits { kept_bytes_max: 1 << 20, ..ReadLimits::default() });
+        let mut found = Found::default();
+        let kim: &[&[u8]] = &[b"UID=Kim, DC=x", b"uid=kim,dc=x"];
+        for _ in 0..10_000 {
+            assert_eq!(found.keep_written(&entry("cn=g", &[("member", kim)]), &allowance), Ok(()));
+        }
+        assert_eq!(found.written(&DnKey::of("uid=kim,dc=x")), "UID=Kim, DC=x");
+        let names: Vec<String> = (0..10_000).map(|number| format!("uid=p{number},dc=x")).collect();
+        let names: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
+        let full = found.keep_written(&entry("cn=g", &[("uniqueMember", &names)]), &allowance);
+        assert!(full.is_err_and(|full| full.contains("1 MiB that memory_max_mib allows")));
     }
 }

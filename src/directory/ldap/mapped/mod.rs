@@ -405,7 +405,7 @@ impl<'a> Hunt<'a> {
                     let partial = reader.group(entry)?;
                     allowance.keep_group(&partial.group)?;
                     if !asked.of.server.is_active_directory {
-                        found.keep_written(entry);
+                        found.keep_written(entry, allowance)?;
                     }
                     came.push(partial.group.guid);
                     partials.push(partial);
