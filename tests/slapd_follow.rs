@@ -7,7 +7,7 @@ mod loopback;
 mod openldap;
 
 use following::{Came, Follower, counts};
-use openldap::{BASE, READER, READER_PASSWORD, Slapd};
+use openldap::{BASE, PEOPLE_AND_GROUPS, READER, READER_PASSWORD, Slapd};
 use seatsync::directory::ldap::{LdapSettings, LdapUrl};
 use seatsync::model::Delta;
 
@@ -15,6 +15,8 @@ use seatsync::model::Delta;
 const PROVIDER: &str = "moduleload syncprov\nindex entryCSN,entryUUID eq\noverlay syncprov\nsyncprov-sessionlog 1000";
 /// The same without a memory.
 const FORGETFUL: &str = "moduleload syncprov\nindex entryCSN,entryUUID eq\noverlay syncprov";
+/// What makes it work out members.
+const DYNAMIC: &str = "moduleload dynlist\noverlay dynlist";
 /// People are read below this.
 const PEOPLE: &str = "ou=people,dc=corp,dc=test";
 const GROUPS: &str = "ou=groups,dc=corp,dc=test";
@@ -164,6 +166,54 @@ fn a_server_that_tells_no_replicas_is_read_whole_each_time() {
     let mut follower = Follower::start(settings(&slapd));
     assert!(!follower.has_cursor());
     follower.assert_whole("nothing");
+}
+
+/// The overlay works a group's members out when it is read: the group is told of no change when one of them comes or goes.
+#[test]
+fn groups_with_computed_members_are_read_whole_each_time() {
+    let slapd = Slapd::with(&format!("{DYNAMIC}\ndynlist-attrset labeledURIObject labeledURI member\n{PROVIDER}"));
+    let mut follower = Follower::start(settings(&slapd));
+    assert!(follower.has_cursor());
+    let title = |name: &str, title: &str| modified(&person(name), &format!("replace: title\ntitle: {title}"));
+    let url = format!("ldap:///{PEOPLE}??sub?(title=boss)");
+    let dynamic = format!(
+        "dn: cn=bosses,{GROUPS}\nchangetype: add\nobjectClass: groupOfNames\nobjectClass: labeledURIObject\n\
+         cn: bosses\nmember: {}\nlabeledURI: {url}\n",
+        person("anna")
+    );
+    slapd.modify(&dynamic);
+    follower.assert_whole("a new group with computed members");
+    assert!(!follower.has_cursor());
+    let members = |follower: &Follower| {
+        let (_, members) = follower.known.groups.values().find(|(group, _)| group.common_names == ["bosses"]).unwrap();
+        members.len()
+    };
+    assert_eq!(members(&follower), 1);
+    slapd.modify(&title("emma", "boss"));
+    follower.assert_whole("a person who has come to fit");
+    assert_eq!(members(&follower), 2);
+    assert!(!Follower::start(settings(&slapd)).has_cursor());
+}
+
+/// Such a group may be none that is read, and fill one that is.
+#[test]
+fn a_group_with_computed_members_inside_another_makes_whole_reads_too() {
+    let nested = "dynlist-attrset groupOfURLs memberURL member+memberOf@groupOfNames*";
+    let slapd = Slapd::holding(
+        PEOPLE_AND_GROUPS,
+        "include /etc/ldap/schema/dyngroup.schema\n",
+        &format!("{DYNAMIC}\n{nested}\n{PROVIDER}"),
+    );
+    let mut follower = Follower::start(settings(&slapd));
+    assert!(follower.has_cursor());
+    let bosses = format!("cn=bosses,{GROUPS}");
+    let url = format!("ldap:///{PEOPLE}??sub?(title=boss)");
+    slapd.modify(&format!("dn: {bosses}\nchangetype: add\nobjectClass: groupOfURLs\ncn: bosses\nmemberURL: {url}\n"));
+    slapd.modify(&modified(&format!("cn=inner,{GROUPS}"), &format!("add: member\nmember: {bosses}")));
+    follower.assert_whole("a new group with computed members");
+    assert!(!follower.has_cursor());
+    slapd.modify(&modified(&person("emma"), "replace: title\ntitle: boss"));
+    follower.assert_whole("a person who has come to fit");
 }
 
 #[test]

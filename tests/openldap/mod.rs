@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Members are written in another case, with other blanks and other escapes than the entries they mean: to
 /// distinguishedNameMatch (RFC 4517 4.2.15) they are the same names.
-const PEOPLE_AND_GROUPS: &str = r#"
+pub const PEOPLE_AND_GROUPS: &str = r#"
 dn: dc=corp,dc=test
 objectClass: domain
 dc: corp

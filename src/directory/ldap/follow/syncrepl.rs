@@ -38,6 +38,12 @@ const ADDED: u32 = 1;
 const MODIFIED: u32 = 2;
 const DELETED: u32 = 3;
 
+/// With overlay dynlist, whoever has come to fit the URL of a group is a member, and the group is told of no change; nor is a
+/// group that has that one as a member, which may be shown with the members of both. The URL is in memberURL, which is for
+/// nothing else, or in labeledURI, which may be anybody's page.
+const COMPUTED_MEMBERS: &str =
+    "groups have a memberURL or labeledURI, by which the server works out members (dynlist) and does not tell them";
+
 /// Takes a mark of now.
 pub(super) async fn begin(
     session: &mut Session,
@@ -55,8 +61,18 @@ pub(super) async fn begin(
     let Some(cookie) = cookie_of_now(session, context).await? else {
         return Ok(whole("the server shows no contextCSN: OpenLDAP has one with overlay syncprov"));
     };
-    if has_other_identities(session, context).await? {
-        return Ok(whole("entries have an objectGUID, by which the server does not tell what was deleted"));
+    let other_identities = any(session, "other identities", context, "(objectGUID=*)").await?;
+    let computed = format!("(|(memberURL=*)(&{}(labeledURI=*)))", server.group_filter());
+    let computed_members = any(session, "computed members", context, &computed).await?;
+    for (found, why) in [
+        (other_identities, "entries have an objectGUID, by which the server does not tell what was deleted"),
+        (computed_members, COMPUTED_MEMBERS),
+    ] {
+        match found {
+            Ok(false) => {}
+            Ok(true) => return Ok(whole(why)),
+            Err(refusal) => return Ok(whole(&refusal)),
+        }
     }
     let way = Way::Syncrepl { context: context.clone(), cookie, forgets };
     let words = match forgets {
@@ -89,12 +105,20 @@ pub(in super::super) async fn cookie_of_now(session: &mut Session, context: &str
     Ok(good.then(|| format!("rid=000,csn={}", states.join(";")).into_bytes()))
 }
 
-/// Whether there are entries that we know by something else than their entryUUID.
-async fn has_other_identities(session: &mut Session, context: &str) -> Result<bool, Failure> {
-    let search = Search { what: "other identities", filter: "(objectGUID=*)", ..whole_tree(context) };
+/// Whether there is any such entry below the base; or why that is not known.
+async fn any(
+    session: &mut Session,
+    what: &str,
+    base: &str,
+    filter: &str,
+) -> Result<Result<bool, String>, Failure> {
+    let search = Search { what, filter, ..whole_tree(base) };
     let first = [Control::critical(CONTROL_PAGED, Some(ber::paged_request(1, &[])))];
     let done = session.request(&search, &first, 1, false, &mut |_| Ok(())).await?;
-    Ok(done.code != 0 || done.entries > 0)
+    Ok(match done.code {
+        0 => Ok(done.entries > 0),
+        code => Err(format!("it cannot be seen whether there are {what}: {}", explain::outcome(code, &done.text))),
+    })
 }
 
 /// Asks for what has changed; gives the way to go on, or a doubt.
@@ -111,7 +135,8 @@ pub(super) async fn feed(
         let same = cookie_of_now(session, context).await?.as_ref() == Some(cookie);
         return Ok(if same { Ok(way.clone()) } else { Err(Doubt::Forgotten) });
     }
-    let attributes = ["entryUUID", "objectGUID", "hasSubordinates"].map(str::to_owned);
+    let attributes = ["entryUUID", "objectGUID", "hasSubordinates", "objectClass", "labeledURI", "memberURL"];
+    let attributes = attributes.map(str::to_owned);
     let search = Search { what: "what has changed", attributes: &attributes, ..whole_tree(context) };
     let controls = [Control::critical(CONTROL_SYNC_REQUEST, Some(request(REFRESH_ONLY, cookie)))];
     let mut each = |event: Event<'_, '_>| {
@@ -195,6 +220,11 @@ fn take_entry(entry: &Entry<'_>, controls: &[u8], changes: &mut Changes) -> Resu
             }
             if entry.one("hasSubordinates") != Some("FALSE") {
                 return Err(format!("{:?} has changed, perhaps its name, and has others below it", entry.dn).into());
+            }
+            let has = |name: &str| entry.values(name).next().is_some();
+            let is_group = || entry.texts("objectClass").any(|class| class.to_ascii_lowercase().contains("group"));
+            if has("memberURL") || has("labeledURI") && is_group() {
+                return Err(COMPUTED_MEMBERS.to_owned().into());
             }
             changes.seen(guid, Seen { moved: true, members_unknown: true, ..Seen::default() });
         }

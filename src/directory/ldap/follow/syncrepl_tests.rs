@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+use super::super::tests::{Scripted, domain_controller, done, entry_message};
 use super::*;
-use crate::directory::ldap::entry::tests::entry;
+use crate::directory::ldap::entry::tests::{encoded, entry};
 
 const UUID: [u8; 16] = [7; 16];
 
@@ -57,6 +58,47 @@ fn an_entry_that_may_have_been_renamed_with_others_below_it_is_a_doubt() {
     for attributes in [above, &[]] {
         let (taken, _) = taken(&state(ADDED as u8, &UUID), attributes);
         assert!(taken.unwrap_err().to_string().contains("below it"));
+    }
+}
+
+/// From then on the server would not tell who has become a member, or is none any more.
+#[test]
+fn a_group_that_has_come_to_have_computed_members_is_a_doubt() {
+    let leaf: (&str, &[&[u8]]) = ("hasSubordinates", &[b"FALSE"]);
+    let class = |class: &'static [u8]| ("objectClass", [&b"top"[..], class]);
+    for (class, url, is_doubt) in [
+        (class(b"groupOfNames"), "labeledURI", true),
+        (class(b"posixGroup"), "memberURL", true),
+        (class(b"groupOfNames"), "seeAlso", false),
+        (class(b"applicationProcess"), "memberURL", true),
+        // A person's own page.
+        (class(b"inetOrgPerson"), "labeledURI", false),
+    ] {
+        let attributes = [leaf, (class.0, &class.1), (url, &[b"ldap:///dc=x??sub?(title=x)"])];
+        let (taken, _) = taken(&state(MODIFIED as u8, &UUID), &attributes);
+        assert_eq!(taken, if is_doubt { Err(COMPUTED_MEMBERS.to_owned().into()) } else { Ok(()) }, "{class:?} {url}");
+    }
+}
+
+#[tokio::test]
+async fn why_it_is_not_known_whether_identities_are_others_is_told() {
+    let tree = Server { contexts: vec!["dc=ad,dc=test".to_owned()], is_active_directory: false, ..domain_controller() };
+    let state = encoded("dc=ad,dc=test", &[("contextCSN", &[b"20200101000000.000000Z#000000#000#000000"])]);
+    let nothing = || vec![done(0, &[])];
+    for (answers, words) in [
+        ([nothing(), nothing()], "changes are followed by syncrepl"),
+        ([vec![entry_message(&encoded("cn=a", &[]), &[]), done(0, &[])], nothing()], "entries have an objectGUID"),
+        ([vec![done(3, &[])], nothing()], "whether there are other identities: timeLimitExceeded (3)"),
+        ([nothing(), vec![entry_message(&encoded("cn=a", &[]), &[]), done(0, &[])]], "(dynlist)"),
+        ([nothing(), vec![done(12, &[])]], "whether there are computed members: unavailableCriticalExtension (12)"),
+    ] {
+        let [first, second] = answers;
+        let scripted =
+            Scripted::new().answer(vec![entry_message(&state, &[]), done(0, &[])]).answer(first).answer(second);
+        let (mut session, settings, _) = scripted.talk();
+        let server = Server { schema: None, ..tree.clone() };
+        let (_, told) = begin(&mut session, &settings, &server, false).await.unwrap();
+        assert!(told.contains(words), "{told:?} and not {words:?}");
     }
 }
 

@@ -92,7 +92,8 @@ fn settings() -> LdapSettings {
     }
 }
 
-fn domain_controller() -> Server {
+/// What it says of itself.
+pub(in super::super) fn domain_controller() -> Server {
     Server {
         is_active_directory: true,
         is_samba: false,
