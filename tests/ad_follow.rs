@@ -197,6 +197,18 @@ fn an_account_that_does_not_see_what_is_deleted_reads_everything_whenever_anythi
     follower.assert_whole("a new user");
 }
 
+/// It tells of other domains too, of which DirSync says nothing.
+#[test]
+fn a_global_catalog_is_read_whole_whenever_anything_changes() {
+    let ad = Ad::start();
+    let url = LdapUrl::parse(&format!("{}:3269", ad.url())).unwrap();
+    let mut follower = Follower::start(LdapSettings { urls: vec![url], ..settings(&ad, FOLLOWER) });
+    assert_eq!(follower.read(), Came::Changed(Delta::default()));
+    assert_eq!((follower.round_trips(), follower.connections()), (1, 0));
+    ad.add_user("fred");
+    follower.assert_whole("a new user");
+}
+
 #[test]
 fn a_user_filter_is_followed_by_the_attributes_it_names() {
     let ad = Ad::start();

@@ -164,7 +164,9 @@ impl Ldap {
 
     async fn mark(&mut self, here: &mut Arrived) -> Result<Option<Mark>, Failure> {
         let Some(course) = self.course.as_mut().filter(|course| !course.mute) else { return Ok(None) };
-        let begun = follow::begin(&mut here.entered.session, &self.settings, &here.server, course.forgets).await;
+        let Arrived { entered, server } = here;
+        let port = self.settings.urls[entered.index].port();
+        let begun = follow::begin(&mut entered.session, &self.settings, server, port, course.forgets).await;
         match begun {
             Ok(begun) => {
                 if course.said != begun.words {

@@ -64,7 +64,7 @@ impl Ldap {
                 steps.push("bind", ProbeResult::Untried(words));
                 continue;
             }
-            if self.probe_session(wire, &mut steps).await.is_err_and(|failure| failure.is_final) {
+            if self.probe_session(wire, url.port(), &mut steps).await.is_err_and(|failure| failure.is_final) {
                 refused_by = Some(url);
             }
         }
@@ -93,7 +93,7 @@ impl Ldap {
     }
 
     /// Bind and what comes after it. An error is one of the bind.
-    async fn probe_session(&self, wire: Box<dyn Wire>, steps: &mut Steps) -> Result<(), Failure> {
+    async fn probe_session(&self, wire: Box<dyn Wire>, port: u16, steps: &mut Steps) -> Result<(), Failure> {
         let mut session = Session::start(wire, &self.settings);
         if let Err(failure) = session.bind(&self.settings).await {
             let result = match failure.is_final {
@@ -118,7 +118,7 @@ impl Ldap {
             steps.add("clock", skew(time, Timestamp::now()));
         }
         if steps.steps.iter().all(|step| step.name != "changes") {
-            let begun = follow::begin(&mut session, &self.settings, &server, false).await;
+            let begun = follow::begin(&mut session, &self.settings, &server, port, false).await;
             steps.add("changes", begun.map(|begun| begun.words));
         }
         session.close().await;

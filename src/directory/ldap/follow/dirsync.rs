@@ -48,12 +48,16 @@ const ATTRIBUTES: &[&str] = &[
 /// Where deleted entries are: it counts as one itself, and exists in every domain (MS-ADTS 6.1.1.4.2).
 const DELETED_OBJECTS: &str = "(&(objectClass=container)(isDeleted=TRUE))";
 
+/// Where a domain controller answers for all domains of its forest (MS-ADTS 3.1.1.3.1.10), in clear text and over TLS.
+const GLOBAL_CATALOG_PORTS: [u16; 2] = [3268, 3269];
+
 /// Takes a mark of now: the cookie of a question to which hardly anything is the answer. What is the answer is where deleted
 /// entries are, if the account may see them: without that, somebody could be deleted behind our back.
 pub(super) async fn begin(
     session: &mut Session,
     settings: &LdapSettings,
     server: &Server,
+    port: u16,
 ) -> Result<(Option<Way>, String), Failure> {
     let still = |why: &str| {
         let way = server.usn.filter(|_| server.service.is_some()).map(|usn| Way::Still { usn });
@@ -62,6 +66,9 @@ pub(super) async fn begin(
     let Some(domain) = server.domain.as_deref().filter(|_| server.dirsync && server.extended_dn) else {
         return Ok(still("the server does not offer DirSync"));
     };
+    if GLOBAL_CATALOG_PORTS.contains(&port) {
+        return Ok(still("a global catalog holds more domains than the one that DirSync tells of"));
+    }
     let (root, base) = (DnKey::of(domain), DnKey::of(&settings.base_dn));
     if base != root && !base.is_below(&root) {
         return Ok(still("base_dn is not in the domain of the server"));

@@ -167,7 +167,17 @@ async fn refusals_and_cookies_that_are_none_are_doubts() {
 
 async fn begun(scripted: Scripted) -> (Option<Way>, String) {
     let (mut session, settings, server) = scripted.talk();
-    begin(&mut session, &settings, &server).await.unwrap()
+    begin(&mut session, &settings, &server, 389).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_global_catalog_is_read_whole_whenever_anything_has_changed() {
+    for port in [3268, 3269] {
+        let (mut session, settings, server) = Scripted::new().talk();
+        let (way, words) = begin(&mut session, &settings, &server, port).await.unwrap();
+        assert_eq!(way, Some(Way::Still { usn: 77 }));
+        assert!(words.contains("whenever anything has changed, because a global catalog"), "{words}");
+    }
 }
 
 /// What a server shows of the schema about `mail`.

@@ -87,7 +87,7 @@ impl fmt::Display for Doubt {
 /// What is different, and where to go on; or why everything must be read, over a connection that is still good.
 pub(super) type Followed = Result<(Delta, Mark), Doubt>;
 
-/// Takes a mark of now. `forgets`: whether the server is known not to remember what was deleted.
+/// Takes a mark of now. `port`: where the server is asked; `forgets`: whether it is known not to remember what was deleted.
 ///
 /// # Errors
 /// The connection is not to be used any more. That the server refuses is no error.
@@ -95,10 +95,11 @@ pub(super) async fn begin(
     session: &mut Session,
     settings: &LdapSettings,
     server: &Server,
+    port: u16,
     forgets: bool,
 ) -> Result<Begun, Failure> {
     let (way, words) = if server.is_active_directory {
-        dirsync::begin(session, settings, server).await?
+        dirsync::begin(session, settings, server, port).await?
     } else if server.syncs {
         syncrepl::begin(session, settings, server, forgets).await?
     } else {
