@@ -20,6 +20,8 @@ use crate::directory::ldap::schema::{CONTROL_DIRSYNC, Server};
 use crate::directory::ldap::session::{Done, Event, Search, Session};
 use crate::directory::ldap::settings::LdapSettings;
 use crate::model::{DnKey, Member};
+use std::fmt;
+use tokio::time::Instant;
 
 /// LDAP_DIRSYNC_INCREMENTAL_VALUES, 0x80000000: members that came and went, not all of them. It goes as a signed number of
 /// 32 bits, and so do servers read it.
@@ -30,8 +32,13 @@ const OBJECT_SECURITY: i64 = 1;
 const ANSWER_BYTES: i64 = 8 * 1024 * 1024;
 /// Answers to one question. A server that looks for changes in a large directory sends some that are empty.
 const ANSWERS_MAX: u32 = 10_000;
+/// The time-outs of a request that may pass until a further answer is not asked for: then everything is read in the time.
+const TIMEOUTS_MAX: u32 = 10;
 /// insufficientAccessRights (RFC 4511 A.2).
 const MAY_NOT: u32 = 50;
+/// What an account needs.
+const GRANT: &str = "grant the account \"Replicating Directory Changes\" on the domain, and to list and read \
+                     CN=Deleted Objects";
 /// What changes of every kind of entry are of interest, besides what the configuration names. By `objectClass` new entries are
 /// known, by `name` those that were moved.
 const ATTRIBUTES: &[&str] = &[
@@ -50,6 +57,30 @@ const DELETED_OBJECTS: &str = "(&(objectClass=container)(isDeleted=TRUE))";
 
 /// Where a domain controller answers for all domains of its forest (MS-ADTS 3.1.1.3.1.10), in clear text and over TLS.
 const GLOBAL_CATALOG_PORTS: [u16; 2] = [3268, 3269];
+
+/// Why a question has no answer, over a connection that is still good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum No {
+    /// The server refuses, with this code and text.
+    Refused(u32, String),
+    /// It sends this, as a noun phrase, instead of a cookie.
+    Malformed(String),
+    /// More is always to come, after so much of it.
+    Endless(String),
+}
+
+impl fmt::Display for No {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(code, text) => {
+                let grant = if *code == MAY_NOT { format!("; {GRANT}") } else { String::new() };
+                write!(f, "DirSync is refused: {}{grant}", explain::outcome(*code, text))
+            }
+            Self::Malformed(found) => write!(f, "the server answers to DirSync with {found}"),
+            Self::Endless(most) => write!(f, "the answer to DirSync does not come to an end within {most}"),
+        }
+    }
+}
 
 /// Takes a mark of now: the cookie of a question to which hardly anything is the answer. What is the answer is where deleted
 /// entries are, if the account may see them: without that, somebody could be deleted behind our back.
@@ -84,13 +115,10 @@ pub(super) async fn begin(
                 return Ok((Some(Way::DirSync { cookie, as_anybody }), "changes are followed by DirSync".to_owned()));
             }
             Ok(_) => {
-                return Ok(still(
-                    "the account does not see what is deleted: grant it \"Replicating Directory Changes\" on the domain, \
-                     and to list and read CN=Deleted Objects",
-                ));
+                return Ok(still(&format!("the account does not see what is deleted: {GRANT}")));
             }
-            Err((MAY_NOT, _)) if !as_anybody => {}
-            Err((code, text)) => return Ok(still(&format!("DirSync is refused: {}", explain::outcome(code, &text)))),
+            Err(No::Refused(MAY_NOT, _)) if !as_anybody => {}
+            Err(no) => return Ok(still(&no.to_string())),
         }
     }
     Ok(still("DirSync is refused"))
@@ -112,11 +140,11 @@ pub(super) async fn feed(
     Ok(match answer {
         Ok(cookie) => Ok(Way::DirSync { cookie, as_anybody: *as_anybody }),
         // For example an unknown cookie (12), or a right that was taken away (50).
-        Err((code, text)) => Err(format!("DirSync is refused: {}", explain::outcome(code, &text)).into()),
+        Err(no) => Err(no.to_string().into()),
     })
 }
 
-/// The question, until its last answer; gives the cookie, or the result code and text of a refusal.
+/// The question, until its last answer; gives the cookie.
 async fn ask(
     session: &mut Session,
     settings: &LdapSettings,
@@ -125,7 +153,7 @@ async fn ask(
     as_anybody: bool,
     mut cookie: Vec<u8>,
     each: &mut impl FnMut(&Entry<'_>),
-) -> Result<Result<Vec<u8>, (u32, String)>, Failure> {
+) -> Result<Result<Vec<u8>, No>, Failure> {
     let attributes = attributes(settings);
     let search = Search {
         what: "what has changed",
@@ -136,7 +164,12 @@ async fn ask(
         page_size: None,
         extended_dn: true,
     };
+    let (began, patience) = (Instant::now(), settings.timeout.saturating_mul(TIMEOUTS_MAX));
     for _ in 0..ANSWERS_MAX {
+        // Between two answers, so that the connection can still be used.
+        if began.elapsed() > patience {
+            return Ok(Err(No::Endless(format!("{patience:?}"))));
+        }
         let controls = [Control::critical(CONTROL_DIRSYNC, Some(request(as_anybody, &cookie)))];
         let mut take = |event: Event<'_, '_>| {
             if let Event::Entry(entry, _) = event {
@@ -146,15 +179,15 @@ async fn ask(
         };
         let done = session.request(&search, &controls, settings.limits.entries_max, false, &mut take).await?;
         if done.code != 0 {
-            return Ok(Err((done.code, done.text)));
+            return Ok(Err(No::Refused(done.code, done.text)));
         }
         match answer(&done) {
             Ok((false, last)) => return Ok(Ok(last)),
             Ok((true, next)) => cookie = next,
-            Err(found) => return Ok(Err((0, format!("it sent {found}")))),
+            Err(found) => return Ok(Err(No::Malformed(found))),
         }
     }
-    Ok(Err((0, format!("there are more than {ANSWERS_MAX} answers"))))
+    Ok(Err(No::Endless(format!("{ANSWERS_MAX} answers"))))
 }
 
 fn attributes(settings: &LdapSettings) -> Vec<String> {

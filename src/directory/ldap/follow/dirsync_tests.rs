@@ -4,6 +4,7 @@ use super::super::tests::{Scripted, done, entry_message};
 use super::*;
 use crate::directory::ldap::entry::tests::{encoded, entry};
 use crate::model::ObjectGuid;
+use std::time::Duration;
 
 const ALICE: [u8; 16] = [1; 16];
 const BOB: &[u8] = b"<GUID=02020202-0202-0202-0202-020202020202>;<SID=S-1-5-21-1-2-3-4>;CN=bob,DC=ad,DC=test";
@@ -151,9 +152,9 @@ async fn a_question_is_asked_on_until_nothing_more_is_to_come() {
 #[tokio::test]
 async fn refusals_and_cookies_that_are_none_are_doubts() {
     for (message, words) in [
-        (done(12, &[]), "refused"),
-        (done(50, &[]), "refused"),
-        (done(0, &[]), "no cookie"),
+        (done(12, &[]), "DirSync is refused: unavailableCriticalExtension (12)"),
+        (done(50, &[]), "(50); grant the account \"Replicating Directory Changes\""),
+        (done(0, &[]), "the server answers to DirSync with no cookie"),
         (done(0, &control(0, b"")), "malformed cookie"),
         (done(0, &control_of(b"\x30\x03\x02\x01\x00")), "malformed cookie"),
         (done(0, &control_of(b"\x30\x40\x02\x01\x00")), "where 3 are left"),
@@ -203,8 +204,16 @@ async fn who_may_not_replicate_asks_as_anybody_and_who_does_not_see_what_is_dele
     assert_eq!(way, Some(Way::Still { usn: 77 }));
     assert!(words.contains("Replicating Directory Changes") && words.contains("Deleted Objects"), "{words}");
 
-    let refused = Scripted::new().answer(schema()).answer(vec![done(53, &[])]);
-    assert_eq!(begun(refused).await.0, Some(Way::Still { usn: 77 }));
+    let may_not = || vec![done(50, &[])];
+    for (answers, told) in [
+        (vec![vec![done(53, &[])]], "because DirSync is refused: unwillingToPerform (53)"),
+        (vec![may_not(), may_not()], "(50); grant the account \"Replicating Directory Changes\""),
+        (vec![vec![done(0, &[])]], "because the server answers to DirSync with no cookie"),
+    ] {
+        let (way, words) = begun(answers.into_iter().fold(Scripted::new().answer(schema()), Scripted::answer)).await;
+        assert_eq!(way, Some(Way::Still { usn: 77 }));
+        assert!(words.contains(told), "{words:?} and not {told:?}");
+    }
 }
 
 #[tokio::test]
@@ -214,5 +223,22 @@ async fn a_server_that_always_has_more_is_a_doubt() {
         scripted = scripted.answer(vec![done(0, &control(1, b"more"))]);
     }
     let (told, _) = fed(scripted).await;
-    assert!(told.is_err_and(|why| why.to_string().contains("more than")));
+    assert!(told.is_err_and(|why| why.to_string().contains("does not come to an end within 10000 answers")));
+}
+
+/// Each answer is in time, and all of them together never are.
+#[tokio::test(start_paused = true)]
+async fn a_question_that_takes_very_long_is_a_doubt_and_no_failure() {
+    let slow = |mut scripted: Scripted| {
+        for _ in 0..100 {
+            scripted = scripted.answer(vec![done(0, &control(1, b"more"))]);
+        }
+        scripted.after(Duration::from_secs(20))
+    };
+    let words = "does not come to an end within 300s";
+    let (told, _) = fed(slow(Scripted::new())).await;
+    assert!(told.as_ref().is_err_and(|why| why.to_string().contains(words)), "{told:?}");
+    let (way, told) = begun(slow(Scripted::new().answer(schema()))).await;
+    assert_eq!(way, Some(Way::Still { usn: 77 }));
+    assert!(told.contains(words), "{told}");
 }

@@ -7,6 +7,7 @@ use crate::directory::ldap::ber::{self, encode, integer};
 use crate::directory::ldap::settings::LdapUrl;
 use crate::model::ObjectGuid;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// Bytes that may be under way.
@@ -15,12 +16,18 @@ const PIPE_BYTES: usize = 1024 * 1024;
 /// A server that answers each request with the next answer, whatever it is, and closes the connection after the last one.
 pub(in super::super) struct Scripted {
     answers: Vec<Vec<Vec<u8>>>,
+    after: Duration,
     asked: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Scripted {
     pub(in super::super) fn new() -> Self {
-        Self { answers: Vec::new(), asked: Arc::default() }
+        Self { answers: Vec::new(), after: Duration::ZERO, asked: Arc::default() }
+    }
+
+    /// Each answer comes so long after its request.
+    pub(in super::super) fn after(self, after: Duration) -> Self {
+        Self { after, ..self }
     }
 
     /// These messages, each without its number, in answer to the next request.
@@ -37,25 +44,32 @@ impl Scripted {
     /// A session with it, as a domain controller.
     pub(in super::super) fn talk(self) -> (Session, LdapSettings, Server) {
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-        tokio::spawn(serve(theirs, self.answers, self.asked));
+        tokio::spawn(self.serve(theirs));
         let settings = settings();
         (Session::start(Box::new(ours), &settings), settings, domain_controller())
     }
-}
 
-async fn serve(mut wire: DuplexStream, answers: Vec<Vec<Vec<u8>>>, asked: Arc<Mutex<Vec<Vec<u8>>>>) {
-    for messages in answers {
-        let mut request = Vec::new();
-        while ber::frame(&request, PIPE_BYTES).unwrap().is_none_or(|length| length > request.len()) {
-            if wire.read_buf(&mut request).await.unwrap_or(0) == 0 {
-                return;
+    async fn serve(self, mut wire: DuplexStream) {
+        let Self { answers, after, asked } = self;
+        for messages in answers {
+            let mut request = Vec::new();
+            while ber::frame(&request, PIPE_BYTES).unwrap().is_none_or(|length| length > request.len()) {
+                if wire.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                    return;
+                }
             }
-        }
-        let (id, _) = ber::envelope(&request).unwrap();
-        asked.lock().unwrap().push(request);
-        for message in messages {
-            let whole = encode(ber::SEQUENCE, &[integer(i64::from(id)), message].concat());
-            wire.write_all(&whole).await.unwrap();
+            let (id, _) = ber::envelope(&request).unwrap();
+            asked.lock().unwrap().push(request);
+            if !after.is_zero() {
+                tokio::time::sleep(after).await;
+            }
+            for message in messages {
+                let whole = encode(ber::SEQUENCE, &[integer(i64::from(id)), message].concat());
+                // Who asks may be gone.
+                if wire.write_all(&whole).await.is_err() {
+                    return;
+                }
+            }
         }
     }
 }
