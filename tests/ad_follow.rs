@@ -263,6 +263,21 @@ fn a_restarted_server_is_followed_on() {
     assert_eq!(counts(&follower.assert_followed("a member more, and a restart")), [0, 1, 0, 0]);
 }
 
+/// To a state between two reads: DirSync would tell nothing until the server is as far as it was.
+#[test]
+fn a_server_that_was_set_back_is_read_whole() {
+    let (mut ad, mut follower) = followed();
+    ad.stop();
+    ad.keep();
+    ad.resume();
+    ad.add_user("fred");
+    assert_eq!(counts(&follower.assert_followed("a new user")), [1, 0, 0, 0]);
+    ad.stop();
+    ad.set_back();
+    ad.resume();
+    follower.assert_whole("a server that was set back");
+}
+
 /// Everything that is done to people, groups and units, at random, a few changes between one read and the next. The seed is
 /// printed; `SEATSYNC_SEED` repeats it.
 #[test]

@@ -100,6 +100,23 @@ impl Ad {
         }
     }
 
+    /// Puts aside what it holds, while it is stopped.
+    pub fn keep(&self) {
+        self.copy("private", "kept");
+    }
+
+    /// Makes it hold what was put aside, and nothing since, while it is stopped: as when a machine is set back to a snapshot.
+    pub fn set_back(&self) {
+        std::fs::remove_dir_all(self.folder.path().join("private")).unwrap();
+        self.copy("kept", "private");
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        assert!(self.samba.is_none(), "still running");
+        let [from, to] = [from, to].map(|name| self.folder.path().join(name));
+        assert!(Command::new("cp").arg("-a").args([&from, &to]).status().unwrap().success(), "{}", from.display());
+    }
+
     /// `ldaps://ADDRESS`.
     pub fn url(&self) -> String {
         format!("ldaps://{}", self.address.address())

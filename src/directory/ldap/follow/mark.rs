@@ -69,9 +69,9 @@ impl Mark {
         Self { url, people: people as u64, wanted, ..self }
     }
 
-    /// Later, with nothing missed in between.
-    pub(super) fn on(self, way: Way) -> Self {
-        Self { way, ..self }
+    /// Later, with nothing missed in between. `usn`: the latest that the server has told of its changes.
+    pub(super) fn on(self, way: Way, usn: Option<u64>) -> Self {
+        Self { way, usn: usn.max(self.usn), ..self }
     }
 
     /// Why it cannot be gone on from here, where it cannot.

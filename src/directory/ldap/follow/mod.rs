@@ -121,14 +121,15 @@ pub(super) async fn is_same(session: &mut Session, mark: &Mark) -> Result<bool, 
     }
 }
 
-/// Asks what has changed since the mark. `only_whether`: anything at all is a doubt.
+/// Asks what has changed since the mark. `only_whether`: anything at all is a doubt. What the server says of itself is brought
+/// up to date where something has changed.
 ///
 /// # Errors
 /// A request did not end as it must; whether the connection is still good is not known.
 pub(super) async fn follow(
     session: &mut Session,
     settings: &LdapSettings,
-    server: &Server,
+    server: &mut Server,
     mark: Mark,
     only_whether: bool,
 ) -> Result<Followed, Failure> {
@@ -146,13 +147,17 @@ pub(super) async fn follow(
         (Err(doubt), _) | (Ok(_), Some(doubt)) => return Ok(Err(doubt)),
     };
     if changes.is_empty() {
-        return Ok(Ok((Delta::default(), mark.on(way))));
+        return Ok(Ok((Delta::default(), mark.on(way, server.usn))));
     }
     if only_whether {
         return Ok(Err(Doubt::Untold));
     }
+    if server.usn.is_some() {
+        // A server may be set back to a state after the first read, and behind what was told now.
+        *server = session.server().await?;
+    }
     let looked = look::again(session, settings, server, changes).await?;
-    Ok(looked.map(|delta| (delta, mark.on(way))))
+    Ok(looked.map(|delta| (delta, mark.on(way, server.usn))))
 }
 
 #[cfg(test)]

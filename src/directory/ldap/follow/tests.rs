@@ -137,7 +137,7 @@ fn a_mark_is_the_same_behind_a_cursor_and_what_is_none_of_ours_is_no_mark() {
         Way::DirSync { cookie: vec![0, 255], as_anybody: true },
         Way::Syncrepl { context: "dc=x".to_owned(), cookie: b"rid=000".to_vec(), forgets: true },
     ] {
-        let mark = mark().on(way);
+        let mark = mark().on(way, None);
         assert_eq!(Mark::read(&mark.written().unwrap()), Some(mark));
     }
     let written = mark().written().unwrap();
@@ -175,11 +175,47 @@ async fn a_reading_of_what_is_mapped_is_only_asked_whether_anything_has_changed(
         let root: &[(&str, &[&[u8]])] = &[("dsServiceName", &[b"CN=dc1"]), ("highestCommittedUSN", &[usn])];
         vec![entry_message(&crate::directory::ldap::entry::tests::encoded("", root), &[]), done(0, &[])]
     };
-    let (mut session, settings, server) = Scripted::new().answer(root(b"77")).answer(root(b"78")).talk();
-    let followed = follow(&mut session, &settings, &server, mark(), true).await.unwrap();
+    let (mut session, settings, mut server) = Scripted::new().answer(root(b"77")).answer(root(b"78")).talk();
+    let followed = follow(&mut session, &settings, &mut server, mark(), true).await.unwrap();
     assert_eq!(followed, Ok((Delta::default(), mark())));
-    let followed = follow(&mut session, &settings, &server, mark(), true).await.unwrap();
+    let followed = follow(&mut session, &settings, &mut server, mark(), true).await.unwrap();
     assert_eq!(followed, Err(Doubt::Untold));
+}
+
+#[tokio::test]
+async fn a_mark_goes_on_with_the_number_of_the_latest_change_where_that_costs_nothing_more() {
+    let guid: &[&[u8]] = &[&[1; 16]];
+    let cookie = |cookie: &[u8]| {
+        let value = encode(ber::SEQUENCE, &[integer(0), integer(0), encode(ber::OCTET_STRING, cookie)].concat());
+        let oid = encode(ber::OCTET_STRING, super::super::schema::CONTROL_DIRSYNC.as_bytes());
+        encode(ber::SEQUENCE, &[oid, encode(ber::OCTET_STRING, &value)].concat())
+    };
+    let told = |attributes: &[(&str, &[&[u8]])]| {
+        entry_message(&crate::directory::ldap::entry::tests::encoded("CN=a,DC=ad,DC=test", attributes), &[])
+    };
+    let root: &[(&str, &[&[u8]])] =
+        &[("defaultNamingContext", &[b"DC=ad,DC=test"]), ("dsServiceName", &[b"CN=dc1"]), ("highestCommittedUSN", &[b"90"])];
+    let scripted = Scripted::new()
+        .answer(vec![done(0, &cookie(b"one"))])
+        // Somebody was deleted; then the rootDSE, and the base.
+        .answer(vec![told(&[("objectGUID", guid), ("isDeleted", &[b"TRUE"])]), done(0, &cookie(b"two"))])
+        .answer(vec![told(root), done(0, &[])])
+        .answer(vec![told(&[]), done(0, &[])]);
+    let asked = scripted.asked();
+    let (mut session, settings, mut server) = scripted.talk();
+    let mark = mark().on(Way::DirSync { cookie: b"before".to_vec(), as_anybody: false }, None);
+
+    // Of a connection that is new, the number is known.
+    server.usn = Some(80);
+    let (delta, mark) = follow(&mut session, &settings, &mut server, mark, false).await.unwrap().unwrap();
+    assert_eq!((delta, asked.lock().unwrap().len()), (Delta::default(), 1));
+    let (delta, mark) = follow(&mut session, &settings, &mut server, mark, false).await.unwrap().unwrap();
+    assert_eq!((delta.gone.len(), asked.lock().unwrap().len()), (1, 4));
+    // The next read over this connection knows it too.
+    assert_eq!(mark.objection(&settings, "ldap://dc1", &server), None);
+    let back = |usn| Server { usn: Some(usn), ..domain_controller() };
+    assert!(mark.objection(&settings, "ldap://dc1", &back(89)).unwrap().contains("set back"));
+    assert_eq!(mark.objection(&settings, "ldap://dc1", &back(90)), None);
 }
 
 #[tokio::test]
