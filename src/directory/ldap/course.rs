@@ -197,6 +197,6 @@ impl Ldap {
     fn failed(&mut self, index: usize, failure: Failure) -> DirectoryError {
         let index_of_next = (index + 1) % self.settings.urls.len();
         self.first.set(Turn { index: index_of_next, ..Turn::default() });
-        failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.message))
+        failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.told()))
     }
 }

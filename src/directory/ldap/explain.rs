@@ -54,6 +54,11 @@ pub(super) fn tidy(text: &str) -> String {
     }
 }
 
+/// Whether a search that ended in this code may end better in a while, without anybody's doing.
+pub(super) fn is_for_now(code: u32) -> bool {
+    matches!(code, 51 | 52)
+}
+
 /// What an operator does about a search that ended in this code.
 pub(super) fn search_help(code: u32) -> &'static str {
     match code {
@@ -68,7 +73,7 @@ pub(super) fn search_help(code: u32) -> &'static str {
         32 => "the entry does not exist or the bind account may not see it",
         34 => "the name is not written as a distinguished name",
         50 => "the bind account may not read this",
-        51 | 52 => "the server is overloaded or going down; the next pass tries again",
+        51 | 52 => "the server is overloaded or going down",
         53 => "the server will not do this; its text says why",
         _ => "see the server's log",
     }

@@ -210,11 +210,8 @@ impl<'a> Groups<'a> {
                 Fetched::Moved => *partial = self.again(session, partial).await?,
             }
         }
-        Err(Failure::incomplete(format!(
-            "reading the group {}: its members changed {GROUP_ATTEMPTS_MAX} times while they were read; the next pass \
-             tries again",
-            partial.group.dn
-        )))
+        let words = format!("its members changed {GROUP_ATTEMPTS_MAX} times while they were read");
+        Err(Failure::incomplete(format!("reading the group {}: {words}", partial.group.dn)).for_now())
     }
 
     async fn fetch(&self, session: &mut Session, partial: &mut Partial) -> Result<Fetched, Failure> {

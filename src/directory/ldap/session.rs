@@ -441,7 +441,7 @@ fn too_slow(what: &str, timeout: Duration) -> Failure {
 
 fn broken(what: &str, fault: Fault) -> Failure {
     match fault {
-        Fault::Closed(cause) => Failure::incomplete(format!("reading {what}: {cause}; the next pass tries again")),
+        Fault::Closed(cause) => Failure::incomplete(format!("reading {what}: {cause}")).for_now(),
         Fault::Breach(cause) => Failure::incomplete(format!("reading {what}: {cause}")),
     }
 }
@@ -469,7 +469,8 @@ pub(super) fn ended(search: &Search<'_>, page: u64, done: &Done) -> Failure {
     if let Some(elsewhere) = &done.elsewhere {
         message = format!("{message} (it points to {})", explain::tidy(elsewhere));
     }
-    Failure::incomplete(message)
+    let failure = Failure::incomplete(message);
+    if explain::is_for_now(done.code) { failure.for_now() } else { failure }
 }
 
 /// Whether a page is the last one. A server says so with each (RFC 2696 3).

@@ -106,7 +106,7 @@ async fn enter(mut ldap: Ldap, turn: &Turn) -> Result<(String, Session), Directo
 }
 
 impl From<Failure> for Blind {
-    fn from(Failure { kind, message, is_final: _ }: Failure) -> Self {
+    fn from(Failure { kind, message, .. }: Failure) -> Self {
         match kind {
             Kind::Unavailable | Kind::Incomplete => Self::Lost(message),
             Kind::Refused => Self::Refused(message),

@@ -428,12 +428,12 @@ impl<'a> Hunt<'a> {
             }
             Several::Refused(done) => {
                 let said = explain::outcome(done.code, &done.text);
-                return Err(match done.code {
-                    51 | 52 => Stop::Failed(Failure::incomplete(format!(
-                        "looking people up ended with {said}; {}",
-                        explain::search_help(done.code)
-                    ))),
-                    _ => Stop::whole(format!("a look-up ended with {said}")),
+                return Err(match explain::is_for_now(done.code) {
+                    true => {
+                        let words = format!("looking people up ended with {said}; {}", explain::search_help(done.code));
+                        Stop::Failed(Failure::incomplete(words).for_now())
+                    }
+                    false => Stop::whole(format!("a look-up ended with {said}")),
                 });
             }
         }
