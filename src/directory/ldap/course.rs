@@ -9,14 +9,19 @@ use super::schema::Server;
 use super::{Entered, Ldap, Turn, mapped, read};
 use crate::directory::{DirectoryError, Read};
 use crate::model::{Expiry, News, Wanted};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A server that failed when it was asked for changes is not asked again for so long: an hour, as the log says.
+const MUTE_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// What one read leaves to the next.
 #[derive(Debug, Default)]
 pub(super) struct Course {
     /// The connection, if it is still open: servers close idle ones, which is no failure.
     open: Option<Arrived>,
-    /// A server closed the connection when it was asked for changes, or did not answer: it is not asked again.
-    mute: bool,
+    /// Since when a server is not asked for changes: it closed the connection when it was, or did not answer.
+    mute: Option<Instant>,
     /// The server does not remember what was deleted.
     forgets: bool,
     /// What was last said of the way in which changes are followed.
@@ -31,6 +36,10 @@ pub(super) struct Arrived {
 }
 
 impl Course {
+    fn is_mute(&self) -> bool {
+        self.mute.is_some_and(|since| since.elapsed() < MUTE_FOR)
+    }
+
     /// Everything is read for its own sake, as it is once a day, and nothing is taken for granted: not that we would be let in
     /// again, nor that a server that had just been restarted still does not remember what was deleted.
     pub(super) async fn begin_anew(&mut self) {
@@ -163,7 +172,7 @@ impl Ldap {
     }
 
     async fn mark(&mut self, here: &mut Arrived) -> Result<Option<Mark>, Failure> {
-        let Some(course) = self.course.as_mut().filter(|course| !course.mute) else { return Ok(None) };
+        let Some(course) = self.course.as_mut().filter(|course| !course.is_mute()) else { return Ok(None) };
         let Arrived { entered, server } = here;
         let port = self.settings.urls[entered.index].port();
         let begun = follow::begin(&mut entered.session, &self.settings, server, port, course.forgets).await;
@@ -176,8 +185,12 @@ impl Ldap {
                 Ok(begun.mark)
             }
             Err(failure) => {
-                course.mute = true;
-                tracing::info!("everything is read each time, because asking for changes failed: {}", failure.message);
+                course.mute = Some(Instant::now());
+                let words = format!("everything is read, because asking for changes failed: {}", failure.message);
+                if course.said != words {
+                    tracing::info!("{words}; it is tried again in an hour");
+                    course.said = words;
+                }
                 // The read itself needs none of it.
                 here.entered = self.enter_at(here.entered.index).await?;
                 Ok(None)
@@ -198,5 +211,21 @@ impl Ldap {
         let index_of_next = (index + 1) % self.settings.urls.len();
         self.first.set(Turn { index: index_of_next, ..Turn::default() });
         failure.kind.error(format!("{}: {}", self.settings.urls[index], failure.told()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_failed_at_changes_is_asked_again_after_an_hour() {
+        let mut course = Course::default();
+        assert!(!course.is_mute());
+        course.mute = Some(Instant::now());
+        for (passed, is_mute) in [(0, true), (59, true), (1, false), (60, false)] {
+            tokio::time::advance(Duration::from_secs(passed * 60)).await;
+            assert_eq!(course.is_mute(), is_mute, "{passed} minutes later");
+        }
     }
 }
