@@ -118,12 +118,29 @@ fn a_server_that_breaks_off_when_asked_for_changes_is_read_whole_and_not_asked_a
     let told = "everything is read, because asking for changes failed: reading the schema: it closed the connection; \
                 it is tried again in an hour";
     assert_eq!(reader.logged("asking for changes"), [told]);
+    // What is at the other end is asked once more: it may be another machine.
     let bind = Kind::Bind { name: BIND_DN.to_owned(), password: PASSWORD.to_owned() };
     let begin = [bind, Kind::Root, Kind::Base(BASE.to_owned())];
+    let groups = [Kind::Groups { offset: 0 }];
+    assert_eq!(kinds(&server)[..7], [&begin[..], &groups, &begin].concat());
     let before = kinds(&server).len();
     assert!(reader.read().unwrap().cursor.is_none());
     assert_eq!(kinds(&server)[before..before + 4], [&begin[..], &[Kind::People { offset: 0 }]].concat());
     assert_eq!(reader.logged("asking for changes"), [""; 0]);
+}
+
+#[test]
+fn another_machine_behind_the_name_that_does_not_hold_the_base_is_not_read() {
+    let (asked, bases) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let server = serve(move |request, due| match request.kind {
+        Kind::Groups { .. } if is_about_schema(request, &asked) => Act::SendAndClose(Vec::new()),
+        Kind::Base(_) if bases.fetch_add(1, Ordering::SeqCst) > 0 => Act::Send(result(request.id, 0x65, 32, "", &[])),
+        _ => Act::Send(due),
+    });
+    match Reader::of(&server).read() {
+        Err(DirectoryError::Refused { message }) => assert!(message.contains("base_dn"), "{message}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -192,10 +192,18 @@ impl Ldap {
                     course.said = words;
                 }
                 // The read itself needs none of it.
-                here.entered = self.enter_at(here.entered.index).await?;
+                self.re_enter(here).await?;
                 Ok(None)
             }
         }
+    }
+
+    /// Comes in again after a connection was lost on the way. Behind the same name may be another machine now, which holds
+    /// something else.
+    pub(super) async fn re_enter(&self, here: &mut Arrived) -> Result<(), Failure> {
+        here.entered = self.enter_at(here.entered.index).await?;
+        here.server = here.entered.session.server().await?;
+        read::check_base(&mut here.entered.session, &self.settings, &here.server).await
     }
 
     /// It worked with this server.

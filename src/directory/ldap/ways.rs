@@ -78,7 +78,7 @@ impl Ldap {
                         tracing::info!("the whole directory is read: {why}");
                         self.ways.unfit = is_for_long.then(Instant::now);
                         if !is_open {
-                            here.entered = self.enter_at(here.entered.index).await?;
+                            self.re_enter(here).await?;
                         }
                         let reading = self.read_up_to(here, mark.filter(|_| is_open), u64::MAX).await?;
                         return Ok((News::Whole(reading.unwrap_or_default()), is_open));
