@@ -260,8 +260,9 @@ fn names_entries(body: &[u8]) -> bool {
 fn ended(code: u32, text: &str) -> Blind {
     let words = format!("it ended the search for changes with {}", explain::outcome(code, text));
     match code {
-        // It ignores the control, does not know it, does not want it, or not from us, or not so many.
-        0 | 2 | 11 | 12 | 50 | 53 => Blind::Unable(words),
+        0 => Blind::Unable(format!("{words}; it takes no notice of the control that asks for them")),
+        // It does not know the control, does not want it, or not from us, or not so many.
+        2 | 11 | 12 | 50 | 53 => Blind::Unable(format!("{words}; {}", explain::search_help(code))),
         _ => Blind::Lost(words),
     }
 }
