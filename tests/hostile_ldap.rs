@@ -247,7 +247,10 @@ fn a_cut_in_the_middle_of_a_page_is_no_end() {
         _ => Act::Send(due),
     };
     let script = Script { people: 300, ..Script::twisted(cut) };
-    incomplete(read(script), &["the people", "closed the connection", "middle of a message; the next pass tries again"]);
+    incomplete(
+        read(script),
+        &["the people", "closed the connection", "middle of a message; the next pass tries again"],
+    );
 }
 
 #[test]

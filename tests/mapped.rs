@@ -5,6 +5,7 @@
 
 mod chance;
 mod crowd;
+mod ldif;
 mod loopback;
 mod openldap;
 mod same;

@@ -5,6 +5,7 @@
 
 mod agent;
 mod crowd;
+mod ldif;
 mod loopback;
 mod proxy;
 mod seatstore;

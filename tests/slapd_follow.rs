@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod following;
+mod ldif;
 mod loopback;
 mod openldap;
 

@@ -19,6 +19,8 @@ mod daemon;
 mod gauge;
 #[path = "parts/latency.rs"]
 mod latency;
+#[path = "../ldif/mod.rs"]
+mod ldif;
 #[path = "../loopback/mod.rs"]
 mod loopback;
 #[path = "parts/office.rs"]

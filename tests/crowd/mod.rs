@@ -4,9 +4,6 @@
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
-#[path = "../ldif/mod.rs"]
-mod ldif;
-
 use crate::loopback::Loopback;
 use crate::site::{Directory, Site};
 use std::net::{SocketAddr, TcpStream};
@@ -114,7 +111,7 @@ impl Crowd {
 
     /// Applies LDIF change records (RFC 2849) as the administrator.
     pub fn modify(&self, ldif: &str) {
-        ldif::apply(&self.url(), ADMINISTRATOR, ADMINISTRATOR_PASSWORD, ldif);
+        crate::ldif::apply(&self.url(), ADMINISTRATOR, ADMINISTRATOR_PASSWORD, ldif);
     }
 
     fn log(&self) -> String {

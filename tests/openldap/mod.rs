@@ -2,9 +2,6 @@
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
-#[path = "../ldif/mod.rs"]
-mod ldif;
-
 use crate::loopback::Loopback;
 use std::io::Write;
 use std::net::TcpStream;
@@ -200,7 +197,7 @@ impl Slapd {
 
     /// Applies LDIF change records (RFC 2849) as the administrator.
     pub fn modify(&self, ldif: &str) {
-        ldif::apply(&self.url(), ADMINISTRATOR, ADMINISTRATOR_PASSWORD, ldif);
+        crate::ldif::apply(&self.url(), ADMINISTRATOR, ADMINISTRATOR_PASSWORD, ldif);
     }
 }
 

@@ -106,12 +106,7 @@ pub(in super::super) async fn cookie_of_now(session: &mut Session, context: &str
 }
 
 /// Whether there is any such entry below the base; or why that is not known.
-async fn any(
-    session: &mut Session,
-    what: &str,
-    base: &str,
-    filter: &str,
-) -> Result<Result<bool, String>, Failure> {
+async fn any(session: &mut Session, what: &str, base: &str, filter: &str) -> Result<Result<bool, String>, Failure> {
     let search = Search { what, filter, ..whole_tree(base) };
     let first = [Control::critical(CONTROL_PAGED, Some(ber::paged_request(1, &[])))];
     let done = session.request(&search, &first, 1, false, &mut |_| Ok(())).await?;

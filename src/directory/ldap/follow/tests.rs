@@ -193,8 +193,11 @@ async fn a_mark_goes_on_with_the_number_of_the_latest_change_where_that_costs_no
     let told = |attributes: &[(&str, &[&[u8]])]| {
         entry_message(&crate::directory::ldap::entry::tests::encoded("CN=a,DC=ad,DC=test", attributes), &[])
     };
-    let root: &[(&str, &[&[u8]])] =
-        &[("defaultNamingContext", &[b"DC=ad,DC=test"]), ("dsServiceName", &[b"CN=dc1"]), ("highestCommittedUSN", &[b"90"])];
+    let root: &[(&str, &[&[u8]])] = &[
+        ("defaultNamingContext", &[b"DC=ad,DC=test"]),
+        ("dsServiceName", &[b"CN=dc1"]),
+        ("highestCommittedUSN", &[b"90"]),
+    ];
     let scripted = Scripted::new()
         .answer(vec![done(0, &cookie(b"one"))])
         // Somebody was deleted; then the rootDSE, and the base.

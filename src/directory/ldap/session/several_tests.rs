@@ -5,11 +5,13 @@
 use super::super::super::ber::{self, encode};
 use super::super::super::settings::{LdapSettings, ReadLimits};
 use super::*;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 fn session() -> (DuplexStream, Session) {
     let (server, wire) = tokio::io::duplex(1 << 20);
     let settings = LdapSettings {
+        timeout: Duration::from_secs(1),
         limits: ReadLimits { entries_max: 20, ..ReadLimits::default() },
         ..LdapSettings::new(Vec::new(), "", "", "x".into())
     };
