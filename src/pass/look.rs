@@ -33,11 +33,12 @@ pub(super) struct Scene {
     pub(super) kind: Option<StoreKind>,
 }
 
-/// The line up to the roster, in which these people are in any case.
+/// The line up to the roster, in which these people are in any case. `is_asked`: somebody is to decide by what comes of it.
 pub(super) async fn look<D: Directory, A: AccountStore, S: StateStore>(
     world: &mut World<D, A, S>,
     request: &Request,
     names: &[String],
+    is_asked: bool,
     id: &PassId,
     at: Timestamp,
     watch: Watch<'_>,
@@ -65,7 +66,9 @@ pub(super) async fn look<D: Directory, A: AccountStore, S: StateStore>(
     watch(Step::Reading);
     let (accounts, whole) = (listed.as_deref().unwrap_or_default(), is_thorough && !is_first);
     let wanted = Wanted { rules: &world.rules, memory: &memory, names, accounts, whole };
-    let read = reading::roster(&mut world.directory, &mut world.kept, &wanted, at);
+    // What is held, or shown to whoever decides, must not be so because a change was not told.
+    let anew = is_asked || request.expect.is_some() || memory.held.is_some();
+    let read = reading::roster(&mut world.directory, &mut world.kept, &wanted, anew, at);
     let (roster, doubt) = or_answer(&world.halt, read).await??;
     recovered.warnings.extend(doubt);
     Ok(Scene { memory, rest, recovered, learned, roster, is_thorough, listed, confirmed, kind })

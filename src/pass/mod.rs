@@ -218,7 +218,7 @@ async fn preview_with<D: Directory, A: AccountStore, S: StateStore>(
 ) -> Result<Preview, PassError> {
     let at = (world.now)();
     let id = PassId::new(at, salt());
-    let mut scene = look(world, request, names, &id, at, watch).await?;
+    let mut scene = look(world, request, names, true, &id, at, watch).await?;
     let rest = scene.rest.take();
     let preview = survey(world, request, id, at, scene, watch).await?;
     // What was learnt by it stands in no state.
@@ -293,7 +293,7 @@ async fn prepare<D: Directory, A: AccountStore, S: StateStore>(
     at: Timestamp,
     watch: Watch<'_>,
 ) -> Result<Prepared, PassError> {
-    let mut scene = look(world, request, request.only.as_slice(), &id, at, watch).await?;
+    let mut scene = look(world, request, request.only.as_slice(), false, &id, at, watch).await?;
     match scene.rest.take().filter(|rest| rest.holds(world, request, &scene.roster, at)) {
         Some(_) if world.halt.is_asked() => Err(PassError::Halted),
         Some(rest) => Ok(Prepared::Nothing(Arc::new(scene.memory), rest)),

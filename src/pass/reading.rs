@@ -1,7 +1,7 @@
 //! The roster a pass decides from: read from the beginning, or the one of the last pass brought up to date.
 //!
-//! Either way it is a whole roster: nothing behind it knows which. Once a day, and with every audit, it is read from the
-//! beginning, and what was followed until then is held against it.
+//! Either way it is a whole roster: nothing behind it knows which. Once an hour, with every audit, and whenever somebody is to
+//! decide by it, it is read from the beginning, and what was followed until then is held against it.
 
 use super::Kept;
 use crate::decide::{Differences, Fingerprint, NeedsWhole, Roster, absorb, follow};
@@ -10,8 +10,10 @@ use crate::model::{News, Timestamp, Wanted, Warning, WarningKind};
 use jiff::SignedDuration;
 use std::sync::Arc;
 
-/// How long what changes is followed before everything is read anew.
-const FOLLOWED_MAX: SignedDuration = SignedDuration::from_hours(24);
+/// How long what changes is followed before it is read anew: some things no server tells, such as a right of the bind account
+/// that was taken away and given back. An hour of passes costs less than one whole read everywhere but in the largest
+/// directories, and there it is seconds.
+const FOLLOWED_MAX: SignedDuration = SignedDuration::from_hours(1);
 
 /// A roster, and how the next read may go on from it.
 #[derive(Debug)]
@@ -25,22 +27,25 @@ pub(super) struct Followed {
 }
 
 /// The directory as it is now, and what there is to say of it. A read that fails leaves nothing to go on from: the next one
-/// begins from the beginning.
+/// begins from the beginning. `anew`: nothing that was followed is taken for granted.
 pub(super) async fn roster<D: Directory>(
     directory: &mut D,
     kept: &mut Kept,
     wanted: &Wanted<'_>,
+    anew: bool,
     at: Timestamp,
 ) -> Result<(Arc<Roster>, Option<Warning>), DirectoryError> {
-    let Some(before) = kept.roster.take() else { return anew(directory, kept, wanted, at).await.map(|r| (r, None)) };
+    let Some(before) = kept.roster.take() else {
+        return from_the_beginning(directory, kept, wanted, at).await.map(|roster| (roster, None));
+    };
     // A clock that was set back makes it look younger than it is, for as long as it was set back.
     let is_young = (before.since..).contains(&at) && at.duration_since(before.since) < FOLLOWED_MAX;
-    match !wanted.whole && is_young {
+    match !wanted.whole && !anew && is_young {
         true => match bring_up_to_date(directory, before, wanted, at).await? {
             Some(followed) => Ok((keep(kept, followed), None)),
-            None => anew(directory, kept, wanted, at).await.map(|roster| (roster, None)),
+            None => from_the_beginning(directory, kept, wanted, at).await.map(|roster| (roster, None)),
         },
-        false => anew_and_compared(directory, kept, before, wanted, at).await,
+        false => from_the_beginning_and_compared(directory, kept, before, wanted, at).await,
     }
 }
 
@@ -70,7 +75,7 @@ async fn bring_up_to_date<D: Directory>(
 }
 
 /// Reads from the beginning.
-async fn anew<D: Directory>(
+async fn from_the_beginning<D: Directory>(
     directory: &mut D,
     kept: &mut Kept,
     wanted: &Wanted<'_>,
@@ -89,7 +94,7 @@ async fn anew<D: Directory>(
 }
 
 /// Reads from the beginning, and holds what was followed until now against it. Not both rosters are in memory at once.
-async fn anew_and_compared<D: Directory>(
+async fn from_the_beginning_and_compared<D: Directory>(
     directory: &mut D,
     kept: &mut Kept,
     before: Followed,
@@ -110,7 +115,7 @@ async fn anew_and_compared<D: Directory>(
     // Where it was read from the beginning just now, nothing was followed.
     let followed = followed.filter(|followed| followed.is_whole && followed.since == was);
     let print = followed.and_then(|Newly { roster, cursor, .. }| Some((Fingerprint::of(&roster), cursor?)));
-    let roster = anew(directory, kept, wanted, at).await?;
+    let roster = from_the_beginning(directory, kept, wanted, at).await?;
     let Some((print, cursor)) = print else { return Ok((roster, None)) };
     if !kept.roster.as_ref().is_some_and(|now| now.is_whole) {
         return Ok((roster, None));

@@ -57,10 +57,11 @@ fn broken() -> Result<Read, DirectoryError> {
 #[derive(Clone, Copy)]
 enum Ask {
     Usual,
+    Anew,
     Whole,
 }
 
-/// Runs reads, an hour apart; gives the numbers of the people each found, and the warnings.
+/// Runs reads, five minutes apart; gives the numbers of the people each found, and the warnings.
 async fn reads(
     asks: &[Ask],
     answers: Vec<Result<Read, DirectoryError>>,
@@ -69,11 +70,11 @@ async fn reads(
     let (rules, memory) = (Rules::default(), Memory::empty(Origin::Known));
     let mut kept = Kept::default();
     let (mut found, mut warnings) = (Vec::new(), Vec::new());
-    for (ask, hour) in asks.iter().zip(0..) {
+    for (ask, five_minutes) in asks.iter().zip(0..) {
         let wanted =
             Wanted { rules: &rules, memory: &memory, names: &[], accounts: &[], whole: matches!(ask, Ask::Whole) };
-        let at = Timestamp::from_second(hour * 3_600).unwrap();
-        match roster(&mut directory, &mut kept, &wanted, at).await {
+        let at = Timestamp::from_second(five_minutes * 300).unwrap();
+        match roster(&mut directory, &mut kept, &wanted, matches!(ask, Ask::Anew), at).await {
             Ok((roster, warning)) => {
                 found.push(Some(roster.people().len()));
                 warnings.extend(warning);
@@ -116,18 +117,30 @@ async fn changes_without_a_beginning_are_no_reading() {
 }
 
 #[tokio::test]
-async fn once_a_day_it_is_read_whole_and_compared() {
+async fn once_an_hour_it_is_read_from_the_beginning_and_compared() {
     let mut answers = vec![whole(&[1], 1)];
-    answers.extend((2..=24).map(|cursor| changed(&[], cursor)));
+    answers.extend((2..=12).map(|cursor| changed(&[], cursor)));
     // Caught up first; then from the beginning, with a person that was never told of; then nothing has changed meanwhile.
-    answers.extend([changed(&[2], 25), whole(&[1, 2, 3], 26), changed(&[], 27), changed(&[4], 28)]);
-    let (found, asked, warnings) = reads(&[Ask::Usual; 26], answers).await;
-    assert_eq!(found[23..], [Some(1), Some(3), Some(4)]);
-    assert_eq!(asked[23..], [Some(23), Some(24), None, Some(25), Some(26)]);
+    answers.extend([changed(&[2], 13), whole(&[1, 2, 3], 14), changed(&[], 15), changed(&[4], 16)]);
+    let (found, asked, warnings) = reads(&[Ask::Usual; 14], answers).await;
+    assert_eq!(found[11..], [Some(1), Some(3), Some(4)]);
+    assert_eq!(asked[11..], [Some(11), Some(12), None, Some(13), Some(14)]);
     let [warning] = &warnings[..] else { panic!("{warnings:?}") };
     assert_eq!(warning.kind, WarningKind::ReadDiffers);
     assert!(warning.message.contains("CN=3,DC=x") && !warning.message.contains("CN=2,DC=x"), "{}", warning.message);
     assert!(warning.message.contains("1970-01-01T00:00:00Z"), "{}", warning.message);
+}
+
+#[tokio::test]
+async fn whoever_is_to_decide_is_shown_what_is_read_from_the_beginning() {
+    let answers = vec![whole(&[1], 1), changed(&[], 2), whole(&[1, 2], 3), changed(&[], 4), changed(&[3], 5)];
+    let (found, asked, warnings) = reads(&[Ask::Usual, Ask::Anew, Ask::Usual], answers).await;
+    assert_eq!((found, asked), (vec![Some(1), Some(2), Some(3)], vec![None, Some(1), None, Some(2), Some(3)]));
+    assert_eq!(warnings.len(), 1);
+    // Not everybody need be read for it.
+    let mapped = |cursor| read(News::Mapped(reading(&[1])), cursor);
+    let (_, asked, _) = reads(&[Ask::Usual, Ask::Anew], vec![mapped(1), mapped(2)]).await;
+    assert_eq!(asked, [None, None]);
 }
 
 #[tokio::test]

@@ -315,3 +315,28 @@ fn a_warning_about_a_reading_is_not_repeated_at_rest() {
     let warnings = |world: &mut World<_, _, _>| run(world, &Request::default()).0.unwrap().warnings.len();
     assert_eq!([0; 3].map(|_| warnings(&mut world)), [1, 0, 0]);
 }
+
+/// What was held because a right was missing is not shown, and not released, once the right is back: no server tells that.
+#[test]
+fn what_is_held_and_what_somebody_asks_for_is_decided_from_the_directory_as_it_is() {
+    let mut world = at_rest(StoreKind::EnterpriseDirectory);
+    let emptied = |world: &World<SimDirectory, SimStore, SimState>, is_empty: bool| {
+        world.directory.bodies.borrow_mut().iter_mut().for_each(|body| (body.pro, body.plus) = (!is_empty, !is_empty));
+    };
+    emptied(&world, true);
+    assert_eq!(run(&mut world, &Request::default()).0.unwrap().counts.held, PEOPLE);
+    world.directory.is_deaf.set(true);
+    emptied(&world, false);
+    later(5 * MINUTE);
+    let report = run(&mut world, &Request::default()).0.unwrap();
+    assert_eq!((report.counts.held, report.in_sync), (0, true));
+
+    // Nothing is held, and nothing was told.
+    emptied(&world, true);
+    later(5 * MINUTE);
+    assert_eq!(run(&mut world, &Request::default()).0.unwrap().counts.held, 0);
+    let preview = block_on(pass::preview(&mut world, &Request::default(), &|_| {})).unwrap();
+    assert_eq!(preview.counts().held, PEOPLE);
+    let approved = block_on(pass::approve(&mut world, None, "somebody", &|_| {}));
+    assert!(matches!(approved, Err(pass::ApproveError::Unseen { .. })), "{approved:?}");
+}

@@ -40,7 +40,7 @@ impl Course {
         self.mute.is_some_and(|since| since.elapsed() < MUTE_FOR)
     }
 
-    /// Everything is read for its own sake, as it is once a day, and nothing is taken for granted: not that we would be let in
+    /// Everything is read for its own sake, as it is once an hour, and nothing is taken for granted: not that we would be let in
     /// again, nor that a server that had just been restarted still does not remember what was deleted.
     pub(super) async fn begin_anew(&mut self) {
         self.forgets = false;
