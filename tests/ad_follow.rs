@@ -229,6 +229,17 @@ fn a_user_filter_about_memberships_makes_whole_reads() {
     follower.assert_whole("somebody who passes from now on");
 }
 
+/// What has come into sight by it, or gone out of it, nobody tells.
+#[test]
+fn who_may_read_has_changed_and_all_is_read() {
+    let (ad, mut follower) = followed();
+    ad.move_to(&person("joiner"), MOVED);
+    follower.assert_followed("moved within the base");
+    ad.deny_reading_descriptions(MOVED);
+    follower.assert_whole("a right taken away");
+    follower.assert_nothing_changed();
+}
+
 #[test]
 fn cursors_of_other_servers_settings_and_none_at_all_make_whole_reads() {
     let (ad, mut follower) = followed();

@@ -226,6 +226,24 @@ impl Ad {
         self.modify(&ldif);
     }
 
+    /// Lets nobody read the description of an entry, and of what is below it, any more.
+    pub fn deny_reading_descriptions(&self, dn: &str) {
+        let output = Command::new("samba-tool")
+            .args(["dsacl", "set", "-H", &self.url(), "-U", &format!("Administrator%{ADMINISTRATOR_PASSWORD}")])
+            .args([
+                "--objectdn",
+                dn,
+                "--sddl",
+                "(OD;CI;RP;bf967950-0de6-11d0-a285-00aa003049e2;;AU)",
+                "--option=tls verify peer=no_check",
+            ])
+            .arg("--configfile")
+            .arg(self.smb_conf())
+            .output()
+            .unwrap_or_else(|error| panic!("samba-tool (package samba-ad-provision): {error}"));
+        assert!(output.status.success(), "samba-tool dsacl set: {output:?}");
+    }
+
     /// Puts people into a group.
     pub fn add_to_group(&self, name: &str, people: &[&str]) {
         self.change_members(name, "add", people);

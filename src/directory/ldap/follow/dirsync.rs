@@ -51,7 +51,10 @@ const ATTRIBUTES: &[&str] = &[
     "accountExpires",
     "primaryGroupID",
     "member",
+    ACCESS_LIST,
 ];
+/// An entry whose access list has changed may show, or hide, itself and whatever is below it: of those nothing is told.
+const ACCESS_LIST: &str = "nTSecurityDescriptor";
 /// Where deleted entries are: it counts as one itself, and exists in every domain (MS-ADTS 6.1.1.4.2).
 const DELETED_OBJECTS: &str = "(&(objectClass=container)(isDeleted=TRUE))";
 
@@ -264,6 +267,9 @@ fn told(entry: &Entry<'_>) -> Result<Told, String> {
     let is_kind = |class: &str| class.eq_ignore_ascii_case("user") || class.eq_ignore_ascii_case("group");
     if created && !entry.texts("objectClass").any(is_kind) {
         return Ok(Told::Nothing);
+    }
+    if !created && has(ACCESS_LIST) {
+        return Err(format!("who may read {:?} and what is below it has changed", entry.dn));
     }
     let mut seen = Seen { created, moved: created || has("name"), ..Seen::default() };
     take_links(entry, &mut seen)?;

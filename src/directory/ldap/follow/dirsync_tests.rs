@@ -74,6 +74,13 @@ fn a_deletion_says_so_and_an_undeletion_takes_it_back_and_is_a_doubt() {
 }
 
 #[test]
+fn a_changed_access_list_is_a_doubt_but_not_that_of_a_new_entry() {
+    assert!(told_of(&[("nTSecurityDescriptor", &[b"x"])]).unwrap_err().contains("who may read"));
+    let new = seen(&[("objectClass", &[b"top", b"person", b"user"]), ("nTSecurityDescriptor", &[b"x"])]);
+    assert!(new.created);
+}
+
+#[test]
 fn members_come_with_range_1_and_go_with_range_0() {
     let group = seen(&[("member;range=1-1", &[BOB]), ("member;range=0-0", &[STRANGER])]);
     assert!(group.is_group() && !group.needs_members());
