@@ -18,7 +18,7 @@ use crate::daemon::sources::Signals;
 use crate::daemon::watcher::{Passes, Watcher};
 use crate::daemon::{Steward, alarm, systemd};
 use crate::halt::Halt;
-use crate::model::{HistoryEntry, Meter, Peer, Timestamp};
+use crate::model::{HistoryEntry, Meter, Peer, Timestamp, WarningKind};
 use crate::pass;
 use crate::state::{HistoryReader, StateError};
 use crate::status::{Daemon, Metrics, PHASE_ALL, View};
@@ -244,6 +244,9 @@ impl crate::daemon::Listener for Counts {
 
     fn passed(&self, report: &pass::Report) {
         self.metrics.pass(report.result);
+        if report.warnings.iter().any(|warning| warning.kind == WarningKind::ReadDiffers) {
+            self.metrics.read_differed();
+        }
         self.passes.send_modify(|passes| passes.went(true));
         for pass::ReportedChange { change, status } in &report.changes {
             match status {

@@ -52,6 +52,7 @@ pub struct Metrics {
     changes: Family<Fixed<2>, Counter>,
     notifications: Family<Fixed<2>, Counter>,
     directory_changes: Counter,
+    read_differences: Counter,
     ldap: Family<Fixed<2>, Histogram>,
     http: Family<Fixed<2>, Histogram>,
     registry: Arc<Registry>,
@@ -70,7 +71,7 @@ impl Metrics {
         let phases = Family::<Fixed<1>, Histogram>::new_with_constructor(|| Histogram::new(PASS_BUCKETS));
         let changes = Family::<Fixed<2>, Counter>::default();
         let notifications = Family::<Fixed<2>, Counter>::default();
-        let directory_changes = Counter::default();
+        let (directory_changes, read_differences) = (Counter::default(), Counter::default());
         let exchanges = || Family::<Fixed<2>, Histogram>::new_with_constructor(|| Histogram::new(EXCHANGE_BUCKETS));
         let (ldap, http) = (exchanges(), exchanges());
         let mut registry = Registry::with_prefix("seatsync");
@@ -80,6 +81,8 @@ impl Metrics {
         registry.register("notifications", "Notifications, by channel and outcome", notifications.clone());
         let help = "Changes that the directory told as they were made";
         registry.register("directory_changes", help, directory_changes.clone());
+        let help = "Reads from the beginning that said something else than what had been followed";
+        registry.register("read_differences", help, read_differences.clone());
         let help = "Time of requests to the directory, by operation and outcome";
         registry.register("ldap_request_duration_seconds", help, ldap.clone());
         let help = "Time of requests to the account store, by operation and outcome";
@@ -98,7 +101,17 @@ impl Metrics {
                 drop(notifications.get_or_create(&of_notification(channel, done)));
             }
         }
-        Self { passes, phases, changes, notifications, directory_changes, ldap, http, registry: Arc::new(registry) }
+        Self {
+            passes,
+            phases,
+            changes,
+            notifications,
+            directory_changes,
+            read_differences,
+            ldap,
+            http,
+            registry: Arc::new(registry),
+        }
     }
 
     /// A server was asked.
@@ -140,6 +153,11 @@ impl Metrics {
     /// The directory told a change as it was made.
     pub fn directory_change(&self) {
         self.directory_changes.inc();
+    }
+
+    /// A read from the beginning said something else than what had been followed until then.
+    pub fn read_differed(&self) {
+        self.read_differences.inc();
     }
 
     /// A notification was sent or not.

@@ -11,6 +11,7 @@
 use super::ber::{self, Message};
 use super::explain;
 use super::settings::ReadLimits;
+use std::io;
 use std::ops::Range;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -157,6 +158,10 @@ impl Channel {
         match self.wire.read_buf(&mut self.inbox).await {
             Ok(0) => return Err(self.closed("it closed the connection")),
             Ok(count) => self.bytes += count as u64,
+            // TLS without its own goodbye, for which rustls has a page of manual to name.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(self.closed("it closed the connection without a goodbye"));
+            }
             Err(error) => return Err(self.closed(&format!("the connection broke: {error}"))),
         }
         if self.bytes > self.limits.read_bytes_max {

@@ -115,7 +115,11 @@ pub(super) async fn begin(
         let mut each = |_: &Entry<'_>| sees_deleted = true;
         match ask(session, settings, domain, DELETED_OBJECTS, as_anybody, Vec::new(), &mut each).await? {
             Ok(cookie) if sees_deleted => {
-                return Ok((Some(Way::DirSync { cookie, as_anybody }), "changes are followed by DirSync".to_owned()));
+                let words = match as_anybody {
+                    false => "changes are followed by DirSync",
+                    true => "changes are followed by DirSync, of what the account may read: it may not replicate",
+                };
+                return Ok((Some(Way::DirSync { cookie, as_anybody }), words.to_owned()));
             }
             Ok(_) => {
                 return Ok(still(&format!("the account does not see what is deleted: {GRANT}")));
