@@ -4,8 +4,11 @@ use super::desired::{Desired, DesiredSet, KeepReason};
 use super::groups::Standing;
 use super::guard::Cleared;
 use super::membership::reach;
+use super::plan::label;
 use super::roster::Roster;
-use crate::model::{Change, Email, Holding, Mailbox, Memory, ObjectGuid, Person, Rules, Seat, Tier, Timestamp};
+use crate::model::{
+    Change, Email, Holding, Mailbox, Memory, ObjectGuid, Person, Rules, Seat, Tier, Timestamp, Warning, WarningKind,
+};
 use serde::{Deserialize, Serialize};
 
 /// All there is to say about one person.
@@ -59,6 +62,7 @@ pub fn explain(
     let mut notes = directory_notes(person, now);
     notes.push(verdict.map_or_else(|| "in no mapped group and without an account".to_owned(), verdict_note));
     notes.extend(seat_note(verdict, confirmed.as_ref(), cleared.waits_for(guid)));
+    notes.extend(address_note(guid, person, cleared));
     notes.extend(group_notes(guid, desired));
     Explanation {
         guid: *guid,
@@ -124,6 +128,13 @@ fn directory_notes(person: Option<&Person>, now: Timestamp) -> Vec<String> {
         Mailbox::Address(_) => {}
     }
     notes
+}
+
+/// Why nothing is done although something is wanted: the account with that address is another person's.
+fn address_note(guid: &ObjectGuid, person: Option<&Person>, cleared: &Cleared) -> Option<String> {
+    let whose = label(*guid, person);
+    let is_theirs = |warning: &&Warning| warning.kind == WarningKind::AmbiguousAccount && warning.subject == whose;
+    cleared.warnings().iter().find(is_theirs).map(|warning| warning.message.clone())
 }
 
 /// What was decided, in words.

@@ -462,7 +462,8 @@ fn because(desired: &Desired) -> Option<Because> {
     }
 }
 
-fn label(guid: ObjectGuid, person: Option<&Person>) -> String {
+/// Whom a warning is about.
+pub(super) fn label(guid: ObjectGuid, person: Option<&Person>) -> String {
     person.map_or_else(|| guid.to_string(), |person| person.label().into_owned())
 }
 

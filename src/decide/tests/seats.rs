@@ -1,7 +1,7 @@
 //! The seat matrix, addresses, and what is not touched.
 
 use crate::decide::worlds::{World, active, email, holding, id, plus, pro};
-use crate::decide::{Desired, KeepReason, clear};
+use crate::decide::{Desired, KeepReason, clear, explain};
 use crate::model::{Fact, Limit, Mailbox, Seat, StoreKind, WarningKind};
 use std::collections::HashSet;
 
@@ -158,6 +158,9 @@ fn an_address_on_another_persons_account_is_waited_for() {
         assert_eq!(decided.planned(&world), [""; 0], "{kind}");
         assert!(decided.plan.waiting().is_empty(), "{kind}");
         assert!(decided.warned().contains(&WarningKind::AmbiguousAccount));
+        let World { rules, memory, now, .. } = &world;
+        let alice = explain(&id("alice"), &decided.roster, rules, memory, &decided.desired, &decided.cleared, *now);
+        assert!(alice.notes.iter().any(|note| note.contains("is that of another person")), "{:?}", alice.notes);
         world.renames = true;
         world.pass();
         assert!(!world.decide().warned().contains(&WarningKind::AmbiguousAccount), "{kind}");
