@@ -20,6 +20,7 @@
 //! | [`state`] | what the agent remembers | model, durable |
 //! | [`store`] | the account store itself | model, durable |
 //! | [`wire`] | the Chime admin API in bytes: shapes, error codes, signatures; pure | nothing of ours |
+//! | [`scim`] | SCIM 2.0 as values: schemas, filters, PATCH, errors; pure | nothing of ours |
 //! | [`pass`] | the line above | model, decide, and the traits of directory, accounts, state |
 //! | [`status`] | what can be said of an agent, as a value, a document, a page, metrics | model, listen |
 //! | [`control`] | the socket between the commands and the daemon: asks and answers as values | model, decide, pass, status |
@@ -45,6 +46,7 @@ pub mod listen;
 pub mod model;
 pub mod notify;
 pub mod pass;
+pub mod scim;
 pub mod server;
 pub mod smtp;
 pub mod state;
