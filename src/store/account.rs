@@ -7,17 +7,20 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `settings` | its name, licences and the like; its end |
+//! | `provision` | what a provisioning client says of a user; its names, and putting away |
 //! | `keeping` | what has changed, for whoever keeps it; and how that is undone |
 //!
 //! Commands are absolute where the wish is ("be suspended", not "toggle"), so that twice is once.
 
 mod keeping;
+mod provision;
 mod settings;
 
 use super::profile::{AccountKind, Profile, USER_ID_BYTES_MAX};
 use super::user::{Invitation, Mail, Refusal, RefusalCode, Registration, User, UserDetails};
 use crate::model::{Email, ObjectGuid, Observed, Seat, Tier, Timestamp, UserId};
 use keeping::Touched;
+pub use provision::{PROVISIONED_BYTES_MAX, PROVISIONED_CHARS_MAX, Provision};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
@@ -33,6 +36,10 @@ pub struct Account {
     users: BTreeMap<UserId, User>,
     by_email: HashMap<Email, UserId>,
     by_external: HashMap<ObjectGuid, UserId>,
+    /// Those names to sign in with that are no addresses, in lower case.
+    by_user_name: HashMap<String, UserId>,
+    /// Those names of clients that are no directory identities.
+    by_external_id: HashMap<String, UserId>,
     /// What differs from what was last drained, as it was then.
     touched: Touched,
 }
@@ -45,6 +52,8 @@ impl Account {
             users: BTreeMap::new(),
             by_email: HashMap::new(),
             by_external: HashMap::new(),
+            by_user_name: HashMap::new(),
+            by_external_id: HashMap::new(),
             touched: Touched::default(),
         }
     }
@@ -183,7 +192,10 @@ impl Account {
     /// `NotFound`; `BadRequest` for a text that is too long, or a name with control characters.
     pub fn edit_details(&mut self, id: &UserId, edit: impl FnOnce(&mut UserDetails)) -> Result<&User, Refusal> {
         let mut details = self.known(id)?.details();
+        let provisioned = details.provisioned.clone();
         edit(&mut details);
+        // What users are found by is not changed here.
+        details.provisioned = provisioned;
         let too_long = |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX);
         let unusable = |name: &String| name.chars().count() > DISPLAY_NAME_CHARS_MAX || name.contains(char::is_control);
         if details.display_name.as_ref().is_some_and(unusable) {
@@ -295,6 +307,7 @@ impl Account {
             if user.registration == Registration::Unregistered {
                 self.check_external(external, &there)?;
                 return self.change(&there, |user| {
+                    provision::forget_external_id(user);
                     user.licence = Some(licence.clone());
                     user.registration = Registration::Registered;
                     user.invitation = Invitation::None;
@@ -384,7 +397,10 @@ impl Account {
     pub fn link(&mut self, id: &UserId, guid: ObjectGuid) -> Result<&User, Refusal> {
         self.known(id)?;
         self.check_external(Some(guid), id)?;
-        self.change(id, |user| user.external = Some(guid))
+        self.change(id, |user| {
+            provision::forget_external_id(user);
+            user.external = Some(guid);
+        })
     }
 
     /// Gives users new addresses, all at one moment: two may exchange theirs, or one take the address another leaves.
@@ -484,6 +500,7 @@ impl Account {
     }
 
     fn index(&mut self, user: User) {
+        self.index_provisioned(&user);
         self.by_email.insert(user.email.clone(), user.id.clone());
         if let Some(guid) = user.external {
             self.by_external.insert(guid, user.id.clone());
@@ -493,6 +510,7 @@ impl Account {
 
     fn forget(&mut self, id: &UserId) {
         if let Some(user) = self.users.remove(id) {
+            self.unindex_provisioned(&user);
             self.by_email.remove(&user.email);
             if let Some(guid) = user.external {
                 self.by_external.remove(&guid);
@@ -517,7 +535,12 @@ impl Account {
                 self.by_external.insert(guid, id.clone());
             }
         }
-        Ok(user)
+        if user.provisioned_ref() != before.provisioned_ref() {
+            let after = user.clone();
+            self.unindex_provisioned(&before);
+            self.index_provisioned(&after);
+        }
+        self.known(id)
     }
 
     fn set_registration(&mut self, id: &UserId, registration: Registration) -> Result<&User, Refusal> {
@@ -526,7 +549,12 @@ impl Account {
             let message = format!("{} has never registered", user.email);
             return Err(Refusal::new(RefusalCode::PreconditionFailed, message));
         }
-        self.change(id, |user| user.registration = registration)
+        self.change(id, |user| {
+            user.registration = registration;
+            if registration == Registration::Registered {
+                provision::bring_back(user);
+            }
+        })
     }
 
     fn check_enterprise(&self, otherwise: &str) -> Result<(), Refusal> {

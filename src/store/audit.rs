@@ -4,7 +4,7 @@
 
 use super::book::{Changed, Record};
 use super::profile::{Claim, Profile, ProfileDetails};
-use super::user::{Mail, User, UserDetails};
+use super::user::{Mail, Provisioned, User, UserDetails};
 use crate::model::{Tier, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ pub const ENTRY_BYTES_MAX: usize = 3_800;
 /// Longest text of one value shown, in bytes of JSON; the rest is cut.
 const TEXT_BYTES_MAX: usize = 600;
 /// The same in a change that would not fit into one entry otherwise.
-const TEXT_BYTES_TIGHT: usize = 200;
+const TEXT_BYTES_TIGHT: usize = 100;
 /// Longest name of somebody, or of an operation, in bytes of JSON.
 const NAME_BYTES_MAX: usize = 200;
 
@@ -37,7 +37,7 @@ pub struct Entry {
 /// One thing that changed: only the members that differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryChange {
-    /// `user`, `account`, `domain`, `claim` or `store`.
+    /// `user`, `account`, `domain`, `claim`, `licence` or `store`.
     pub kind: String,
     /// Its id, or the domain.
     pub id: String,
@@ -85,7 +85,7 @@ pub fn entries(at: Timestamp, by: &str, operation: &str, changed: &[Changed]) ->
     entries
 }
 
-/// What is told of a change, and its length with the comma: cut shorter where it would be too long. Four tight texts a side
+/// What is told of a change, and its length with the comma: cut shorter where it would be too long. Nine tight texts a side
 /// always fit, with the id and the address before them.
 fn told_within(changed: &Changed, bytes_max: usize) -> (EntryChange, usize) {
     let measured = |text_bytes_max: usize| {
@@ -123,6 +123,7 @@ fn account_of(record: &Record) -> String {
         Record::Claimed(id, _)
         | Record::Released(id, _)
         | Record::Claim(id, _, _)
+        | Record::Alias(id, _, _)
         | Record::User(id, _)
         | Record::Gone(id, _)
         | Record::Forgotten(id) => id.to_string(),
@@ -137,6 +138,7 @@ fn told(changed: &Changed, text_bytes_max: usize) -> EntryChange {
         (Record::Forgotten(id), _) => ("account", id.to_string(), None),
         (Record::Claimed(_, domain) | Record::Released(_, domain), _) => ("domain", domain.clone(), None),
         (Record::Claim(_, domain, _), _) => ("claim", domain.clone(), None),
+        (Record::Alias(_, licence, _), _) => ("licence", licence.name().to_owned(), None),
         (Record::User(_, user), _) => ("user", user.id.to_string(), Some(cut(user.email.as_str()))),
         (Record::Gone(_, id), Some(Record::User(_, user))) => ("user", id.to_string(), Some(cut(user.email.as_str()))),
         (Record::Gone(_, id), _) => ("user", id.to_string(), None),
@@ -202,6 +204,7 @@ fn shown(record: &Record, other: Option<&Record>) -> Value {
             json!({ "waits_for_dns": token.is_some(), "released_at": released_at })
         }
         Record::LinkSecret(_) => json!("set"),
+        Record::Alias(_, _, alias) => json!({ "external_id": alias }),
         Record::Released(..) | Record::Claim(_, _, None) | Record::Gone(..) | Record::Forgotten(_) => Value::Null,
     }
 }
@@ -232,7 +235,10 @@ fn user(user: &User, other: Option<&User>) -> Map<String, Value> {
         alexa_room,
         signed_out_at,
         mail,
+        provisioned,
     } = &details;
+    let provisioned = provisioned.as_deref().cloned().unwrap_or_default();
+    let Provisioned { user_name, external_id, given_name, family_name, formatted_name, put_away } = &provisioned;
     let mut members = Map::new();
     let mut put = |key: &str, is_same: fn(&User, &User) -> bool, value: &dyn Fn() -> Value| {
         if !other.is_some_and(|other| is_same(user, other)) {
@@ -264,6 +270,17 @@ fn user(user: &User, other: Option<&User>) -> Map<String, Value> {
     put("alexa_room", alexa_room.is_some(), json!(alexa_room));
     put("signed_out_at", signed_out_at.is_some(), json!(signed_out_at));
     put("mail", *mail != Mail::None, json!(format!("{mail:?}")));
+    let texts = [
+        ("user_name", user_name),
+        ("external_id", external_id),
+        ("given_name", given_name),
+        ("family_name", family_name),
+        ("formatted_name", formatted_name),
+    ];
+    for (key, text) in texts {
+        put(key, text.is_some(), json!(text));
+    }
+    put("put_away", *put_away, json!(true));
     members
 }
 
@@ -273,8 +290,19 @@ fn has_same_rare(one: &User, other: &User) -> bool {
 
 /// Lists without what the other side has as well. Domains and claims are records of their own.
 fn account(profile: &Profile, other: Option<&Profile>) -> Map<String, Value> {
-    let Profile { id: _, name, kind, default_licence, supported, domains: _, claims: _, details, created_at: _ } =
-        profile;
+    let Profile {
+        id: _,
+        name,
+        kind,
+        default_licence,
+        supported,
+        // Records of their own.
+        domains: _,
+        claims: _,
+        aliases: _,
+        details,
+        created_at: _,
+    } = profile;
     let ProfileDetails { closed_at, domains_only, disable_remote_control, enable_dial_out, delegate_groups } = details;
     let is_new = |licence: &&Tier| !other.is_some_and(|other| other.supported.contains(*licence));
     let supported: Vec<&str> = supported.iter().filter(is_new).map(Tier::name).collect();

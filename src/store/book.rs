@@ -35,6 +35,8 @@ pub enum Record {
     Released(AccountId, String),
     /// What is noted of a domain on its way, or nothing any more.
     Claim(AccountId, String, Option<Claim>),
+    /// How provisioning clients know a licence of the account, or nothing any more.
+    Alias(AccountId, Tier, Option<String>),
     /// A user of the account is like this.
     User(AccountId, User),
     /// There is no such user of the account any more.
@@ -63,6 +65,8 @@ pub struct Kept {
     pub domains: Vec<(AccountId, String)>,
     /// Their domains on the way.
     pub claims: Vec<(AccountId, Claim)>,
+    /// How provisioning clients know their licences.
+    pub aliases: Vec<(AccountId, Tier, String)>,
     /// Their users.
     pub users: Vec<(AccountId, User)>,
     /// The secret of the links.
@@ -75,7 +79,7 @@ impl Book {
     /// # Errors
     /// In words, when the records contradict each other: they cannot have been written by this program.
     pub fn restore(kept: Kept) -> Result<Self, String> {
-        let Kept { profiles, domains, claims, users, link_secret } = kept;
+        let Kept { profiles, domains, claims, aliases, users, link_secret } = kept;
         let mut accounts: BTreeMap<AccountId, Account> =
             profiles.into_iter().map(|profile| (profile.id.clone(), Account::new(profile))).collect();
         for (id, domain) in domains {
@@ -89,6 +93,12 @@ impl Book {
                 .get_mut(&id)
                 .ok_or_else(|| format!("domain {} belongs to account {id}, which does not exist", claim.domain))?;
             account.restore_claim(claim);
+        }
+        for (id, licence, alias) in aliases {
+            let account = accounts
+                .get_mut(&id)
+                .ok_or_else(|| format!("licence {licence} belongs to account {id}, which does not exist"))?;
+            account.restore_alias(licence, alias).map_err(|flaw| format!("account {id}: {flaw}"))?;
         }
         for (id, user) in users {
             let account = accounts
@@ -256,6 +266,7 @@ impl Book {
                     | Record::Claimed(id, _)
                     | Record::Released(id, _)
                     | Record::Claim(id, _, _)
+                    | Record::Alias(id, _, _)
                     | Record::User(id, _)
                     | Record::Gone(id, _),
                     before,

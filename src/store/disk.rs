@@ -8,7 +8,6 @@
 use super::audit::{self, Entry};
 use super::book::{Book, Record};
 use super::sled_disk::SledDisk;
-use super::user::Refusal;
 use crate::model::Timestamp;
 use std::path::Path;
 
@@ -180,17 +179,17 @@ impl Session<'_> {
         self.book
     }
 
-    /// Lets `edit` change the book, and notes who did what. A refusal leaves nothing of it.
+    /// Lets `edit` change the book, and notes who did what. A refusal, in whatever words, leaves nothing of it.
     ///
     /// # Errors
     /// What `edit` says.
-    pub fn act<T>(
+    pub fn act<T, E>(
         &mut self,
         by: &str,
         operation: &str,
         at: Timestamp,
-        edit: impl FnOnce(&mut Book) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+        edit: impl FnOnce(&mut Book) -> Result<T, E>,
+    ) -> Result<T, E> {
         let answer = edit(self.book);
         let changed = self.book.drain();
         if answer.is_err() {

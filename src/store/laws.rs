@@ -13,6 +13,7 @@ const KINDS: [StoreKind; 3] = [StoreKind::Team, StoreKind::EnterpriseLwa, StoreK
 #[derive(Clone, Debug)]
 pub(super) enum Command {
     Support(u8),
+    Unsupport(u8),
     Default(u8),
     Claim(bool),
     Register(u8),
@@ -35,6 +36,9 @@ pub(super) enum Command {
     Settings(Option<bool>, Option<bool>),
     AddGroups(Vec<u8>),
     RemoveGroups(Vec<u8>),
+    Provision(u8, u8, u8),
+    PutAway(u8),
+    Alias(u8, u8),
 }
 
 pub(super) fn command() -> impl Strategy<Value = Command> {
@@ -44,6 +48,7 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
     let groups = || prop::collection::vec(0..14_u8, 0..12);
     prop_oneof![
         (0..4_u8).prop_map(Command::Support),
+        (0..4_u8).prop_map(Command::Unsupport),
         (0..4_u8).prop_map(Command::Default),
         any::<bool>().prop_map(Command::Claim),
         few().prop_map(Command::Register),
@@ -66,6 +71,9 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
         any::<(Option<bool>, Option<bool>)>().prop_map(|(remote, dial)| Command::Settings(remote, dial)),
         groups().prop_map(Command::AddGroups),
         groups().prop_map(Command::RemoveGroups),
+        (few(), 0..12_u8, 0..12_u8).prop_map(|(user, name, external)| Command::Provision(user, name, external)),
+        few().prop_map(Command::PutAway),
+        (0..4_u8, 0..8_u8).prop_map(|(licence, name)| Command::Alias(licence, name)),
     ]
 }
 
@@ -101,6 +109,7 @@ pub(super) fn give(account: &mut Account, command: &Command, new_id: UserId, at:
     let user = |account: &Account, number: &u8| user(account, *number);
     match command {
         Command::Support(number) => account.support(&tier(*number)).is_ok(),
+        Command::Unsupport(number) => account.unsupport(&tier(*number)).is_ok(),
         Command::Default(number) => account.set_default_licence(&tier(*number)).is_ok(),
         Command::Claim(claim) => {
             let domains: Vec<String> = claim.then(|| "Corp.example".to_owned()).into_iter().collect();
@@ -150,6 +159,31 @@ pub(super) fn give(account: &mut Account, command: &Command, new_id: UserId, at:
             account.remove_delegate_groups(&names);
             true
         }
+        Command::Provision(number, name, external) => {
+            let provision = Provision {
+                user_name: client_name(*name),
+                external_id: if external.is_multiple_of(2) {
+                    Some(guid(*external / 2).to_string())
+                } else {
+                    client_name(*external)
+                },
+                given_name: Some(format!("G{name}")),
+                ..Provision::default()
+            };
+            account.provision(&user(account, number), &provision).is_ok()
+        }
+        Command::Alias(licence, name) => account.alias(&tier(*licence), client_name(*name).as_deref()).is_ok(),
+        Command::PutAway(number) => account.put_away(&user(account, number)).is_ok(),
+    }
+}
+
+/// What a client may call somebody: nothing, names of which half differ in case only, addresses, and what cannot be kept.
+fn client_name(number: u8) -> Option<String> {
+    match number {
+        0 => None,
+        1..=5 => Some(format!("{}{}", if number.is_multiple_of(2) { "N" } else { "n" }, number / 2)),
+        6..=9 => Some(email(number - 6).to_string()),
+        _ => Some("\u{7}".to_owned()),
     }
 }
 
@@ -184,6 +218,24 @@ pub(super) fn assert_lawful(account: &Account) {
         }
         assert_eq!(user.invitations_sent > 0, user.invitation != Invitation::None);
     }
+    let (mut names, mut texts) = (HashSet::new(), HashSet::new());
+    let (mut own_names, mut own_texts) = (0, 0);
+    for user in account.users() {
+        assert!(names.insert(user.user_name().to_lowercase()), "{} stands twice", user.user_name());
+        assert_eq!(account.by_user_name(user.user_name()), Some(user), "found by name");
+        let text = user.external_id();
+        assert!(text.iter().all(|text| texts.insert(text.clone())), "{text:?} stands twice");
+        assert!(text.is_none_or(|text| account.by_external_id(&text) == Some(user)), "found by external id");
+        let provisioned = user.provisioned();
+        own_names += usize::from(provisioned.user_name.is_some());
+        own_texts += usize::from(provisioned.external_id.is_some());
+        assert!(provisioned.external_id.is_none() || user.external.is_none(), "two external ids");
+        assert!(!provisioned.put_away || user.registration == Registration::Suspended, "put away and there");
+    }
+    assert_eq!(account.counts_of_provisioned(), (own_names, own_texts), "an index knows users that are gone");
+    let Profile { supported, aliases, .. } = account.profile();
+    assert!(aliases.keys().all(|licence| supported.contains(licence)), "a name of a licence that is not there");
+    assert_eq!(aliases.values().collect::<HashSet<_>>().len(), aliases.len(), "one name of two licences");
     let (_, by_email, by_external) = account.counts();
     assert_eq!((by_email, by_external), (emails.len(), guids.len()), "an index knows users that are gone");
 }
@@ -215,6 +267,7 @@ proptest! {
                     Record::Account(profile) => prop_assert_eq!(&profile, account.profile()),
                     Record::Claimed(_, domain) => prop_assert!(domains.insert(domain), "claimed twice"),
                     Record::Released(_, domain) => prop_assert!(domains.remove(&domain), "released twice"),
+                    Record::Alias(..) => {}
                     Record::User(_, user) => { kept.insert(user.id.clone(), user); }
                     Record::Gone(_, user) => { kept.remove(&user); }
                     other => prop_assert!(false, "no command does that: {:?}", other),
@@ -231,7 +284,10 @@ proptest! {
         let mut account = account(kind);
         for (number, command) in commands.iter().enumerate() {
             // Ids ascend, so a number means the same user until one goes; and an exchange done twice is none.
-            let goes = matches!(command, Command::Remove(_) | Command::Withdraw(_));
+            let goes = matches!(
+                command,
+                Command::Remove(_) | Command::Withdraw(_) | Command::PutAway(_) | Command::Unsupport(_)
+            );
             let more = matches!(command, Command::InviteAgain(_) | Command::Device(..));
             let exchange = matches!(command, Command::Rename(wishes) if wishes.len() > 1);
             let granted = give(&mut account, command, UserId::new(&format!("u{number:03}")), Timestamp::UNIX_EPOCH);

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `user` | one user, and when a command is refused | none |
 //! | `profile` | what is known of an account besides its users | none |
-//! | `account` | one account with its users: every rule of the seat matrix | none |
+//! | `account` | one account with its users: every rule of the seat matrix, and what provisioning clients say | none |
 //! | `domains` | domains claimed, verified, released; from a team to an enterprise account | none |
 //! | `census` | seats per licence, and how many of them cost something | none |
 //! | `sign_in` | may this person sign in? | none |
@@ -37,7 +37,7 @@ mod laws;
 #[cfg(test)]
 mod tests;
 
-pub use account::Account;
+pub use account::{Account, Provision};
 pub use audit::{Entry, EntryChange};
 pub use book::{Book, Changed, Kept, Record};
 pub use census::{Census, Seats};
@@ -46,4 +46,4 @@ pub use link::LinkSecret;
 pub use profile::{AccountId, AccountKind, Claim, Profile, ProfileDetails};
 pub use sign_in::{Denial, SignIn};
 pub use sled_disk::SledDisk;
-pub use user::{Invitation, Mail, Refusal, RefusalCode, Registration, User, UserDetails};
+pub use user::{Invitation, Mail, Provisioned, Refusal, RefusalCode, Registration, User, UserDetails};

@@ -169,7 +169,7 @@ pub struct Profile {
     pub kind: AccountKind,
     /// The licence of somebody who accepts an invitation or registers; a supported one.
     pub default_licence: Option<Tier>,
-    /// The licences there are, in the order they were added. None is ever taken away: somebody may hold it.
+    /// The licences there are, in the order they were added. One is taken away only while nobody holds it.
     pub supported: Vec<Tier>,
     /// Claimed domains, in lower case, sorted; none claimed means that any address is welcome. Each is a record of its own,
     /// since several hundred would be too large for one.
@@ -178,6 +178,9 @@ pub struct Profile {
     /// Domains on their way in or out, by name. Each is a record of its own, too.
     #[serde(skip)]
     pub claims: BTreeMap<String, Claim>,
+    /// How provisioning clients know licences, of those that they have a name for. Each is a record of its own, too.
+    #[serde(skip)]
+    pub aliases: BTreeMap<Tier, String>,
     /// The rest.
     #[serde(skip)]
     pub details: ProfileDetails,
@@ -197,6 +200,7 @@ impl Profile {
             supported: Vec::new(),
             domains: Vec::new(),
             claims: BTreeMap::new(),
+            aliases: BTreeMap::new(),
             details: ProfileDetails::default(),
             created_at: at,
         }
@@ -219,9 +223,10 @@ impl Profile {
         !self.has_domain(domain) && self.claims.get(domain).is_some_and(|claim| claim.released_at.is_some())
     }
 
-    /// Whether both are one record; domains and claims are records of their own.
+    /// Whether both are one record; domains, claims and aliases are records of their own.
     pub(super) fn is_same_record(&self, other: &Self) -> bool {
-        let Self { id, name, kind, default_licence, supported, domains: _, claims: _, details, created_at } = self;
+        let Self { id, name, kind, default_licence, supported, domains: _, claims: _, aliases: _, details, created_at } =
+            self;
         *id == other.id
             && *name == other.name
             && *kind == other.kind

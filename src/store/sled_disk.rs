@@ -6,11 +6,12 @@
 //! | `k` | the secret of the links in invitations, 32 bytes |
 //! | `a/` account id | [`Profile`], and behind it its details if it has any |
 //! | `d/` account id, NUL, start of the domain's SHA-256 | a claimed domain, which may be longer than a key |
+//! | `g/` account id, NUL, start of the licence's SHA-256 | a licence, and how provisioning clients know it |
 //! | `c/` account id, NUL, start of the domain's SHA-256 | a domain on its way in or out |
-//! | `u/` account id, NUL, user id | [`User`], and behind it its details if it has any |
+//! | `u/` account id, NUL, user id | [`User`], behind it its details if it has any, and behind them [`Provisioned`] |
 //! | `l/` number, 8 bytes big-endian | an entry of the audit log, as JSON |
 //!
-//! Format 1 had no details, claims, log and secret, and is read as it is.
+//! Format 1 had no details, claims, log and secret; format 2 had nothing behind the details, and no names of licences. Both are read as they are.
 //!
 //! Deliberately absent: setting a damaged store aside. It is the only record of who holds which licence; an empty one in its
 //! place would look as if everybody had left.
@@ -20,9 +21,9 @@ use super::book::{Book, Kept, Record};
 use super::disk::{StoreDisk, StoreError};
 use super::link::LinkSecret;
 use super::profile::{ACCOUNT_ID_BYTES_MAX, AccountId, Claim, Profile, ProfileDetails, USER_ID_BYTES_MAX};
-use super::user::{User, UserDetails};
+use super::user::{Provisioned, User, UserDetails};
 use crate::durable::{BATCH_MAX, Batch, Database, DurableError, KEY_BYTES_MAX, Table};
-use crate::model::UserId;
+use crate::model::{Tier, UserId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ use std::path::{Path, PathBuf};
 const CACHE_BYTES: u64 = 32 << 20;
 
 /// The form of the records. A newer program may write a higher one; it then reads this one too.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// The oldest form that is read.
 const FORMAT_OLDEST: u32 = 1;
 
@@ -39,12 +40,13 @@ const TABLE: &str = "book";
 const FORMAT_KEY: &[u8] = b"v";
 const SECRET_KEY: &[u8] = b"k";
 const PROFILE_PREFIX: &[u8] = b"a/";
+const ALIAS_PREFIX: &[u8] = b"g/";
 const CLAIM_PREFIX: &[u8] = b"c/";
 const DOMAIN_PREFIX: &[u8] = b"d/";
 const LOG_PREFIX: &[u8] = b"l/";
 const USER_PREFIX: &[u8] = b"u/";
 
-/// So many bytes of a domain's SHA-256 stand in its key.
+/// So many bytes of the SHA-256 of a domain, or of a licence, stand in its key.
 const DOMAIN_HASH_BYTES: usize = 16;
 
 // The longest keys there can be are short enough.
@@ -98,10 +100,18 @@ impl SledDisk {
                 batch.put(domain_key(CLAIM_PREFIX, account, domain), self.encoded(claim)?);
             }
             Record::Claim(account, domain, None) => batch.remove(domain_key(CLAIM_PREFIX, account, domain)),
+            Record::Alias(account, licence, Some(alias)) => {
+                let bytes = self.encoded(&(licence, alias))?;
+                batch.put(domain_key(ALIAS_PREFIX, account, licence.name()), bytes);
+            }
+            Record::Alias(account, licence, None) => batch.remove(domain_key(ALIAS_PREFIX, account, licence.name())),
             Record::User(account, user) => {
                 let mut bytes = self.encoded(user)?;
                 if let Some(details) = &user.details {
                     bytes.extend(self.encoded(details.as_ref())?);
+                    if let Some(provisioned) = &details.provisioned {
+                        bytes.extend(self.encoded(provisioned.as_ref())?);
+                    }
                 }
                 batch.put(user_key(account, &user.id), bytes);
             }
@@ -297,10 +307,20 @@ fn read(path: &Path, table: &Table) -> Result<Book, StoreError> {
         let placed = |account: AccountId| (domain_key(CLAIM_PREFIX, &account, &claim.domain), (account, claim));
         Ok(account_of(key, CLAIM_PREFIX).map(placed))
     })?;
+    let aliases = scan(path, table, ALIAS_PREFIX, |key, bytes| {
+        let (licence, alias): (Tier, String) = postcard::from_bytes(bytes)?;
+        let placed =
+            |account: AccountId| (domain_key(ALIAS_PREFIX, &account, licence.name()), (account, licence, alias));
+        Ok(account_of(key, ALIAS_PREFIX).map(placed))
+    })?;
     let users = scan(path, table, USER_PREFIX, |key, bytes| {
         let (mut user, rest) = postcard::take_from_bytes::<User>(bytes)?;
         if !rest.is_empty() {
-            user.details = Some(Box::new(postcard::from_bytes::<UserDetails>(rest)?));
+            let (mut details, rest) = postcard::take_from_bytes::<UserDetails>(rest)?;
+            if !rest.is_empty() {
+                details.provisioned = Some(Box::new(postcard::from_bytes::<Provisioned>(rest)?));
+            }
+            user.details = Some(Box::new(details));
         }
         let placed = |account: AccountId| (user_key(&account, &user.id), (account, user));
         Ok(account_of(key, USER_PREFIX).map(placed))
@@ -314,7 +334,7 @@ fn read(path: &Path, table: &Table) -> Result<Book, StoreError> {
     if format.is_none() && !profiles.is_empty() {
         return Err(damaged(path, "it has accounts but no format version"));
     }
-    let kept = Kept { profiles, domains, claims, users, link_secret };
+    let kept = Kept { profiles, domains, claims, aliases, users, link_secret };
     Book::restore(kept).map_err(|flaw| damaged(path, &flaw))
 }
 

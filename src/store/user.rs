@@ -73,6 +73,30 @@ pub struct UserDetails {
     pub signed_out_at: Option<Timestamp>,
     /// The e-mail of the last invitation.
     pub mail: Mail,
+    /// What a provisioning client says. Only [`crate::store::Account::provision`] and its like change it, since the account
+    /// finds users by it. Written behind the details in the same record, if there is any.
+    #[serde(skip)]
+    pub(super) provisioned: Option<Box<Provisioned>>,
+}
+
+/// What a provisioning client (SCIM) says of a user, and the first two forms on disk did not know. The order of the fields is
+/// the form on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provisioned {
+    /// The name to sign in with where it is not the address; unique in the account without regard to case, and never in the
+    /// form of an address: that would be somebody else's, or could become it.
+    pub user_name: Option<String>,
+    /// How the client knows the user, where that is no directory identity ([`User::external`]); one user of an account each.
+    pub external_id: Option<String>,
+    /// The given name.
+    pub given_name: Option<String>,
+    /// The family name.
+    pub family_name: Option<String>,
+    /// The whole name, in the order in which it is written.
+    pub formatted_name: Option<String>,
+    /// Whether the client deleted the user, whom the account suspended then: clients do not see the user any more, until the
+    /// user is made again or activated.
+    pub put_away: bool,
 }
 
 /// Says that there is a PIN, and not what it is.
@@ -87,6 +111,7 @@ impl fmt::Debug for UserDetails {
             alexa_room,
             signed_out_at,
             mail,
+            provisioned,
         } = self;
         f.debug_struct("UserDetails")
             .field("shared_device", shared_device)
@@ -97,6 +122,7 @@ impl fmt::Debug for UserDetails {
             .field("alexa_room", alexa_room)
             .field("signed_out_at", signed_out_at)
             .field("mail", mail)
+            .field("provisioned", provisioned)
             .finish()
     }
 }
@@ -119,6 +145,31 @@ impl User {
     /// What few users have; as if all of it were unset where there is nothing.
     pub fn details(&self) -> UserDetails {
         self.details.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// What a provisioning client says; as if all of it were unset where there is nothing.
+    pub fn provisioned(&self) -> Provisioned {
+        self.provisioned_ref().cloned().unwrap_or_default()
+    }
+
+    pub(super) fn provisioned_ref(&self) -> Option<&Provisioned> {
+        self.details.as_ref().and_then(|details| details.provisioned.as_deref())
+    }
+
+    /// Whether a provisioning client deleted the user, and nobody has brought the user back.
+    pub fn is_put_away(&self) -> bool {
+        self.registration == Registration::Suspended && self.provisioned_ref().is_some_and(|it| it.put_away)
+    }
+
+    /// The name to sign in with: the address, unless a client gave another one.
+    pub fn user_name(&self) -> &str {
+        self.provisioned_ref().and_then(|it| it.user_name.as_deref()).unwrap_or_else(|| self.email.as_str())
+    }
+
+    /// How a provisioning client knows the user: the text it gave, or the directory identity as a text.
+    pub fn external_id(&self) -> Option<String> {
+        let text = self.provisioned_ref().and_then(|it| it.external_id.clone());
+        text.or_else(|| self.external.map(|guid| guid.to_string()))
     }
 
     /// Whether both are one record. Addresses that differ in case are equal, and written differently.

@@ -1,7 +1,7 @@
 //! What has changed in an account since somebody last asked, and how it is undone; taking in what was kept.
 
 use super::Account;
-use crate::model::UserId;
+use crate::model::{Tier, UserId};
 use crate::store::book::{Changed, Record};
 use crate::store::profile::{AccountKind, Claim, Profile};
 use crate::store::user::{Invitation, Registration, User};
@@ -16,6 +16,8 @@ pub(super) struct Touched {
     pub(super) domains: BTreeMap<String, bool>,
     /// Domains on their way.
     pub(super) claims: BTreeMap<String, Option<Claim>>,
+    /// How clients know licences.
+    pub(super) aliases: BTreeMap<Tier, Option<String>>,
     /// Users; `None` for one that is new.
     pub(super) users: BTreeMap<UserId, Option<User>>,
 }
@@ -33,6 +35,18 @@ impl Account {
         self.profile.claims.insert(claim.domain.clone(), claim);
     }
 
+    /// Takes in how clients know a licence as kept; `Err` in words when it breaks a rule.
+    pub(in crate::store) fn restore_alias(&mut self, licence: Tier, alias: String) -> Result<(), String> {
+        if !self.profile.supported.contains(&licence) {
+            return Err(format!("clients know {licence}, which is not a supported licence"));
+        }
+        if self.by_alias(&alias).is_some() {
+            return Err(format!("clients know two licences as {alias}"));
+        }
+        self.profile.aliases.insert(licence, alias);
+        Ok(())
+    }
+
     /// Takes in a user as kept; `Err` in words when that user breaks a rule.
     pub(in crate::store) fn restore(&mut self, user: User) -> Result<(), String> {
         if let Some(flaw) = self.flaw(&user) {
@@ -44,7 +58,7 @@ impl Account {
 
     /// What differs from what was last drained, each once, as it was and as it is now.
     pub(in crate::store) fn drain(&mut self) -> Vec<Changed> {
-        let Touched { profile, domains, claims, users } = std::mem::take(&mut self.touched);
+        let Touched { profile, domains, claims, aliases, users } = std::mem::take(&mut self.touched);
         let id = &self.profile.id;
         let same = |before: &Option<Box<Profile>>| before.as_ref().is_some_and(|it| it.is_same_record(&self.profile));
         let profile = profile.filter(|before| !same(before)).map(|before| Changed {
@@ -62,6 +76,11 @@ impl Account {
             let record = |claim: Option<Claim>| Record::Claim(id.clone(), domain.clone(), claim);
             (is != was).then(|| Changed { before: Some(record(was)), now: record(is) })
         });
+        let aliases = aliases.into_iter().filter_map(|(licence, was)| {
+            let is = self.profile.aliases.get(&licence).cloned();
+            let record = |alias: Option<String>| Record::Alias(id.clone(), licence.clone(), alias);
+            (is != was).then(|| Changed { before: Some(record(was)), now: record(is) })
+        });
         let users = users.into_iter().filter_map(|(user, was)| {
             let now = match self.users.get(&user) {
                 Some(now) if was.as_ref().is_some_and(|was| was.is_same_record(now)) => return None,
@@ -71,13 +90,14 @@ impl Account {
             };
             Some(Changed { before: was.map(|was| Record::User(id.clone(), was)), now })
         });
-        profile.into_iter().chain(domains).chain(claims).chain(users).collect()
+        profile.into_iter().chain(domains).chain(claims).chain(aliases).chain(users).collect()
     }
 
     /// Whether there is anything to drain.
     pub(in crate::store) fn is_touched(&self) -> bool {
-        let Touched { profile, domains, claims, users } = &self.touched;
-        profile.is_some() || !domains.is_empty() || !claims.is_empty() || !users.is_empty()
+        let Touched { profile, domains, claims, aliases, users } = &self.touched;
+        let is_empty = domains.is_empty() && claims.is_empty() && aliases.is_empty() && users.is_empty();
+        profile.is_some() || !is_empty
     }
 
     /// Undoes what was drained of this account.
@@ -94,18 +114,20 @@ impl Account {
                 (Some(Record::Account(profile)), _) => {
                     let domains = std::mem::take(&mut self.profile.domains);
                     let claims = std::mem::take(&mut self.profile.claims);
-                    self.profile = Profile { domains, claims, ..profile };
+                    let aliases = std::mem::take(&mut self.profile.aliases);
+                    self.profile = Profile { domains, claims, aliases, ..profile };
                 }
                 (_, Record::Claimed(_, domain)) => self.profile.domains.retain(|each| *each != domain),
                 (_, Record::Released(_, domain)) => self.restore_domain(domain),
                 (Some(Record::Claim(_, domain, claim)), _) => self.set_claim(&domain, claim),
+                (Some(Record::Alias(_, licence, alias)), _) => self.set_alias(&licence, alias),
                 _ => {}
             }
         }
         self.touched = Touched::default();
     }
 
-    /// Forgets at most so many users, claims and domains; whether none is left.
+    /// Forgets at most so many users, claims, domains and names of licences; whether none is left.
     pub(in crate::store) fn forget_some(&mut self, most: usize) -> bool {
         let users: Vec<UserId> = self.users.keys().take(most).cloned().collect();
         users.iter().for_each(|id| self.forget(id));
@@ -113,8 +135,12 @@ impl Account {
         let claims: Vec<String> = self.profile.claims.keys().take(most).cloned().collect();
         claims.iter().for_each(|domain| self.set_claim(domain, None));
         let most = most - claims.len();
+        let aliases: Vec<Tier> = self.profile.aliases.keys().take(most).cloned().collect();
+        aliases.iter().for_each(|licence| self.set_alias(licence, None));
+        let most = most - aliases.len();
         self.replace_domains(self.profile.domains.iter().skip(most).cloned().collect());
-        self.users.is_empty() && self.profile.claims.is_empty() && self.profile.domains.is_empty()
+        let Profile { domains, claims, aliases, .. } = &self.profile;
+        self.users.is_empty() && claims.is_empty() && domains.is_empty() && aliases.is_empty()
     }
 
     /// Marks the profile as one that a keeper has not seen.
@@ -136,6 +162,15 @@ impl Account {
             None => self.profile.claims.remove(domain),
         };
         self.touched.claims.entry(domain.to_owned()).or_insert(before);
+    }
+
+    /// Changes how clients know a licence.
+    pub(in crate::store) fn set_alias(&mut self, licence: &Tier, alias: Option<String>) {
+        let before = match alias {
+            Some(alias) => self.profile.aliases.insert(licence.clone(), alias),
+            None => self.profile.aliases.remove(licence),
+        };
+        self.touched.aliases.entry(licence.clone()).or_insert(before);
     }
 
     /// Makes these, sorted and each once, the claimed domains.
@@ -173,7 +208,7 @@ impl Account {
         } else if (user.registration == Registration::Unregistered) != (user.invitation == Invitation::Pending) {
             Some(format!("{:?} and the invitation {:?}", user.registration, user.invitation))
         } else {
-            None
+            self.flaw_of_provisioned(user)
         }
     }
 }

@@ -1,12 +1,15 @@
 //! What an account is called and what it supports; and its end.
 
 use super::Account;
-use crate::model::{Email, Tier, Timestamp};
+use crate::model::{Email, Tier, Timestamp, UserId};
 use crate::store::profile::{
     AccountKind, DELEGATE_GROUP_BYTES_MAX, DELEGATE_GROUPS_MAX, DOMAINS_MAX, LICENCE_BYTES_MAX, LICENCES_MAX,
     NAME_CHARS_MAX, Profile,
 };
-use crate::store::user::{Refusal, RefusalCode};
+use crate::store::user::{Refusal, RefusalCode, User};
+
+/// Most users who were put away and get another licence in one change.
+const PUT_AWAY_MOVED_MAX: usize = 200;
 
 impl Account {
     /// Adds a licence to those supported.
@@ -28,6 +31,42 @@ impl Account {
             return Err(Refusal::new(RefusalCode::BadRequest, message));
         }
         self.edit_profile(|profile| profile.supported.push(licence.clone()));
+        Ok(())
+    }
+
+    /// Takes a licence away that nobody holds. Who was put away with it would come back with the default one.
+    ///
+    /// # Errors
+    /// `NotFound` for one that is not supported; `PreconditionFailed` while it is the default licence or somebody holds it.
+    pub fn unsupport(&mut self, licence: &Tier) -> Result<(), Refusal> {
+        if !self.profile.supported.contains(licence) {
+            return Err(Refusal::new(RefusalCode::NotFound, format!("the account has no licence {licence:?}")));
+        }
+        let hindered = |message: String| Err(Refusal::new(RefusalCode::PreconditionFailed, message));
+        if self.profile.default_licence.as_ref() == Some(licence) {
+            return hindered(format!(
+                "{licence} is the default licence of the account: make another one the default first"
+            ));
+        }
+        let (away, there): (Vec<&User>, Vec<&User>) =
+            self.users().filter(|user| user.licence.as_ref() == Some(licence)).partition(|user| user.is_put_away());
+        if !there.is_empty() {
+            return hindered(format!("{} users hold {licence}: give them another licence first", there.len()));
+        }
+        if away.len() > PUT_AWAY_MOVED_MAX {
+            return hindered(format!(
+                "{} deleted users would come back with {licence}: give them another one first",
+                away.len()
+            ));
+        }
+        let away: Vec<UserId> = away.into_iter().map(|user| user.id.clone()).collect();
+        let instead = self.profile.default_licence.clone();
+        for id in away {
+            let instead = instead.clone();
+            self.change(&id, |user| user.licence = instead)?;
+        }
+        self.set_alias(licence, None);
+        self.edit_profile(|profile| profile.supported.retain(|each| each != licence));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::durable::VALUE_BYTES_MAX;
 use crate::model::{ObjectGuid, Tier};
-use crate::store::account::{DISPLAY_NAME_CHARS_MAX, TEXT_BYTES_MAX};
+use crate::store::account::{DISPLAY_NAME_CHARS_MAX, PROVISIONED_BYTES_MAX, PROVISIONED_CHARS_MAX, TEXT_BYTES_MAX};
 use crate::store::audit::{ENTRY_BYTES_MAX, entries};
 use crate::store::profile::{
     ACCOUNT_ID_BYTES_MAX, DELEGATE_GROUP_BYTES_MAX, DELEGATE_GROUPS_MAX, LICENCE_BYTES_MAX, LICENCES_MAX,
@@ -33,16 +33,29 @@ fn address() -> impl Strategy<Value = Email> {
 fn details() -> impl Strategy<Value = UserDetails> {
     let options = (prop::option::of(text(4 * DISPLAY_NAME_CHARS_MAX)), any::<bool>(), text(TEXT_BYTES_MAX));
     let plain = (any::<bool>(), any::<[bool; 3]>(), any::<Option<bool>>());
-    (options, plain).prop_map(|((display_name, pin, room), (shared_device, telephony, alexa_enabled))| UserDetails {
-        shared_device,
-        display_name,
-        personal_pin: pin.then(|| format!("{PIN}{}", room.len())),
-        telephony,
-        alexa_enabled,
-        alexa_room: Some(room),
-        signed_out_at: Some(Timestamp::MAX),
-        mail: Mail::Failed,
-    })
+    let client = prop::option::of((text(PROVISIONED_BYTES_MAX), text(4 * PROVISIONED_CHARS_MAX)));
+    (options, plain, client).prop_map(
+        |((display_name, pin, room), (shared_device, telephony, alexa_enabled), client)| UserDetails {
+            shared_device,
+            display_name,
+            personal_pin: pin.then(|| format!("{PIN}{}", room.len())),
+            telephony,
+            alexa_enabled,
+            alexa_room: Some(room),
+            signed_out_at: Some(Timestamp::MAX),
+            mail: Mail::Failed,
+            provisioned: client.map(|(text, name)| {
+                Box::new(Provisioned {
+                    user_name: Some(text.clone()),
+                    external_id: Some(text),
+                    given_name: Some(name.clone()),
+                    family_name: Some(name.clone()),
+                    formatted_name: Some(name),
+                    put_away: true,
+                })
+            }),
+        },
+    )
 }
 
 fn user() -> impl Strategy<Value = User> {

@@ -4,7 +4,7 @@ use super::keeper::{Keeper, whole};
 use super::*;
 use crate::durable::{Batch, Database};
 use crate::model::{ObjectGuid, StoreKind, Tier};
-use crate::store::account::{DISPLAY_NAME_CHARS_MAX, TEXT_BYTES_MAX};
+use crate::store::account::{DISPLAY_NAME_CHARS_MAX, PROVISIONED_BYTES_MAX, PROVISIONED_CHARS_MAX, TEXT_BYTES_MAX};
 use crate::store::profile::{
     ACCOUNT_ID_BYTES_MAX, DELEGATE_GROUP_BYTES_MAX, DELEGATE_GROUPS_MAX, LICENCE_BYTES_MAX, LICENCES_MAX,
     NAME_CHARS_MAX, USER_ID_BYTES_MAX,
@@ -119,7 +119,7 @@ fn a_store_of_the_first_format_is_read_and_goes_on() {
     let after = whole(disk.book().unwrap());
     drop(disk);
     assert_eq!(whole(&look(&path).unwrap()), after);
-    assert_eq!(format_of(&path), 2_u32.to_be_bytes());
+    assert_eq!(format_of(&path), 3_u32.to_be_bytes());
 }
 
 /// The largest of everything.
@@ -148,8 +148,23 @@ fn fill_up(book: &mut Book) -> Result<(), Refusal> {
             alexa_room: Some("\u{1}".repeat(TEXT_BYTES_MAX)),
             signed_out_at: Some(Timestamp::MAX),
             mail: Mail::Failed,
+            ..UserDetails::default()
         }
     })?;
+    account.alias(&licence, Some(&"l".repeat(PROVISIONED_BYTES_MAX)))?;
+    let name = Some("😀".repeat(PROVISIONED_CHARS_MAX));
+    let text = Some("u".repeat(PROVISIONED_BYTES_MAX));
+    account.provision(
+        &user,
+        &Provision {
+            user_name: text.clone(),
+            external_id: text,
+            given_name: name.clone(),
+            family_name: name.clone(),
+            formatted_name: name,
+            display_name: Some("😀".repeat(DISPLAY_NAME_CHARS_MAX)),
+        },
+    )?;
     // The longest domain of which there can be an address like `someone@`.
     let domain = |letter: &str| format!("{}.example", letter.repeat(254 - "someone@.example".len()));
     for letter in ["d", "e"] {
@@ -321,7 +336,9 @@ fn nothing_of_a_forgotten_account_stays_on_disk() {
     .unwrap();
     let mut pieces = 0;
     while disk
-        .session(|session| session.act("clock", "forget", day(91), |book| Ok(book.forget_closed(day(91), 2))))
+        .session(|session| {
+            session.act("clock", "forget", day(91), |book| Ok::<bool, Refusal>(book.forget_closed(day(91), 2)))
+        })
         .unwrap()
         .unwrap()
     {

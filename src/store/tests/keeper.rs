@@ -1,6 +1,7 @@
 //! Somebody who keeps a book by following what is drained from it, and checks each word.
 
 use super::*;
+use crate::model::Tier;
 use crate::store::laws::contents;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,7 @@ pub(super) struct Keeper {
     profiles: BTreeMap<AccountId, Profile>,
     domains: BTreeSet<(AccountId, String)>,
     claims: BTreeMap<(AccountId, String), Claim>,
+    aliases: BTreeMap<(AccountId, Tier), String>,
     users: BTreeMap<(AccountId, UserId), User>,
     link_secret: Option<LinkSecret>,
 }
@@ -20,7 +22,7 @@ impl Keeper {
         for Changed { before, now } in changed {
             match now {
                 Record::Account(now) => {
-                    let now = Profile { domains: Vec::new(), claims: BTreeMap::new(), ..now };
+                    let now = Profile { domains: Vec::new(), claims: BTreeMap::new(), aliases: BTreeMap::new(), ..now };
                     let was = self.profiles.insert(now.id.clone(), now.clone());
                     assert_ne!(was.as_ref(), Some(&now), "nothing changed");
                     assert_eq!(bare(before), was);
@@ -41,6 +43,14 @@ impl Keeper {
                         None => self.claims.remove(&key),
                     };
                     assert_eq!(before, Some(Record::Claim(id, domain, was)));
+                }
+                Record::Alias(id, licence, alias) => {
+                    let key = (id.clone(), licence.clone());
+                    let was = match alias {
+                        Some(alias) => self.aliases.insert(key, alias),
+                        None => self.aliases.remove(&key),
+                    };
+                    assert_eq!(before, Some(Record::Alias(id, licence, was)));
                 }
                 Record::User(id, user) => {
                     let was = self.users.insert((id.clone(), user.id.clone()), user);
@@ -71,6 +81,10 @@ impl Keeper {
                 let was = self.claims.get(&(id.clone(), domain.clone())).cloned();
                 Some(Record::Claim(id.clone(), domain.clone(), was))
             }
+            Record::Alias(id, licence, _) => {
+                let was = self.aliases.get(&(id.clone(), licence.clone())).cloned();
+                Some(Record::Alias(id.clone(), licence.clone(), was))
+            }
             Record::User(id, User { id: user, .. }) | Record::Gone(id, user) => {
                 self.users.get(&(id.clone(), user.clone())).cloned().map(|was| Record::User(id.clone(), was))
             }
@@ -85,6 +99,11 @@ impl Keeper {
             profiles: self.profiles.values().cloned().collect(),
             domains: self.domains.iter().cloned().collect(),
             claims: self.claims.iter().map(|((id, _), claim)| (id.clone(), claim.clone())).collect(),
+            aliases: self
+                .aliases
+                .iter()
+                .map(|((id, licence), alias)| (id.clone(), licence.clone(), alias.clone()))
+                .collect(),
             users: self.users.iter().map(|((id, _), user)| (id.clone(), user.clone())).collect(),
             link_secret: self.link_secret.clone(),
         })
@@ -93,14 +112,16 @@ impl Keeper {
 
     /// How many records of accounts, domains, claims and users there are.
     pub(super) fn records(&self) -> usize {
-        self.profiles.len() + self.domains.len() + self.claims.len() + self.users.len()
+        self.profiles.len() + self.domains.len() + self.claims.len() + self.aliases.len() + self.users.len()
     }
 }
 
 /// The profile in a record, without what are records of their own.
 fn bare(record: Option<Record>) -> Option<Profile> {
     record.map(|record| match record {
-        Record::Account(profile) => Profile { domains: Vec::new(), claims: BTreeMap::new(), ..profile },
+        Record::Account(profile) => {
+            Profile { domains: Vec::new(), claims: BTreeMap::new(), aliases: BTreeMap::new(), ..profile }
+        }
         other => panic!("an account was no account: {other:?}"),
     })
 }
