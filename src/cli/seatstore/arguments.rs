@@ -105,19 +105,37 @@ pub(super) enum KeyCommand {
         /// It may read, and change nothing
         #[arg(long)]
         read_only: bool,
+        /// A bearer token for a SCIM client in place of an access key, for the one account
+        #[arg(long, requires = "account")]
+        scim: bool,
+        /// The SCIM client may also make licences, as groups, and delete those that nobody holds
+        #[arg(long, requires = "scim", conflicts_with = "read_only")]
+        licences: bool,
         /// Whose it is
         #[arg(long, value_name = "TEXT", default_value = "")]
         note: String,
-        /// Write it into this folder (`access-key-id` and `secret-access-key`, closed to others), and show no secret
+        /// Write it into this folder (`access-key-id` and `secret-access-key`, or `scim-token`, closed to others), and show no
+        /// secret
         #[arg(long, value_name = "FOLDER")]
         out: Option<PathBuf>,
     },
-    /// All keys, without their secrets
+    /// All keys and tokens, without their secrets
     List,
-    /// Take a key out
-    Revoke {
-        /// The access key id
+    /// Give a SCIM client's token a new secret, shown this once; the former one stays good until it is revoked
+    Rotate {
+        /// The id of the token
         id: String,
+        /// Write it into this folder (`scim-token`, closed to others), and show no secret
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+    },
+    /// Take a key or a token out
+    Revoke {
+        /// The access key id, or the id of the token
+        id: String,
+        /// Only the former secret of a token that was rotated
+        #[arg(long)]
+        former: bool,
     },
 }
 

@@ -1,9 +1,9 @@
-//! Issuing and revoking keys: the file changed as a text, so that all else in it stays, comments included.
+//! Issuing, rotating and revoking: the file changed as a text, so that all else in it stays, comments included.
 //!
 //! Law: after an edit the file says what it said before and the one change, which is looked at before it is written; and a
 //! kill at any moment leaves the old file or the new one.
 
-use super::{Access, Key, KeyRing, KeysError, file};
+use super::{Access, Key, KeyRing, KeysError, Token, file, token};
 use crate::model::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeSet;
@@ -19,6 +19,8 @@ const ID_RANDOM_BYTES: usize = 8;
 const SECRET_RANDOM_BYTES: usize = 30;
 /// What our ids begin with, so that a secret scanner can find them.
 const ID_PREFIX: &str = "SEAT";
+/// What the ids of tokens begin with, for the same reason.
+const TOKEN_PREFIX: &str = "SCIM";
 const SECRET_ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// What a new key is for.
@@ -41,17 +43,145 @@ pub struct IssuedKey {
     pub secret: SecretString,
 }
 
-/// Adds a key with a random id and secret; makes the file, readable by its owner only, if there is none.
-pub fn issue(path: &Path, new: &NewKey, now: Timestamp) -> Result<IssuedKey, KeysError> {
+/// What a new token is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewToken {
+    /// The account's id.
+    pub account: String,
+    /// What it may be used for.
+    pub access: Access,
+    /// Whether it may also make licences and delete them.
+    pub licences: bool,
+    /// Whose it is; may be empty.
+    pub note: String,
+}
+
+/// A token just issued or rotated. It is shown once, by the caller: nobody keeps it.
+#[derive(Clone, Debug)]
+pub struct IssuedToken {
+    /// Its id.
+    pub id: String,
+    /// All of it.
+    pub token: SecretString,
+}
+
+/// Adds a token with a random id and secret; makes the file, readable by its owner only, if there is none.
+pub fn issue_token(path: &Path, new: &NewToken, now: Timestamp) -> Result<IssuedToken, KeysError> {
     let edit = Edit::begin(path)?;
+    let (id, secret) = drawn(TOKEN_PREFIX)?;
+    let issued = IssuedToken { token: token::of(&id, &secret), id };
+    let NewToken { account, access, licences, note } = new.clone();
+    let token = Token {
+        id: issued.id.clone(),
+        digest: token::digest(issued.token.expose_secret()),
+        former: None,
+        account,
+        access,
+        licences,
+        note,
+        created: Some(to_the_second(now)),
+    };
+    let mut expected = edit.ring.clone();
+    let text = appended(edit.text.expose_secret(), &token_block(&token));
+    expected.tokens.insert(token.id.clone(), Arc::new(token));
+    edit.write(text, &expected, "add the token")?;
+    Ok(issued)
+}
+
+/// Puts a new secret in the place of a token's. The former one stays good, but not the one before it.
+pub fn rotate(path: &Path, id: &str, now: Timestamp) -> Result<IssuedToken, KeysError> {
+    let edit = Edit::begin(path)?;
+    let (_, secret) = drawn(TOKEN_PREFIX)?;
+    let issued = IssuedToken { id: id.to_owned(), token: token::of(id, &secret) };
+    let there = edit.ring.tokens.get(id).ok_or_else(|| unknown_token(path, id))?;
+    let token = Token {
+        digest: token::digest(issued.token.expose_secret()),
+        former: Some(there.digest),
+        created: Some(to_the_second(now)),
+        ..there.as_ref().clone()
+    };
+    edit.put(token, &format!("rotate the token {id}"))?;
+    Ok(issued)
+}
+
+/// Ends the token before the last rotation; whether there was one.
+pub fn revoke_former(path: &Path, id: &str) -> Result<bool, KeysError> {
+    let edit = Edit::begin(path)?;
+    let there = edit.ring.tokens.get(id).ok_or_else(|| unknown_token(path, id))?;
+    let had = there.former.is_some();
+    let token = Token { former: None, ..there.as_ref().clone() };
+    if had {
+        edit.put(token, &format!("take out the former token of {id}"))?;
+    }
+    Ok(had)
+}
+
+/// Takes a token out and gives what it was. Counts once the server has reloaded.
+pub fn revoke_token(path: &Path, id: &str) -> Result<Arc<Token>, KeysError> {
+    let edit = Edit::begin(path)?;
+    let mut expected = edit.ring.clone();
+    let token = expected.tokens.remove(id).ok_or_else(|| unknown_token(path, id))?;
+    let text = without(edit.text.expose_secret(), id);
+    edit.write(text, &expected, &format!("take out the token {id}"))?;
+    Ok(token)
+}
+
+fn unknown_token(path: &Path, id: &str) -> KeysError {
+    let message = format!("there is no token {} in {}; look at the list of keys", id.escape_debug(), path.display());
+    KeysError::Unknown { message }
+}
+
+/// A random id with that beginning, and a random secret.
+fn drawn(prefix: &str) -> Result<(String, String), KeysError> {
     let random = |cause| KeysError::Disk { message: format!("cannot get random bytes from the system: {cause}") };
     let (mut id, mut secret) = ([0; ID_RANDOM_BYTES], [0; SECRET_RANDOM_BYTES]);
     getrandom::fill(&mut id).map_err(random)?;
     getrandom::fill(&mut secret).map_err(random)?;
     let id: String = id.iter().map(|byte| format!("{byte:02X}")).collect();
-    let issued = IssuedKey { id: format!("{ID_PREFIX}{id}"), secret: SecretString::from(written(&secret)) };
-    // To the second, as it is written.
-    let created = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    Ok((format!("{prefix}{id}"), written(&secret)))
+}
+
+/// As it is written.
+fn to_the_second(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// A text with a block behind it.
+fn appended(text: &str, block: &str) -> String {
+    let between = match text {
+        "" => "",
+        text if text.ends_with('\n') => "\n",
+        _ => "\n\n",
+    };
+    format!("{text}{between}{block}")
+}
+
+/// The lines of a token.
+fn token_block(token: &Token) -> String {
+    let Token { id, digest, former, account, access, licences, note, created } = token;
+    let mut text = format!("[[scim]]\nid = {}\nsha256 = {}\n", quoted(id), quoted(&token::hex(digest)));
+    if let Some(former) = former {
+        text.push_str(&format!("former_sha256 = {}\n", quoted(&token::hex(former))));
+    }
+    text.push_str(&format!("account = {}\naccess = {}\n", quoted(account), quoted(access.name())));
+    if *licences {
+        text.push_str("licences = true\n");
+    }
+    if !note.is_empty() {
+        text.push_str(&format!("note = {}\n", quoted(note)));
+    }
+    if let Some(created) = created {
+        text.push_str(&format!("created = {created}\n"));
+    }
+    text
+}
+
+/// Adds a key with a random id and secret; makes the file, readable by its owner only, if there is none.
+pub fn issue(path: &Path, new: &NewKey, now: Timestamp) -> Result<IssuedKey, KeysError> {
+    let edit = Edit::begin(path)?;
+    let (id, secret) = drawn(ID_PREFIX)?;
+    let issued = IssuedKey { id, secret: SecretString::from(secret) };
+    let created = to_the_second(now);
     let mut expected = edit.ring.clone();
     let key = Key {
         id: issued.id.clone(),
@@ -61,11 +191,7 @@ pub fn issue(path: &Path, new: &NewKey, now: Timestamp) -> Result<IssuedKey, Key
         note: new.note.clone(),
         created: Some(created),
     };
-    let mut text = edit.text.expose_secret().to_owned();
-    if !text.is_empty() {
-        text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
-    }
-    text.push_str(&block(&key));
+    let text = appended(edit.text.expose_secret(), &block(&key));
     expected.keys.insert(key.id.clone(), Arc::new(key));
     edit.write(text, &expected, "add the key")?;
     Ok(issued)
@@ -121,9 +247,13 @@ fn without(text: &str, id: &str) -> String {
     left
 }
 
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |at| at + 1)
+}
+
 /// Where a block begins: its header's line, or the first of the comment lines right above it.
 fn block_start(text: &str, header: usize) -> usize {
-    let mut start = text[..header].rfind('\n').map_or(0, |at| at + 1);
+    let mut start = line_start(text, header);
     while start > 0 {
         let above = text[..start - 1].rfind('\n').map_or(0, |at| at + 1);
         if !text[above..start].trim_start().starts_with('#') {
@@ -172,6 +302,21 @@ impl Edit {
         let ring =
             file::parse(text.expose_secret()).map_err(|problems| KeysError::Wrong { path: path.clone(), problems })?;
         Ok(Self { path, exists, text, ring, _lock: lock })
+    }
+
+    /// Puts a token in the place of the one with its id; the comment above it stays.
+    fn put(self, token: Token, what: &str) -> Result<(), KeysError> {
+        let mut expected = self.ring.clone();
+        let text = self.text.expose_secret();
+        let places = file::places(text);
+        let at = places.iter().position(|(each, _)| *each == token.id);
+        let start = at.and_then(|at| places.get(at)).map_or(text.len(), |(_, header)| line_start(text, *header));
+        let next = at.and_then(|at| places.get(at + 1));
+        let end = next.map_or(text.len(), |(_, next)| block_start(text, *next));
+        let between = if next.is_some() { "\n" } else { "" };
+        let text = format!("{}{}{between}{}", &text[..start], token_block(&token), text.get(end..).unwrap_or_default());
+        expected.tokens.insert(token.id.clone(), Arc::new(token));
+        self.write(text, &expected, what)
     }
 
     /// Puts the text in the file's place if it says what is expected.
@@ -343,6 +488,59 @@ mod tests {
         assert_eq!(ids(&path).len(), 2, "a link is followed, not replaced");
         let error = issue(&folder.path().join("none/keys.toml"), &new(""), Timestamp::UNIX_EPOCH).unwrap_err();
         assert!(error.to_string().contains("its folder must exist"), "{error}");
+    }
+
+    fn new_token(account: &str) -> NewToken {
+        NewToken { account: account.to_owned(), access: Access::Change, licences: false, note: "Okta".to_owned() }
+    }
+
+    #[test]
+    fn a_token_is_good_until_it_is_revoked_and_stands_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.toml");
+        let now = "2026-11-22T18:00:00Z".parse().unwrap();
+        let key = issue(&path, &new("an agent"), now).unwrap();
+        let first = issue_token(&path, &new_token("corp"), now).unwrap();
+        let other = issue_token(&path, &NewToken { licences: true, ..new_token("lab") }, now).unwrap();
+        let text =
+            std::fs::read_to_string(&path).unwrap().replace("[[scim]]\nid = \"SCIM", "# Whose?\n[[scim]]\nid = \"SCIM");
+        std::fs::write(&path, text).unwrap();
+        let whose = |token: &SecretString| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let (_, secret) = token.expose_secret().split_once('.').unwrap();
+            assert!(!text.contains(secret), "a token stands in the file");
+            let ring = KeyRing::read(&path).unwrap().unwrap();
+            assert_eq!(ring.keys().iter().map(|key| key.id()).collect::<Vec<_>>(), [key.id.as_str()]);
+            ring.bearer(token.expose_secret()).map(|token| token.account().to_owned())
+        };
+        assert_eq!(whose(&first.token).as_deref(), Some("corp"));
+        assert_eq!(whose(&other.token).as_deref(), Some("lab"));
+        // Rotated, both are good; once more, the first one is not.
+        let second = rotate(&path, &first.id, now).unwrap();
+        assert_eq!(
+            (second.id.as_str(), whose(&first.token), whose(&second.token)),
+            (&*first.id, Some("corp".into()), Some("corp".into()))
+        );
+        let third = rotate(&path, &first.id, now).unwrap();
+        assert_eq!(
+            (whose(&first.token), whose(&second.token).is_some(), whose(&third.token).is_some()),
+            (None, true, true)
+        );
+        assert!(revoke_former(&path, &first.id).unwrap());
+        assert!(!revoke_former(&path, &first.id).unwrap());
+        assert_eq!((whose(&second.token), whose(&third.token).is_some()), (None, true));
+        assert_eq!(std::fs::read_to_string(&path).unwrap().matches("# Whose?").count(), 2, "comments stay");
+        assert_eq!(revoke_token(&path, &first.id).unwrap().note(), "Okta");
+        assert_eq!((whose(&third.token), whose(&other.token).is_some()), (None, true));
+        assert!(matches!(rotate(&path, &first.id, now), Err(KeysError::Unknown { .. })));
+        assert!(matches!(revoke_token(&path, &key.id), Err(KeysError::Unknown { .. })), "a key is no token");
+        revoke(&path, &key.id).unwrap();
+        let ring = KeyRing::read(&path).unwrap().unwrap();
+        let token = ring.token(&other.id).unwrap();
+        assert!(token.may_change_licences() && !token.has_former());
+        for wrong in ["", ".", &format!("{}.", other.id), &format!("{}.{}", other.id, "x".repeat(40)), &other.id] {
+            assert!(ring.bearer(wrong).is_none(), "{wrong}");
+        }
     }
 
     proptest! {

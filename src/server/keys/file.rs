@@ -4,7 +4,7 @@
 
 use super::{
     Access, KEY_ACCOUNT_CHARS_MAX, KEY_ACCOUNTS_MAX, KEY_FILE_BYTES_MAX, KEYS_MAX, Key, KeyProblem, KeyRing, KeysError,
-    NOTE_CHARS_MAX, SECRET_CHARS_MAX, SECRET_CHARS_MIN,
+    NOTE_CHARS_MAX, SECRET_CHARS_MAX, SECRET_CHARS_MIN, Token, TokenDigest, token,
 };
 use crate::model::Timestamp;
 use crate::wire::signature::{KEY_ID_CHARS_MAX, is_key_id};
@@ -88,9 +88,9 @@ pub(super) fn parse(text: &str) -> Result<KeyRing, Vec<KeyProblem>> {
         found.add(error.span().unwrap_or(0..0), format!("not valid TOML: {}", error.message()));
     }
     if found.problems.is_empty() {
-        let keys = ring(tree.get_ref(), &mut found);
+        let ring = ring(tree.get_ref(), &mut found);
         if found.problems.is_empty() {
-            return Ok(KeyRing { keys });
+            return Ok(ring);
         }
     }
     found.problems.sort_by_key(|problem| problem.line);
@@ -98,18 +98,17 @@ pub(super) fn parse(text: &str) -> Result<KeyRing, Vec<KeyProblem>> {
     Err(found.problems)
 }
 
-/// Where each `[[key]]` stands in the text: the place of its header, by id.
+/// Where each `[[key]]` and `[[scim]]` stands in the text: the place of its header, by id, in the order of the text.
 pub(super) fn places(text: &str) -> Vec<(String, usize)> {
     let (tree, _) = DeTable::parse_recoverable(text);
-    let tables = tree.get_ref().get("key").and_then(|keys| keys.get_ref().as_array());
-    tables
-        .into_iter()
-        .flatten()
-        .filter_map(|key| {
-            let id = key.get_ref().as_table()?.get("id")?.get_ref().as_str()?;
-            Some((id.to_owned(), key.span().start))
-        })
-        .collect()
+    let tables = ["key", "scim"].into_iter().filter_map(|name| tree.get_ref().get(name)?.get_ref().as_array());
+    let placed = tables.flatten().filter_map(|key| {
+        let id = key.get_ref().as_table()?.get("id")?.get_ref().as_str()?;
+        Some((id.to_owned(), key.span().start))
+    });
+    let mut places: Vec<(String, usize)> = placed.collect();
+    places.sort_by_key(|(_, place)| *place);
+    places
 }
 
 struct Found<'t> {
@@ -124,13 +123,18 @@ impl Found<'_> {
     }
 }
 
-fn ring(tree: &DeTable<'_>, found: &mut Found<'_>) -> HashMap<String, Arc<Key>> {
+fn ring(tree: &DeTable<'_>, found: &mut Found<'_>) -> KeyRing {
     let mut keys: HashMap<String, Arc<Key>> = HashMap::new();
+    let mut tokens: HashMap<String, Arc<Token>> = HashMap::new();
     for (name, value) in tree {
-        let tables = value.get_ref().as_array().filter(|_| name.get_ref() == "key");
+        let is_scim = name.get_ref() == "scim";
+        let tables = value.get_ref().as_array().filter(|_| is_scim || name.get_ref() == "key");
         let Some(tables) = tables else {
-            found
-                .add(name.span(), format!("{} is not known here; each key begins with [[key]]", shown(name.get_ref())));
+            let what = shown(name.get_ref());
+            found.add(
+                name.span(),
+                format!("{what} is not known here; each key begins with [[key]], each token with [[scim]]"),
+            );
             continue;
         };
         if tables.len() > KEYS_MAX {
@@ -140,18 +144,92 @@ fn ring(tree: &DeTable<'_>, found: &mut Found<'_>) -> HashMap<String, Arc<Key>> 
         for table in tables {
             let at = table.span();
             let Some(table) = table.get_ref().as_table() else {
-                found.add(at, "this is not a key; each key begins with [[key]]".to_owned());
+                found.add(at, "this is not a key; each key begins with [[key]], each token with [[scim]]".to_owned());
                 continue;
             };
+            if is_scim {
+                let Some(token) = bearer(table, at.clone(), found) else { continue };
+                if keys.contains_key(&token.id) || tokens.contains_key(&token.id) {
+                    found.add(at, format!("the id {} stands twice; each key has its own", token.id));
+                } else {
+                    tokens.insert(token.id.clone(), Arc::new(token));
+                }
+                continue;
+            }
             let Some(key) = key(table, at.clone(), found) else { continue };
-            if keys.contains_key(&key.id) {
+            if keys.contains_key(&key.id) || tokens.contains_key(&key.id) {
                 found.add(at, format!("the id {} stands twice; each key has its own", key.id));
             } else {
                 keys.insert(key.id.clone(), Arc::new(key));
             }
         }
     }
-    keys
+    KeyRing { keys, tokens }
+}
+
+/// One token; `None` when anything about it is wrong, which is noted.
+fn bearer(table: &DeTable<'_>, at: Range<usize>, found: &mut Found<'_>) -> Option<Token> {
+    let before = found.problems.len();
+    let (mut id, mut digest, mut former, mut account) = (None, None, None, None);
+    let (mut access, mut licences, mut note, mut created) = (None, false, None, None);
+    for (name, value) in table {
+        match name.get_ref().as_ref() {
+            "id" => id = text_of("id", value, found).filter(|text| id_is_right(text, value, found)),
+            "sha256" => digest = digest_of("sha256", value, found),
+            "former_sha256" => former = digest_of("former_sha256", value, found),
+            "account" => {
+                account = text_of("account", value, found).filter(|text| is_account(text));
+                if account.is_none() {
+                    found.add(value.span(), "`account` must be the id of one account in quotes".to_owned());
+                }
+            }
+            "access" => access = access_of(value, found),
+            "licences" => match value.get_ref().as_bool() {
+                Some(it) => licences = it,
+                None => found.add(value.span(), "`licences` must be true or false".to_owned()),
+            },
+            "note" => note = text_of("note", value, found).filter(|text| note_is_right(text, value, found)),
+            "created" => created = created_of(value, found),
+            other => found.add(
+                name.span(),
+                format!(
+                    "{} is not known in a [[scim]]; there are id, sha256, former_sha256, account, access, licences, note and \
+                     created",
+                    shown(other)
+                ),
+            ),
+        }
+    }
+    for name in ["id", "sha256", "account", "access"] {
+        if table.get(name).is_none() {
+            let message = format!("`{name}` is missing in this [[scim]]; `seatstore key new --scim` makes a whole one");
+            found.add(at.clone(), message);
+        }
+    }
+    if found.problems.len() > before {
+        return None;
+    }
+    Some(Token {
+        id: id?.to_owned(),
+        digest: digest?,
+        former,
+        account: account?.to_owned(),
+        access: access?,
+        licences,
+        note: note.unwrap_or_default().to_owned(),
+        created,
+    })
+}
+
+fn digest_of(name: &str, value: &Spanned<DeValue<'_>>, found: &mut Found<'_>) -> Option<TokenDigest> {
+    let digest = value.get_ref().as_str().and_then(token::unhex);
+    if digest.is_none() {
+        found.add(
+            value.span(),
+            format!("`{name}` must be 64 hexadecimal digits: it is no token, but the SHA-256 of one"),
+        );
+    }
+    digest
 }
 
 /// One key; `None` when anything about it is wrong, which is noted.
@@ -369,7 +447,7 @@ access = "read"
         19: `secret` is missing in this [[key]]; add a line such as: secret = "…"
         19: `access` is missing in this [[key]]; add a line such as: access = "read"
         25: the id SEAT2 stands twice; each key has its own
-        30: `keys` is not known here; each key begins with [[key]]
+        30: `keys` is not known here; each key begins with [[key]], each token with [[scim]]
         "#);
     }
 

@@ -8,25 +8,39 @@
 //! accounts = ["corp"]               # without this line: all
 //! note = "the agent"
 //! created = 2026-11-22T18:00:00Z
+//!
+//! [[scim]]                          # a bearer token of a SCIM client
+//! id = "SCIM3F9C0A51B2D47E88"
+//! sha256 = "…"                      # of the token, which is nowhere
+//! former_sha256 = "…"               # of the one before the last rotation, while it is good
+//! account = "corp"
+//! access = "change"
+//! licences = true                   # may also make licences and delete them; without this line: not
 //! ```
 //!
 //! | file | what is in it |
 //! |---|---|
 //! | `file` | the file, checked: a [`KeyRing`], or all that is wrong with it |
-//! | `edit` | issuing and revoking, for the command line |
+//! | `token` | bearer tokens: which one was shown |
+//! | `edit` | issuing, rotating and revoking, for the command line |
 //!
-//! A key is rotated without a gap: issue a second one, reload, give it to the client, revoke the first, reload.
+//! A key is rotated without a gap: issue a second one, reload, give it to the client, revoke the first, reload. A token is
+//! rotated in place: the former one is good until it is revoked.
 //!
 //! Invariants: a ring has each id once; no secret is in a `Debug`, an error or a log.
 //!
 //! Deliberately absent: keys that end by themselves (an agent that stops at night is worse than a key that is old; `created`
-//! says how old), secrets in any other form than in clear (SigV4 needs the secret itself on both sides), watching the file
+//! says how old), keys in any other form than in clear (SigV4 needs the secret itself on both sides), watching the file
 //! (a reload is asked for, so that a half-edited file is not taken).
 
 mod edit;
 mod file;
+mod token;
 
-pub use edit::{IssuedKey, NewKey, issue, revoke};
+pub use edit::{
+    IssuedKey, IssuedToken, NewKey, NewToken, issue, issue_token, revoke, revoke_former, revoke_token, rotate,
+};
+pub use token::{Token, TokenDigest};
 
 use crate::model::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -147,10 +161,11 @@ impl PartialEq for Key {
     }
 }
 
-/// All keys of a file.
+/// All keys and tokens of a file. No id stands twice.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeyRing {
     keys: HashMap<String, Arc<Key>>,
+    tokens: HashMap<String, Arc<Token>>,
 }
 
 impl KeyRing {
@@ -174,21 +189,21 @@ impl KeyRing {
         keys
     }
 
-    /// How many there are.
+    /// How many keys and tokens there are.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.len() + self.tokens.len()
     }
 
     /// Whether nobody may ask.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.len() == 0
     }
 }
 
 /// What a reading of the key file found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loaded {
-    /// How many keys count from now on.
+    /// How many keys and tokens count from now on.
     pub keys: usize,
     /// There is no file: with no key, every request is refused, and that is worth a warning.
     pub is_missing: bool,
