@@ -24,7 +24,7 @@
 //! | [`pass`] | the line above | model, decide, and the traits of directory, accounts, state |
 //! | [`status`] | what can be said of an agent, as a value, a document, a page, metrics | model, listen |
 //! | [`control`] | the socket between the commands and the daemon: asks and answers as values | model, decide, pass, status |
-//! | [`server`] | the account store as a service: signatures, routes, mail, DNS | model, store, wire, listen, smtp |
+//! | [`server`] | the account store as a service: signatures, routes, SCIM, mail, DNS | model, store, wire, scim, listen, smtp |
 //! | [`smtp`] | handing messages to a mail server | nothing of ours |
 //! | [`notify`] | telling somebody by webhook and mail | model, status, smtp, trust |
 //! | [`config`] | the TOML file, checked | model |

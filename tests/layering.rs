@@ -26,7 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("state", &["model", "durable"]),
     ("store", &["model", "durable"]),
     ("smtp", &[]),
-    ("server", &["model", "store", "wire", "listen", "smtp"]),
+    ("server", &["model", "store", "wire", "scim", "listen", "smtp"]),
     (
         "pass",
         &[

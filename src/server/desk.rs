@@ -128,6 +128,18 @@ impl Desk {
         .await
     }
 
+    /// Several changes in one job, each granted or refused by itself; what was granted is durable when this returns. It adds
+    /// at most a few hundred records: others share its write.
+    ///
+    /// # Errors
+    /// See [`DeskError`].
+    pub async fn several<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session<'_>) -> T + Send + 'static,
+    ) -> Result<T, DeskError> {
+        self.ask(work).await
+    }
+
     /// Up to `most` entries of the audit log before that one (its end with `None`), the newest first.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ use super::api::{Api, Asker, Fault, Reply, unknown_operation};
 use super::command::{self, Command, CommandError};
 use super::desk::{Caller, Desk};
 use super::dns::Proof;
+use super::keys::Keys;
+use super::rate::Rate;
 use crate::listen::{BodyError, Deadline, Peer, REQUEST_TIME, collect_body};
 use crate::model::Timestamp;
 use crate::wire::{ErrorBody, Exception, HEADER_ERROR_TYPE, HEADER_REQUEST_ID};
@@ -28,6 +30,13 @@ const BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub(super) struct Front {
     pub api: Api,
     pub desk: Desk,
+    pub keys: Arc<Keys>,
+    /// How often each SCIM client may ask.
+    pub scim_rate: Rate,
+    /// What URLs of this server begin with, where the operator says so; without a slash at its end.
+    pub public_url: Option<String>,
+    /// `http` or `https`.
+    pub scheme: &'static str,
     pub dns: Proof,
     pub admission: Admission,
     pub body_bytes_max: usize,
@@ -74,7 +83,11 @@ pub(super) fn room(body_bytes_max: usize) -> Semaphore {
 
 impl Front {
     /// Waits until there is room for the body, if it is a large one. Of one that is too large nothing is kept.
-    async fn room_for(&self, hint: &SizeHint, deadline: Instant) -> Result<Option<SemaphorePermit<'_>>, BodyError> {
+    pub(super) async fn room_for(
+        &self,
+        hint: &SizeHint,
+        deadline: Instant,
+    ) -> Result<Option<SemaphorePermit<'_>>, BodyError> {
         let bytes = |length: u64| usize::try_from(length).unwrap_or(usize::MAX);
         let largest = hint.upper().map_or(self.body_bytes_max, bytes).min(self.body_bytes_max);
         if largest <= BODY_BYTES_SMALL || bytes(hint.lower()) > self.body_bytes_max {

@@ -7,6 +7,7 @@
 //! | `admission` | who may ask: the signature, with `keys`, `rate` and `replay` |
 //! | `desk` | one thread owns the book; what comes together shares one write |
 //! | `api` | the Chime admin API over the book |
+//! | `scim` | SCIM 2.0 over the book, for identity providers |
 //! | `command` | what an administrator can ask for: one path for the network and for the files |
 //! | `outbox` | invitations whose e-mail is due |
 //! | `dns` | the proof that a domain is its claimant's |
@@ -29,5 +30,6 @@ pub mod mail;
 mod outbox;
 pub mod rate;
 pub mod replay;
+mod scim;
 pub mod serve;
 pub mod sign_in;

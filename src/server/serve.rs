@@ -9,6 +9,8 @@ use super::invitation_page::{self, Accepted};
 use super::keys::{Keys, KeysError, Loaded};
 use super::mail::{MailSettings, Post, UnusableMail};
 use super::outbox::Outbox;
+use super::rate::Rate;
+use super::scim;
 use super::sign_in::{self, Reason, SignInSettings, Standing};
 use crate::listen::tls::{TlsError, TlsSource};
 use crate::listen::{self, Limits, Site, Stopped};
@@ -17,6 +19,7 @@ use crate::store::{
     AccountId, Book, Denial, DiskBook, Invitation, LinkSecret, Refusal, RefusalCode, SignIn, StoreError,
 };
 use axum::Router;
+use axum::routing::any;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -181,6 +184,7 @@ impl Server {
         })?;
         let address = listener.local_addr().map_err(|error| machine(format!("cannot listen on {asked}: {error}")))?;
         let scheme = if tls.is_some() { "https" } else { "http" };
+        let told_url = settings.public_url.clone();
         let public_url = settings.public_url.unwrap_or_else(|| format!("{scheme}://{address}"));
 
         let wake = Arc::new(Notify::new());
@@ -189,6 +193,10 @@ impl Server {
         let front = Front {
             api: Api::new(desk.clone(), &settings.aws_account_id, settings.strict),
             desk: desk.clone(),
+            keys: keys.clone(),
+            scim_rate: Rate::new(settings.admission.rate),
+            public_url: told_url,
+            scheme,
             dns: Proof::new(&settings.resolvers, settings.dns_timeout),
             admission: Admission::new(keys.clone(), settings.admission),
             body_bytes_max: settings.body_bytes_max,
@@ -199,6 +207,7 @@ impl Server {
         let app = Router::new()
             .merge(sign_in::routes(&settings.sign_in, lookup(desk.clone())))
             .merge(invitation_page::routes(accept(desk.clone(), valid)))
+            .route(scim::PATH, any(scim::answer))
             .fallback(http::answer)
             .with_state(Arc::new(front));
         let outbox = Outbox { desk: desk.clone(), post, public_url, valid, wake };

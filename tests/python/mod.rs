@@ -1,4 +1,4 @@
-//! Programs in Python, run in the environments that `tests/run` makes of `requirements.txt` and `requirements-aws.txt`.
+//! Programs in Python, run in the environments that `tests/run` makes of `requirements.txt` and those beside it.
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
@@ -54,6 +54,13 @@ pub fn aws() -> Command {
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_PAGER", "")
         .env("AWS_DEFAULT_REGION", "us-east-1");
+    command
+}
+
+/// A conformance tool for SCIM.
+pub fn scim(name: &str) -> Command {
+    let mut command = Command::new(program("venv-scim", "requirements-scim.txt", name));
+    command.env_clear().env("LC_ALL", "C.UTF-8").env("HOME", "/nonexistent").env("NO_COLOR", "1");
     command
 }
 

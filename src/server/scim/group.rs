@@ -1,0 +1,225 @@
+//! A licence as a group: its members hold it, and whoever becomes a member gets it in place of another. Pure.
+
+use super::refused;
+use super::user;
+use crate::model::{Tier, UserId};
+use crate::scim::filter::{Literal, Operator};
+use crate::scim::patch::Op;
+use crate::scim::{AttributePath, Filter, GROUP, Operation, Problem, ScimType, Shape, Target};
+use crate::server::api::view;
+use crate::store::{Account, Refusal, RefusalCode, User};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most users whose licence one request changes: each is a record of one write.
+pub(super) const MOVED_MAX: usize = 200;
+/// Most members of a group that are shown when it was changed: an answer is read by whoever waits for it.
+pub(super) const SHOWN_MAX: usize = 1_000;
+
+/// The licence of that id, which is its name.
+///
+/// # Errors
+/// 404.
+pub(super) fn known(account: &Account, id: &str) -> Result<Tier, Problem> {
+    let licence = account.profile().supported.iter().find(|licence| view::licence_out(licence) == id);
+    licence
+        .cloned()
+        .ok_or_else(|| Problem::new(404, format!("there is no group {id:?}: groups are the licences of the account")))
+}
+
+/// Whether so many hold the licence that a change is answered without them.
+pub(super) fn is_large(account: &Account, licence: &Tier) -> bool {
+    members(account, licence).nth(SHOWN_MAX).is_some()
+}
+
+fn members<'a>(account: &'a Account, licence: &'a Tier) -> impl Iterator<Item = &'a User> {
+    account.users().filter(move |user| user.licence.as_ref() == Some(licence) && user::is_visible(account, user))
+}
+
+/// The resource, without its version and addresses: what the version is made of. Members only where they are wanted.
+pub(super) fn resource(account: &Account, licence: &Tier, with_members: bool) -> Map<String, Value> {
+    let name = view::licence_out(licence);
+    let mut resource = Map::new();
+    let mut put = |name: &str, value: Value| _ = resource.insert(name.to_owned(), value);
+    put("schemas", json!([GROUP]));
+    put("id", json!(name));
+    put("displayName", json!(name));
+    if let Some(alias) = account.profile().aliases.get(licence) {
+        put("externalId", json!(alias));
+    }
+    if with_members {
+        let shown = |user: &User| json!({"value": &*user.id.text(), "display": user.user_name(), "type": "User"});
+        let members: Vec<Value> = members(account, licence).map(shown).collect();
+        if !members.is_empty() {
+            put("members", Value::Array(members));
+        }
+    }
+    put("meta", json!({"resourceType": "Group", "created": view::time(account.profile().created_at)}));
+    resource
+}
+
+/// The users that a resource has as members.
+///
+/// # Errors
+/// `invalidValue` for one that is not there.
+fn wanted(account: &Account, resource: &Map<String, Value>) -> Result<BTreeSet<UserId>, Problem> {
+    let values = resource.get("members").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let invalid = |detail: String| Problem::bad(ScimType::InvalidValue, detail);
+    values
+        .iter()
+        .map(|each| {
+            let id = each.get("value").and_then(Value::as_str);
+            let id = id.ok_or_else(|| invalid("each of members has a `value`: the id of a user".to_owned()))?;
+            user::known(account, id).map(|user| user.id.clone()).map_err(|problem| invalid(problem.detail))
+        })
+        .collect()
+}
+
+/// What a request says of who is a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Membership {
+    /// All of them: who is not named is not one.
+    Whole,
+    /// Nothing: a request that does not speak of members takes nobody's licence.
+    Unsaid,
+}
+
+/// Makes a group what the resource says: its members, and how the client knows it.
+///
+/// # Errors
+/// What the book refuses; 409 where there is no licence to fall back to.
+pub(super) fn update(
+    account: &mut Account,
+    licence: &Tier,
+    resource: &Map<String, Value>,
+    membership: Membership,
+) -> Result<(), Problem> {
+    let name = resource.get("displayName").and_then(Value::as_str);
+    if name.is_some_and(|name| !name.eq_ignore_ascii_case(&view::licence_out(licence))) {
+        let detail = "displayName is immutable: it is the name of the licence";
+        return Err(Problem::bad(ScimType::Mutability, detail));
+    }
+    let wanted = wanted(account, resource)?;
+    let alias = resource.get("externalId").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+    account.alias(licence, alias).map_err(refused)?;
+    if membership == Membership::Unsaid {
+        return Ok(());
+    }
+    let there: BTreeSet<UserId> = members(account, licence).map(|user| user.id.clone()).collect();
+    let (come, go): (Vec<&UserId>, Vec<&UserId>) =
+        (wanted.difference(&there).collect(), there.difference(&wanted).collect());
+    give(account, licence, &come, &go)
+}
+
+/// Single members that come (`true`) or go, where operations speak of nothing else: then the others need not be looked at,
+/// of whom there may be a hundred thousand. Of one who is named twice the last word counts.
+pub(super) fn singled_out(operations: &[Operation], shape: &Shape) -> Option<BTreeMap<String, bool>> {
+    let mut named = BTreeMap::new();
+    for Operation { op, path, value } in operations {
+        let comes = match op {
+            Op::Add => true,
+            Op::Remove => false,
+            Op::Replace => return None,
+        };
+        match Target::parse(path.as_deref()?, shape).ok()? {
+            Target::Attribute(path) if is_members(&path) => {
+                let values = match value.as_ref()? {
+                    Value::Array(values) => values.as_slice(),
+                    value => std::slice::from_ref(value),
+                };
+                for each in values {
+                    named.insert(each.get("value")?.as_str()?.to_owned(), comes);
+                }
+            }
+            Target::Values { path, filter } if is_members(&path) && !comes => match *filter {
+                Filter::Compare(part, Operator::Eq, Literal::Text(id)) if part.name.eq_ignore_ascii_case("value") => {
+                    named.insert(id, false);
+                }
+                _ => return None,
+            },
+            Target::Extension(_) | Target::Attribute(_) | Target::Values { .. } => return None,
+        }
+    }
+    Some(named)
+}
+
+fn is_members(path: &AttributePath) -> bool {
+    path.name.eq_ignore_ascii_case("members") && path.part.is_none()
+}
+
+/// Lets single members come and go. Who is to go and is not there has gone.
+///
+/// # Errors
+/// As [`update`].
+pub(super) fn move_members(
+    account: &mut Account,
+    licence: &Tier,
+    named: &BTreeMap<String, bool>,
+) -> Result<(), Problem> {
+    let (mut come, mut go) = (Vec::new(), Vec::new());
+    for (id, comes) in named {
+        match (user::known(account, id), comes) {
+            (Ok(user), true) if user.licence.as_ref() != Some(licence) => come.push(user.id.clone()),
+            (Ok(user), false) if user.licence.as_ref() == Some(licence) => go.push(user.id.clone()),
+            (Err(problem), true) => return Err(Problem::bad(ScimType::InvalidValue, problem.detail)),
+            (Ok(_), _) | (Err(_), false) => {}
+        }
+    }
+    give(account, licence, &come.iter().collect::<Vec<_>>(), &go.iter().collect::<Vec<_>>())
+}
+
+/// Gives the licence to who comes, and the default one to who goes.
+fn give(account: &mut Account, licence: &Tier, come: &[&UserId], go: &[&UserId]) -> Result<(), Problem> {
+    if come.len() + go.len() > MOVED_MAX {
+        let detail = format!(
+            "{} users would get another licence: at most {MOVED_MAX} in one request; send fewer members at a time",
+            come.len() + go.len()
+        );
+        return Err(Problem::new(413, detail));
+    }
+    let default = account.profile().default_licence.clone().filter(|default| default != licence);
+    if !go.is_empty() && default.is_none() {
+        let name = view::licence_out(licence);
+        let detail = format!(
+            "who is taken out of a group falls back to the default licence, and there is none but {name}: make the users \
+             members of another group"
+        );
+        return Err(Problem::new(409, detail));
+    }
+    for id in come {
+        account.assign(id, licence).map_err(refused)?;
+    }
+    if let Some(default) = default {
+        for id in go {
+            account.assign(id, &default).map_err(refused)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a licence.
+///
+/// # Errors
+/// 409 for one that is there; what the book refuses.
+pub(super) fn create(account: &mut Account, resource: &Map<String, Value>) -> Result<Tier, Problem> {
+    let name = resource.get("displayName").and_then(Value::as_str).unwrap_or_default();
+    if name.is_empty() {
+        return Err(Problem::bad(ScimType::InvalidValue, "displayName is required"));
+    }
+    let licence = view::licence_in(account.profile(), name);
+    if account.profile().supported.contains(&licence) {
+        let detail = format!("the account has the licence {} already", view::licence_out(&licence));
+        return Err(refused(Refusal::new(RefusalCode::Conflict, detail)));
+    }
+    account.support(&licence).map_err(refused)?;
+    update(account, &licence, resource, Membership::Whole)?;
+    Ok(licence)
+}
+
+/// Takes a licence away that nobody holds.
+///
+/// # Errors
+/// 409 while somebody holds it, or it is the default one.
+pub(super) fn delete(account: &mut Account, licence: &Tier) -> Result<(), Problem> {
+    account.unsupport(licence).map_err(refused)
+}

@@ -1,0 +1,540 @@
+//! SCIM 2.0 at a running `seatstore`: what RFC 7643 and 7644 say of it, and the rules of each kind of account.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod scim;
+mod seatstore;
+
+use scim::{Client, GROUP, USER, user};
+use seatstore::Server;
+use serde_json::{Value, json};
+
+/// A server with a directory account for `corp.test`, and a client that may change it.
+fn directory() -> (Server, Client) {
+    directory_with(&[])
+}
+
+fn directory_with(arguments: &[&str]) -> (Server, Client) {
+    let mut server = Server::new();
+    let account = server.account("Corp", "EnterpriseDirectory", &["corp.test"]);
+    server.resume();
+    let client = Client::of(&mut server, &account, arguments);
+    (server, client)
+}
+
+fn may_sign_in(server: &Server, email: &str) -> Value {
+    server.run(&["sign-in", email])["allowed"].clone()
+}
+
+/// The licences held, by address.
+fn licences(client: &Client) -> Vec<String> {
+    let list = client.get("/Users?sortBy=userName").expect(200);
+    let shown = |it: &Value| {
+        format!(
+            "{} {} {}",
+            it["userName"].as_str().unwrap(),
+            it["entitlements"][0]["value"].as_str().unwrap_or("-"),
+            it["active"]
+        )
+    };
+    list.at("/Resources").as_array().unwrap().iter().map(shown).collect()
+}
+
+#[test]
+fn who_has_no_token_or_another_one_learns_nothing() {
+    let (mut server, client) = directory();
+    let other = server.run(&["account", "create", "Other"])["id"].as_str().unwrap().to_owned();
+    let read_only = Client::of(&mut server, client.base.rsplit_once('/').unwrap().1, &["--read-only"]);
+    let client = client.at(&server);
+    for token in ["", "SCIM0000000000000000.x", "x", &format!("{}x", client.token)] {
+        for path in ["/Users", "/ServiceProviderConfig", "/Nope", "/Me"] {
+            let answer = client.with_token(token).get(path).expect(401);
+            assert!(answer.headers["www-authenticate"].starts_with("Bearer realm=\"seatstore\""), "{answer:#?}");
+        }
+    }
+    for account in [&other, "nobody"] {
+        let elsewhere = Client { base: format!("/scim/v2/{account}"), ..client.clone() };
+        elsewhere.get("/Users").refused(403, None, "for another account");
+    }
+    client.get("/Nope").refused(404, None, "nothing here");
+    client.get("/Me").refused(501, None, "no /Me");
+    client.ask("OPTIONS", "/Users", &[], None).expect(405);
+    client.delete("/Users").expect(405);
+    // Who may only read, reads: by GET, and by POST where that only asks.
+    read_only.get("/Users").expect(200);
+    let search =
+        json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": "active eq true"});
+    read_only.post("/.search", &search).expect(200);
+    read_only.post("/Users", &user("a@corp.test", "Pro")).refused(403, None, "may only read");
+    read_only.post("/Bulk", &json!({})).refused(403, None, "may only read");
+    read_only.patch("/Users/x", json!([])).refused(403, None, "may only read");
+    // No secret in what is told.
+    let secret = client.token.split_once('.').unwrap().1;
+    assert!(!server.log().contains(secret));
+}
+
+#[test]
+fn a_token_is_rotated_without_a_gap_and_revoked() {
+    let (server, client) = directory();
+    let listed = server.run(&["key", "list"]);
+    let listed = listed["keys"].as_array().unwrap().iter().find(|key| key["kind"] == "scim").unwrap().clone();
+    let id = listed["id"].as_str().unwrap();
+    assert_eq!((&listed["access"], &listed["former_is_good"]), (&json!("change"), &json!(false)));
+    let text = std::fs::read_to_string(server.path("keys.toml")).unwrap();
+    assert!(!text.contains(client.token.split_once('.').unwrap().1), "only a digest is kept");
+    let rotated = server.run(&["key", "rotate", id])["token"].as_str().unwrap().to_owned();
+    let reloaded = |token: &str, status: u16| {
+        server.reload();
+        // A signal is not answered: what is asked until then is answered as before.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while client.with_token(token).get("/Users").status != status {
+            assert!(std::time::Instant::now() < deadline, "the keys were not read again");
+            std::thread::yield_now();
+        }
+    };
+    reloaded(&rotated, 200);
+    client.get("/Users").expect(200);
+    server.run(&["key", "revoke", id, "--former"]);
+    reloaded(&client.token, 401);
+    client.with_token(&rotated).get("/Users").expect(200);
+    server.run(&["key", "revoke", id]);
+    reloaded(&rotated, 401);
+}
+
+#[test]
+fn a_directory_account_follows_its_client() {
+    let (mut server, client) = directory();
+    let body = json!({
+        "schemas": [USER], "userName": "Alice@corp.test", "externalId": "00u1", "displayName": "Alice",
+        "name": {"givenName": "Alice", "familyName": "Liddell", "formatted": "Alice Liddell"}, "active": true,
+        "emails": [{"value": "alice@corp.test", "type": "work", "primary": true}],
+        "entitlements": [{"value": "pro"}], "title": "Dr.", "locale": "en-GB",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "Tea"},
+    });
+    let made = client.post("/Users", &body).expect(201);
+    let id = made.text("/id");
+    assert_eq!(made.headers["location"], made.text("/meta/location"));
+    assert!(made.text("/meta/location").ends_with(&format!("{}/Users/{id}", client.base)), "{made:#?}");
+    assert_eq!(made.headers["etag"], made.text("/meta/version"));
+    let warning = &made.headers["warning"];
+    assert!(["title", "locale", "enterprise"].iter().all(|name| warning.contains(name)), "{warning}");
+    assert_eq!((made.at("/title"), made.at("/entitlements/0/value")), (&Value::Null, &json!("Pro")));
+    assert_eq!(made.at("/groups/0/value"), "Pro");
+    assert_eq!(may_sign_in(&server, "alice@corp.test"), true);
+
+    // Unique without regard to case; outside of the claimed domain nobody comes.
+    client.post("/Users", &user("ALICE@CORP.test", "")).refused(409, Some("uniqueness"), "already the address");
+    client.post("/Users", &user("bob@other.test", "")).refused(403, None, "outside the claimed domains");
+    let twin = json!({"schemas": [USER], "userName": "bob@corp.test", "externalId": "00u1"});
+    client.post("/Users", &twin).refused(409, Some("uniqueness"), "00u1");
+    client.get("/Users/nobody").refused(404, None, "no user");
+
+    // Versions.
+    let path = format!("/Users/{id}");
+    let version = made.headers["etag"].clone();
+    let same = client.ask("GET", &path, &[("if-none-match", &version)], None);
+    assert_eq!((same.status, same.body), (304, Value::Null));
+    let patch = |version: &str, value: bool| {
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{"op": "replace", "path": "active", "value": value}],
+        });
+        client.ask("PATCH", &path, &[("if-match", version)], Some(&body.to_string()))
+    };
+    patch("W/\"other\"", false).refused(412, None, "changed since");
+    assert_eq!(may_sign_in(&server, "alice@corp.test"), true, "a stale change is none");
+    let suspended = patch(&version, false).expect(200);
+    assert_eq!((suspended.at("/active"), suspended.at("/entitlements/0/value")), (&json!(false), &json!("Pro")));
+    assert_ne!(suspended.headers["etag"], version);
+    assert_eq!(may_sign_in(&server, "alice@corp.test"), false);
+    patch("*", true).expect(200);
+    assert_eq!(may_sign_in(&server, "alice@corp.test"), true);
+
+    // A licence moves; what does not exist is refused by name.
+    let licence = |value: &str| {
+        client
+            .patch(&path, json!([{"op": "replace", "path": "entitlements[type eq \"licence\"].value", "value": value}]))
+    };
+    assert_eq!(licence("Plus").expect(200).at("/entitlements/0/value"), "Plus");
+    licence("Gold").refused(400, Some("invalidValue"), "not a licence of the account: Basic, Plus, Pro");
+    client.patch(&path, json!([{"op": "remove", "path": "entitlements"}])).refused(400, Some("mutability"), "required");
+    client.patch(&path, json!([{"op": "add", "path": "roles", "value": [{"value": "admin"}]}])).refused(
+        400,
+        Some("invalidPath"),
+        "roles",
+    );
+
+    // A new address, given in any of the usual ways.
+    let moved = client.patch(&path, json!([{"op": "replace", "value": {"userName": "al@corp.test"}}])).expect(200);
+    assert_eq!(
+        (moved.text("/userName"), moved.text("/emails/0/value")),
+        ("al@corp.test".into(), "al@corp.test".into())
+    );
+    let moved = client
+        .patch(&path, json!([{"op": "Replace", "path": "emails[type eq \"work\"].value", "value": "ali@corp.test"}]));
+    assert_eq!(moved.expect(200).text("/userName"), "ali@corp.test");
+    let both = json!([{"op": "replace", "value": {"userName": "x@corp.test", "emails": [{"value": "y@corp.test"}]}}]);
+    client.patch(&path, both).refused(400, Some("invalidValue"), "two addresses");
+    // A name that is no address.
+    let named = client.patch(&path, json!([{"op": "replace", "path": "userName", "value": "alice"}])).expect(200);
+    assert_eq!((named.text("/userName"), named.text("/emails/0/value")), ("alice".into(), "ali@corp.test".into()));
+    client.post("/Users", &user("alice2", "")).refused(400, Some("invalidValue"), "emails is required");
+
+    // PUT replaces: what it does not say of names is gone, what it does not say of the seat stays.
+    let put =
+        client.put(&path, &json!({"schemas": [USER], "userName": "alice@corp.test", "externalId": "00u1"})).expect(200);
+    assert_eq!((put.at("/name"), put.at("/displayName")), (&Value::Null, &Value::Null));
+    assert_eq!(
+        (put.at("/active"), put.text("/entitlements/0/value"), put.text("/externalId")),
+        (&json!(true), "Plus".into(), "00u1".into())
+    );
+    client.put(&path, &json!({"schemas": [USER], "userName": "a@corp.test", "nope": 1})).refused(
+        400,
+        Some("invalidSyntax"),
+        "nope",
+    );
+
+    // All of it is on the disk, and told.
+    server.kill9();
+    server.resume();
+    let client = client.at(&server);
+    assert_eq!(client.get(&path).expect(200).text("/externalId"), "00u1");
+    let token = client.token.split_once('.').unwrap().0.to_owned();
+    let log = server.run(&["audit", "--user", "alice@corp.test"]).to_string();
+    assert!(log.contains("ScimReplaceUser") && log.contains(&token), "{log}");
+
+    // Deleted, the person is out and nowhere to be seen, and comes back as the same user.
+    client.delete(&path).expect(204);
+    client.get(&path).expect(404);
+    client.delete(&path).expect(404);
+    assert_eq!(client.get("/Users").expect(200).at("/totalResults"), 0);
+    assert_eq!(may_sign_in(&server, "alice@corp.test"), false);
+    let again = client.post("/Users", &json!({"schemas": [USER], "userName": "alice@corp.test"})).expect(201);
+    assert_eq!(
+        (again.text("/id"), again.text("/entitlements/0/value"), again.at("/externalId")),
+        (id.clone(), "Plus".into(), &Value::Null)
+    );
+    assert_eq!(may_sign_in(&server, "alice@corp.test"), true);
+    // An administrator brings back who was deleted, too.
+    client.delete(&path).expect(204);
+    let account = client.base.rsplit_once('/').unwrap().1;
+    server.run(&["user", "--account", account, "activate", "alice@corp.test"]);
+    assert_eq!(client.get(&path).expect(200).at("/active"), true);
+}
+
+#[test]
+fn a_team_invites_and_lets_go() {
+    let mut server = Server::new();
+    let account = server.account("Team", "Team", &[]);
+    server.resume();
+    let client = Client::of(&mut server, &account, &[]);
+    client.post("/Users", &user("a@team.test", "Pro")).refused(409, None, "invited and holds Plus on acceptance");
+    let id = client.post("/Users", &user("a@team.test", "")).expect(201).text("/id");
+    let invited = client.get(&format!("/Users/{id}")).expect(200);
+    assert_eq!((invited.at("/active"), invited.at("/entitlements")), (&json!(true), &Value::Null));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while seatstore::letters(&server.spool()).len() != 1 {
+        assert!(std::time::Instant::now() < deadline, "no invitation was written");
+        std::thread::yield_now();
+    }
+    let path = format!("/Users/{id}");
+    let licence = json!([{"op": "replace", "path": "entitlements", "value": [{"value": "Pro"}]}]);
+    client.patch(&path, licence.clone()).refused(409, None, "has not accepted the invitation");
+    server.run(&["user", "--account", &account, "accept", "a@team.test"]);
+    assert_eq!(client.get(&path).expect(200).at("/entitlements/0/value"), "Plus");
+    assert_eq!(client.patch(&path, licence).expect(200).at("/entitlements/0/value"), "Pro");
+    client.patch(&path, json!([{"op": "replace", "path": "active", "value": false}])).refused(
+        403,
+        None,
+        "of kind Team nobody is suspended, only removed",
+    );
+    assert_eq!(may_sign_in(&server, "a@team.test"), true);
+    client.delete(&path).expect(204);
+    client.get(&path).expect(404);
+    assert_eq!(may_sign_in(&server, "a@team.test"), false);
+    // Who comes again is invited again, as somebody new; and an invitation is taken back.
+    let again = client.post("/Users", &user("a@team.test", "")).expect(201).text("/id");
+    assert_ne!(again, id);
+    client.delete(&format!("/Users/{again}")).expect(204);
+    assert_eq!(client.get("/Users").expect(200).at("/totalResults"), 0);
+}
+
+#[test]
+fn to_an_account_of_claimed_domains_people_come_by_themselves() {
+    let mut server = Server::new();
+    let account = server.account("Lwa", "EnterpriseLWA", &["corp.test"]);
+    server.register(&account, "a@corp.test");
+    server.resume();
+    let client = Client::of(&mut server, &account, &[]);
+    client.post("/Users", &user("b@corp.test", "")).refused(
+        403,
+        None,
+        "of kind EnterpriseLWA accounts are not created",
+    );
+    let found = client.get("/Users?filter=userName%20eq%20%22A@corp.test%22").expect(200);
+    let path = format!("/Users/{}", found.text("/Resources/0/id"));
+    client.patch(&path, json!([{"op": "replace", "path": "active", "value": "False"}])).expect(200);
+    assert_eq!(may_sign_in(&server, "a@corp.test"), false);
+    client.patch(&path, json!([{"op": "replace", "value": {"active": true, "externalId": "x"}}])).expect(200);
+    assert_eq!(may_sign_in(&server, "a@corp.test"), true);
+    // The account lets its domain go: nobody of it can be activated.
+    server.run(&["domain", "--account", &account, "release", "corp.test"]);
+    assert_eq!(client.get(&path).expect(200).at("/active"), false);
+    client.patch(&path, json!([{"op": "replace", "path": "active", "value": true}])).refused(409, None, "was released");
+}
+
+#[test]
+fn groups_are_licences_and_members_hold_them() {
+    let (mut server, client) = directory();
+    let ids: Vec<String> = ["a", "b", "c"].map(|name| client.create(&format!("{name}@corp.test"), "Pro")).to_vec();
+    let groups = client.get("/Groups?sortBy=displayName&sortOrder=descending").expect(200);
+    let names: Vec<&str> =
+        groups.at("/Resources").as_array().unwrap().iter().map(|it| it["displayName"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Pro", "Plus", "Basic"]);
+    assert_eq!(groups.at("/Resources/0/members").as_array().unwrap().len(), 3);
+    assert!(client.get("/Groups/Pro?excludedAttributes=members").expect(200).at("/members").is_null());
+    let member = |id: &str| json!([{"op": "add", "path": "members", "value": [{"value": id}]}]);
+    client.patch("/Groups/Basic", member(&ids[0])).expect(200);
+    client.patch("/Groups/Basic", member(&ids[0])).expect(200);
+    assert_eq!(licences(&client), ["a@corp.test Basic true", "b@corp.test Pro true", "c@corp.test Pro true"]);
+    // Taken out, a user falls back to the default licence; out of that one there is no way but into another.
+    let out = |id: &str| json!([{"op": "remove", "path": format!("members[value eq \"{id}\"]")}]);
+    client.patch("/Groups/Pro", out(&ids[1])).expect(200);
+    client.patch("/Groups/Pro", out(&ids[1])).expect(200);
+    assert_eq!(licences(&client)[1], "b@corp.test Plus true");
+    client.patch("/Groups/Plus", out(&ids[1])).refused(409, None, "there is none but Plus");
+    client.patch("/Groups/Pro", member("nobody")).refused(400, Some("invalidValue"), "nobody");
+    let all = json!({"schemas": [GROUP], "displayName": "Pro", "members": [{"value": ids[0]}, {"value": ids[1]}]});
+    assert_eq!(client.put("/Groups/Pro", &all).expect(200).at("/members").as_array().unwrap().len(), 2);
+    assert_eq!(licences(&client), ["a@corp.test Pro true", "b@corp.test Pro true", "c@corp.test Plus true"]);
+    // Who does not speak of members takes nobody's licence; who says that there are none, does.
+    client.put("/Groups/Pro", &json!({"schemas": [GROUP], "displayName": "Pro", "externalId": "g1"})).expect(200);
+    assert_eq!(licences(&client)[0], "a@corp.test Pro true");
+    assert_eq!(client.get("/Groups?filter=externalId%20eq%20%22g1%22").expect(200).text("/Resources/0/id"), "Pro");
+    client.put("/Groups/Basic", &json!({"schemas": [GROUP], "displayName": "Basic", "externalId": "g1"})).refused(
+        409,
+        Some("uniqueness"),
+        "g1",
+    );
+    client.patch("/Groups/Basic", member(&ids[1])).expect(200);
+    client.put("/Groups/Basic", &json!({"schemas": [GROUP], "displayName": "Basic", "members": []})).expect(200);
+    assert_eq!(licences(&client)[1], "b@corp.test Plus true");
+    client.patch("/Groups/Pro", json!([{"op": "add", "path": "members", "value": {"value": ids[1]}}, {"op": "add", "path": "externalId", "value": "g2"}])).expect(200);
+    assert_eq!(
+        (client.get("/Groups/Pro").expect(200).text("/externalId"), licences(&client)[1].as_str()),
+        ("g2".into(), "b@corp.test Pro true")
+    );
+    let stale = client.ask("DELETE", "/Groups/Pro", &[("if-match", "\"old\"")], None);
+    stale.refused(412, None, "changed since");
+    client.patch("/Groups/Pro", json!([{"op": "replace", "path": "displayName", "value": "Best"}])).refused(
+        400,
+        Some("mutability"),
+        "immutable",
+    );
+    client.get("/Groups/Gold").refused(404, None, "groups are the licences");
+    let filter = format!("/Groups?filter=members.value%20eq%20%22{}%22", ids[2]);
+    assert_eq!(client.get(&filter).expect(200).text("/Resources/0/id"), "Plus");
+    // A licence is made and deleted by a token that may, and never under somebody.
+    let gold = json!({"schemas": [GROUP], "displayName": "Gold", "members": [{"value": ids[2]}]});
+    client.post("/Groups", &gold).refused(403, None, "seatstore account support");
+    let client = Client::of(&mut server, client.base.rsplit_once('/').unwrap().1, &["--licences"]);
+    assert_eq!(client.post("/Groups", &gold).expect(201).text("/meta/resourceType"), "Group");
+    client.post("/Groups", &gold).refused(409, Some("uniqueness"), "already");
+    assert_eq!(licences(&client)[2], "c@corp.test Gold true");
+    client.delete("/Groups/Gold").refused(409, None, "1 users hold Gold");
+    client.patch("/Groups/Gold", json!([{"op": "remove", "path": "members"}])).expect(200);
+    client.delete("/Groups/Gold").expect(204);
+    client.get("/Groups/Gold").expect(404);
+    client.delete("/Groups/Plus").refused(409, None, "default licence");
+}
+
+#[test]
+fn many_changes_go_in_one_request() {
+    let (server, client) = directory();
+    let bulk = |operations: Value, fail_on_errors: Value| {
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "failOnErrors": fail_on_errors, "Operations": operations,
+        });
+        client.post("/Bulk", &body)
+    };
+    let post = |name: &str| json!({"method": "POST", "path": "/Users", "bulkId": name, "data": user(&format!("{name}@corp.test"), "Pro")});
+    let many: Vec<Value> = (0..1_000).map(|number| post(&format!("p{number}"))).collect();
+    let answer = bulk(json!(many), Value::Null).expect(200);
+    let statuses = |answer: &scim::Answer| -> Vec<String> {
+        answer
+            .at("/Operations")
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["status"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(statuses(&answer), vec!["201"; 1_000]);
+    let answers = answer.at("/Operations").as_array().unwrap().clone();
+    let one_more = json!([post("p1000"), {"method": "PATCH", "path": "/Groups/Pro",
+        "data": {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [{"op": "remove", "path": "members[value eq \"nobody\"]"}]}}]);
+    assert_eq!(statuses(&bulk(one_more, Value::Null).expect(200)), ["201", "204"], "of more than a thousand");
+    let first = answer.text("/Operations/0/location");
+    assert_eq!(client.get("/Users?count=0").expect(200).at("/totalResults"), 1_001);
+    let path = &first[first.find("/Users/").unwrap()..];
+    let version = answer.text("/Operations/0/version");
+    let mixed = json!([
+        {"method": "PATCH", "path": path, "version": version,
+         "data": {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [{"op": "replace", "path": "active", "value": false}]}},
+        {"method": "DELETE", "path": path, "version": version},
+        post("p1"),
+        post("new"),
+        {"method": "PATCH", "path": "/Groups/Basic",
+         "data": {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [{"op": "add", "path": "members", "value": [{"value": "bulkId:new"}]}]}},
+        {"method": "DELETE", "path": "/Users/bulkId:later"},
+        {"method": "GET", "path": "/Users"},
+        {"method": "POST", "path": "/Users", "data": {}},
+        {"method": "POST", "path": "/Bulk", "bulkId": "b", "data": {}},
+    ]);
+    let answer = bulk(mixed.clone(), Value::Null).expect(200);
+    assert_eq!(statuses(&answer), ["200", "412", "409", "201", "200", "409", "400", "400", "404"]);
+    assert_eq!(answer.at("/Operations/2/response/scimType"), "uniqueness");
+    assert_eq!(answer.at("/Operations/3/bulkId"), "new");
+    assert!(answer.at("/Operations/2/location").is_null(), "of what was not made");
+    assert_eq!(
+        client.get("/Groups/Basic?attributes=members.display").expect(200).text("/members/0/display"),
+        "new@corp.test"
+    );
+    assert_eq!(may_sign_in(&server, "p0@corp.test"), false);
+    // A large group is changed member by member, in answers without all of them.
+    let large = client.patch(
+        "/Groups/Plus",
+        json!([{"op": "add", "path": "members", "value": [{"value": path.rsplit_once('/').unwrap().1}]}]),
+    );
+    assert_eq!(large.expect(200).at("/members").as_array().unwrap().len(), 1);
+    let many: Vec<Value> = (0..201)
+        .map(|at| json!({"value": answers[at]["location"].as_str().unwrap().rsplit_once('/').unwrap().1}))
+        .collect();
+    client.patch("/Groups/Basic", json!([{"op": "add", "path": "members", "value": many}])).refused(
+        413,
+        None,
+        "at most 200",
+    );
+    client.patch("/Groups/Basic", json!([{"op": "add", "path": "members", "value": many[1..200]}])).expect(200);
+    // It ends after so many errors.
+    assert_eq!(
+        statuses(&bulk(json!([post("x1"), post("p1"), post("p2"), post("x2")]), json!(1)).expect(200)),
+        ["201", "409"]
+    );
+    assert_eq!(client.get("/Users?filter=userName%20eq%20%22x2@corp.test%22").expect(200).at("/totalResults"), 0);
+    // Limits.
+    let too_many: Vec<Value> =
+        (0..1_001).map(|number| json!({"method": "DELETE", "path": format!("/Users/{number}")})).collect();
+    bulk(json!(too_many), Value::Null).refused(413, None, "at most 1000 operations");
+    client.post("/Bulk", &json!({"Operations": []})).refused(400, Some("invalidSyntax"), "BulkRequest");
+}
+
+#[test]
+fn lists_come_in_pages_and_only_who_is_meant() {
+    let (_server, client) = directory();
+    let ids: Vec<String> = (0..25)
+        .map(|number| client.create(&format!("p{number:02}@corp.test"), if number % 5 == 0 { "Basic" } else { "Pro" }))
+        .collect();
+    let names = |answer: &scim::Answer| -> Vec<String> {
+        answer
+            .at("/Resources")
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["userName"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let page = client.get("/Users?startIndex=11&count=10&sortBy=userName&attributes=userName").expect(200);
+    assert_eq!(
+        (page.at("/totalResults"), page.at("/startIndex"), page.at("/itemsPerPage")),
+        (&json!(25), &json!(11), &json!(10))
+    );
+    assert_eq!((names(&page)[0].as_str(), names(&page)[9].as_str()), ("p10@corp.test", "p19@corp.test"));
+    let members: Vec<&String> = page.at("/Resources/0").as_object().unwrap().keys().collect();
+    assert_eq!(members, ["id", "schemas", "userName"]);
+    assert_eq!(names(&client.get("/Users?startIndex=26&count=10").expect(200)), Vec::<String>::new());
+    // By index and by cursor everybody comes once, in whatever pages.
+    for filter in ["", "&filter=entitlements.value%20eq%20%22pro%22"] {
+        let mut by_index = Vec::new();
+        for start in [1, 8, 15, 22] {
+            by_index.extend(names(&client.get(&format!("/Users?startIndex={start}&count=7{filter}")).expect(200)));
+        }
+        let (mut by_cursor, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = client.get(&format!("/Users?cursor={cursor}&count=7{filter}")).expect(200);
+            by_cursor.extend(names(&page));
+            match page.at("/nextCursor").as_str() {
+                Some(next) => cursor = next.to_owned(),
+                None => break,
+            }
+        }
+        assert_eq!(by_index, by_cursor, "{filter}");
+        assert_eq!(by_index.len(), if filter.is_empty() { 25 } else { 20 });
+    }
+    client.get("/Users?cursor=made-up").refused(400, Some("invalidCursor"), "no such cursor");
+    let config = client.get("/ServiceProviderConfig").expect(200);
+    assert_eq!((config.at("/pagination/cursor"), config.at("/pagination/index")), (&json!(true), &json!(true)));
+    assert_eq!((config.at("/filter/maxResults"), config.at("/bulk/maxOperations")), (&json!(1000), &json!(1000)));
+    for (filter, expected) in [
+        (format!("id eq \"{}\"", ids[3]), 1),
+        ("userName eq \"P03@CORP.test\"".to_owned(), 1),
+        ("emails.value eq \"p03@corp.test\" and active eq true".to_owned(), 1),
+        ("emails[type eq \"work\" and value sw \"p1\"]".to_owned(), 10),
+        ("entitlements[type eq \"licence\"].value eq \"Basic\"".to_owned(), 0),
+        ("groups.value eq \"Basic\" or userName eq \"p01@corp.test\"".to_owned(), 6),
+        ("not (groups.value eq \"Basic\") and userName sw \"p0\"".to_owned(), 8),
+        ("externalId pr".to_owned(), 0),
+        ("meta.created gt \"2020-01-01T00:00:00Z\"".to_owned(), 25),
+        ("externalId eq \"nobody\"".to_owned(), 0),
+    ] {
+        let encoded: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = client.get(&format!("/Users?filter={encoded}"));
+        if filter.contains("].value eq") {
+            answer.refused(400, Some("invalidFilter"), "character");
+        } else {
+            assert_eq!(answer.expect(200).at("/totalResults"), expected, "{filter}");
+        }
+    }
+    client.get("/Users?filter=nickName%20eq%20%22x%22").refused(400, Some("invalidFilter"), "nickName");
+    let search = |path: &str, filter: &str| {
+        client.post(
+            path,
+            &json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": filter, "count": 50}),
+        )
+    };
+    assert_eq!(search("/Users/.search", "userName sw \"p1\"").expect(200).at("/totalResults"), 10);
+    assert_eq!(search("/.search", "id pr").expect(200).at("/totalResults"), 28, "users and licences");
+    assert_eq!(
+        search("/.search", "displayName eq \"pro\"").expect(200).text("/Resources/0/meta/resourceType"),
+        "Group"
+    );
+}
+
+#[test]
+fn what_is_too_much_is_refused_in_the_words_of_scim() {
+    let mut server = Server::configured("body_bytes_max = 65536\nrate = 1\nburst = 12", "");
+    let account = server.account("Corp", "EnterpriseDirectory", &["corp.test"]);
+    server.resume();
+    let client = Client::of(&mut server, &account, &[]);
+    let large = format!("{{\"x\": \"{}\"}}", "x".repeat(70_000));
+    client.ask("POST", "/Users", &[], Some(&large)).refused(413, None, "larger than 65536 bytes");
+    client.ask("POST", "/Users", &[], Some("{")).refused(400, Some("invalidSyntax"), "not JSON");
+    client.ask("POST", "/Users", &[("content-type", "text/xml")], Some("<x/>")).refused(
+        415,
+        None,
+        "application/scim+json",
+    );
+    client
+        .ask(
+            "POST",
+            "/Users",
+            &[("content-type", "application/json; charset=utf-8")],
+            Some(&user("a@corp.test", "").to_string()),
+        )
+        .expect(201);
+    client.post("/Users", &json!({"userName": "b@corp.test"})).refused(400, Some("invalidSyntax"), "schemas");
+    let deep = "[".repeat(50_000);
+    client.ask("POST", "/Users", &[], Some(&deep)).refused(400, Some("invalidSyntax"), "not JSON");
+    let limited = (0..100).map(|_| client.get("/Schemas")).find(|answer| answer.status == 429).expect("a limit");
+    let limited = limited.refused(429, None, "too often");
+    assert!(limited.headers["retry-after"].parse::<u32>().unwrap() >= 1);
+}
