@@ -122,6 +122,83 @@ fn a_store_of_the_first_format_is_read_and_goes_on() {
     assert_eq!(format_of(&path), 3_u32.to_be_bytes());
 }
 
+/// The details of a user as format 2 wrote them, behind the user.
+#[derive(Serialize)]
+struct SecondDetails {
+    shared_device: bool,
+    display_name: Option<&'static str>,
+    personal_pin: Option<&'static str>,
+    telephony: [bool; 3],
+    alexa_enabled: Option<bool>,
+    alexa_room: Option<&'static str>,
+    signed_out_at: Option<Timestamp>,
+    mail: Mail,
+}
+
+#[test]
+fn a_store_of_the_second_format_is_read_and_goes_on() {
+    let (_folder, path) = place();
+    write_first_format(&path);
+    let user = FirstUser {
+        id: "p",
+        email: "P@a.example",
+        licence: Some("Pro"),
+        registration: Registration::Registered,
+        invitation: Invitation::None,
+        external: Some(ObjectGuid::from_u128(7)),
+        invited_at: None,
+        registered_at: Some(day(2)),
+        invitations_sent: 0,
+    };
+    let details = SecondDetails {
+        shared_device: false,
+        display_name: Some("P"),
+        personal_pin: Some("1"),
+        telephony: [true, false, true],
+        alexa_enabled: Some(true),
+        alexa_room: Some("room"),
+        signed_out_at: Some(day(2)),
+        mail: Mail::Sent,
+    };
+    let bytes = [postcard::to_stdvec(&user).unwrap(), postcard::to_stdvec(&details).unwrap()].concat();
+    let mut batch = Batch::new();
+    batch.put(b"v", 2_u32.to_be_bytes());
+    batch.put(b"u/two\0p", bytes);
+    let database = Database::open(&path, CACHE_BYTES).unwrap();
+    database.tree("book").unwrap().apply(&batch).unwrap();
+    database.sync().unwrap();
+    drop(database);
+    let seen = look(&path).unwrap();
+    let found = seen.account(&account_id("two")).unwrap().user(&user_id("p")).unwrap();
+    let details = found.details();
+    assert_eq!(
+        (details.display_name.as_deref(), details.telephony, details.mail),
+        (Some("P"), [true, false, true], Mail::Sent)
+    );
+    assert_eq!((found.user_name(), found.external_id()), ("P@a.example", Some(ObjectGuid::from_u128(7).to_string())));
+    assert_eq!(found.provisioned(), Provisioned::default());
+    // What a client says comes behind what was there.
+    let mut disk = DiskBook::open(&path).unwrap();
+    disk.session(|session| {
+        session.act("client", "provision", day(3), |book| {
+            let account = book.account_mut(&account_id("two"))?;
+            let user = account.user(&user_id("p")).map(Provision::of).unwrap_or_default();
+            account.provision(&user_id("p"), &Provision { user_name: Some("pp".to_owned()), ..user })?;
+            account.alias(&Tier::new("Pro"), Some("known as"))
+        })
+    })
+    .unwrap()
+    .unwrap();
+    let after = whole(disk.book().unwrap());
+    drop(disk);
+    let seen = look(&path).unwrap();
+    assert_eq!(whole(&seen), after);
+    let account = seen.account(&account_id("two")).unwrap();
+    assert_eq!(account.by_user_name("PP").unwrap().details().personal_pin.as_deref(), Some("1"));
+    assert_eq!(account.by_alias("known as"), Some(&Tier::new("Pro")));
+    assert_eq!(format_of(&path), 3_u32.to_be_bytes());
+}
+
 /// The largest of everything.
 fn fill_up(book: &mut Book) -> Result<(), Refusal> {
     let id = account_id(&"a".repeat(ACCOUNT_ID_BYTES_MAX));
