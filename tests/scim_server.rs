@@ -214,9 +214,11 @@ fn a_directory_account_follows_its_client() {
         (id.clone(), "Plus".into(), &Value::Null)
     );
     assert_eq!(may_sign_in(&server, "alice@corp.test"), true);
-    // An administrator brings back who was deleted, too.
+    // An administrator sees it, and brings back who was deleted, too.
     client.delete(&path).expect(204);
     let account = client.base.rsplit_once('/').unwrap().1;
+    let shown = server.run(&["user", "--account", account, "show", "alice@corp.test"]);
+    assert_eq!((&shown["status"], &shown["deleted_by_client"]), (&json!("suspended"), &json!(true)), "{shown}");
     server.run(&["user", "--account", account, "activate", "alice@corp.test"]);
     assert_eq!(client.get(&path).expect(200).at("/active"), true);
 }
@@ -251,6 +253,10 @@ fn a_team_invites_and_lets_go() {
     client.delete(&path).expect(204);
     client.get(&path).expect(404);
     assert_eq!(may_sign_in(&server, "a@team.test"), false);
+    // A shared device is nobody whom a client could make, see or take for itself.
+    server.run(&["user", "--account", &account, "device", "Lobby", "lobby@team.test"]);
+    client.post("/Users", &user("lobby@team.test", "")).refused(409, Some("uniqueness"), "already the address");
+    assert_eq!(client.get("/Users").expect(200).at("/totalResults"), 0);
     // Who comes again is invited again, as somebody new; and an invitation is taken back.
     let again = client.post("/Users", &user("a@team.test", "")).expect(201).text("/id");
     assert_ne!(again, id);

@@ -182,8 +182,14 @@ pub struct UserView {
     pub display_name: Option<String>,
     /// Whether it is a device that many people share.
     pub shared_device: bool,
-    /// The object in the directory, as a GUID.
+    /// How the directory (as a GUID) or a SCIM client knows the user.
     pub external: Option<String>,
+    /// The name to sign in with that a SCIM client gave, where it is not the address.
+    #[serde(default)]
+    pub user_name: Option<String>,
+    /// Whether a SCIM client deleted the user, whom it does not see until somebody brings the user back.
+    #[serde(default)]
+    pub deleted_by_client: bool,
     /// When the last invitation was made.
     pub invited_at: Option<Timestamp>,
     /// How many invitations were ever made.
@@ -348,7 +354,9 @@ pub(super) fn user(account: &Account, user: &User) -> UserView {
         licence: user.licence.clone(),
         display_name: details.display_name,
         shared_device: details.shared_device,
-        external: user.external.map(|guid| guid.to_string()),
+        external: user.external_id(),
+        user_name: user.provisioned().user_name,
+        deleted_by_client: user.is_put_away(),
         invited_at: user.invited_at,
         invitations: user.invitations_sent,
         mail: mail.map(str::to_owned),

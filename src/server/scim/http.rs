@@ -28,12 +28,15 @@ use hyper::body::Body as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::time::Instant;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// What needs no encoding in a path (RFC 3986 2.3).
 const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Longest list of names in a `Warning`, in bytes.
 const WARNING_BYTES_MAX: usize = 500;
+/// So much before the listener would answer in other words, we say ourselves that it takes too long.
+const LATE_MARGIN: Duration = Duration::from_millis(200);
 /// When to come again where nothing else says it, in seconds.
 const RETRY_SECONDS: u32 = 1;
 
@@ -68,7 +71,16 @@ impl From<Problem> for Fault {
 pub(in crate::server) async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
     let id = uuid::Uuid::new_v4().to_string();
     let (parts, body) = request.into_parts();
-    let result = carried_out(&front, &parts, body).await;
+    let deadline = parts.extensions.get::<Deadline>().map_or_else(|| Instant::now() + REQUEST_TIME, |it| it.0);
+    let margin = (deadline.saturating_duration_since(Instant::now()) / 10).min(LATE_MARGIN);
+    let result = match timeout_at(deadline - margin, carried_out(&front, &parts, body, deadline)).await {
+        Ok(result) => result,
+        Err(_) => {
+            let detail =
+                "the request was not answered in time; look whether it was carried out before it is sent again";
+            Err(Fault { closes: true, ..Fault::from(Problem::new(503, detail)) })
+        }
+    };
     if let Err(Fault { problem, .. }) = &result {
         let peer = parts.extensions.get::<Peer>().map(|Peer(address)| address.to_string()).unwrap_or_default();
         // Neither the query nor the detail: addresses of people stand there.
@@ -79,7 +91,7 @@ pub(in crate::server) async fn answer(State(front): State<Arc<Front>>, request: 
     written(result, &id)
 }
 
-async fn carried_out(front: &Front, parts: &Parts, body: Body) -> Result<Answer, Fault> {
+async fn carried_out(front: &Front, parts: &Parts, body: Body, deadline: Instant) -> Result<Answer, Fault> {
     let token = admitted(front, &parts.headers)?;
     front.scim_rate.take(token.id(), Instant::now()).map_err(|seconds| {
         let problem = Problem::new(429, format!("the token {} asks too often; wait {seconds} s", token.id()));
@@ -106,7 +118,7 @@ async fn carried_out(front: &Front, parts: &Parts, body: Body) -> Result<Answer,
     };
     let body = if matches!(verb, Verb::Post | Verb::Put | Verb::Patch) {
         check_media_type(&parts.headers)?;
-        read(front, parts, body).await?
+        read(front, body, deadline).await?
     } else {
         Value::Null
     };
@@ -144,8 +156,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(415, format!("bodies are sent as {MEDIA_TYPE}")))
 }
 
-async fn read(front: &Front, parts: &Parts, body: Body) -> Result<Value, Fault> {
-    let deadline = parts.extensions.get::<Deadline>().map_or_else(|| Instant::now() + REQUEST_TIME, |it| it.0);
+async fn read(front: &Front, body: Body, deadline: Instant) -> Result<Value, Fault> {
     let collected = match front.room_for(&body.size_hint(), deadline).await {
         Ok(_room) => collect_body(body, front.body_bytes_max, deadline).await,
         Err(error) => Err(error),

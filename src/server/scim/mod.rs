@@ -34,6 +34,8 @@ mod group;
 mod http;
 mod query;
 mod route;
+#[cfg(test)]
+mod tests;
 mod user;
 
 pub(super) use http::answer;

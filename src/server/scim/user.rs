@@ -240,20 +240,22 @@ fn licence(resource: &Map<String, Value>, profile: &Profile) -> Result<Option<Ti
 /// 409 for somebody who is there; what the book refuses.
 pub(super) fn create(account: &mut Account, wish: &Wish, new_id: &UserId, at: Timestamp) -> Result<UserId, Problem> {
     let Wish { email, provision, active, licence } = wish;
-    let there = account.by_email(email).map(|user| (user.id.clone(), is_visible(account, user), user.is_put_away()));
-    let id = match there {
-        Some((id, _, true)) => {
+    let there = account.by_email(email);
+    // A device has the address as much as a person; whoever was invited before a directory was connected does not.
+    if let Some(user) = there.filter(|user| user.is_shared_device() || is_visible(account, user)) {
+        let detail = format!("{email} is already the address of user {}", user.id);
+        return Err(refused(Refusal::new(RefusalCode::Conflict, detail)));
+    }
+    let away = there.filter(|user| user.is_put_away()).map(|user| user.id.clone());
+    let id = match away {
+        Some(id) => {
             if let Some(licence) = licence {
                 account.assign(&id, licence).map_err(refused)?;
             }
             account.activate(&id).map_err(refused)?;
             id
         }
-        Some((id, true, false)) => {
-            let detail = format!("{email} is already the address of user {id}");
-            return Err(refused(Refusal::new(RefusalCode::Conflict, detail)));
-        }
-        Some((_, false, false)) | None => match account.profile().kind {
+        None => match account.profile().kind {
             AccountKind::Team => invite(account, email, licence.as_ref(), new_id, at)?,
             AccountKind::EnterpriseDirectory | AccountKind::EnterpriseLwa | AccountKind::EnterpriseOidc => {
                 let default = account.profile().default_licence.clone();
