@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod python;
-mod scim;
+mod scim_client;
 mod seatstore;
 
-use scim::Client;
+use scim_client::Client;
 use seatstore::Server;
 use seatsync::model::{StoreKind, Tier, Timestamp};
 use seatsync::store::{AccountId, DiskBook, Refusal};

@@ -1,10 +1,10 @@
 //! SCIM 2.0 at a running `seatstore`: what RFC 7643 and 7644 say of it, and the rules of each kind of account.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod scim;
+mod scim_client;
 mod seatstore;
 
-use scim::{Client, GROUP, USER, user};
+use scim_client::{Client, GROUP, USER, user};
 use seatstore::Server;
 use serde_json::{Value, json};
 
@@ -365,7 +365,7 @@ fn many_changes_go_in_one_request() {
     let post = |name: &str| json!({"method": "POST", "path": "/Users", "bulkId": name, "data": user(&format!("{name}@corp.test"), "Pro")});
     let many: Vec<Value> = (0..1_000).map(|number| post(&format!("p{number}"))).collect();
     let answer = bulk(json!(many), Value::Null).expect(200);
-    let statuses = |answer: &scim::Answer| -> Vec<String> {
+    let statuses = |answer: &scim_client::Answer| -> Vec<String> {
         answer
             .at("/Operations")
             .as_array()
@@ -440,7 +440,7 @@ fn lists_come_in_pages_and_only_who_is_meant() {
     let ids: Vec<String> = (0..25)
         .map(|number| client.create(&format!("p{number:02}@corp.test"), if number % 5 == 0 { "Basic" } else { "Pro" }))
         .collect();
-    let names = |answer: &scim::Answer| -> Vec<String> {
+    let names = |answer: &scim_client::Answer| -> Vec<String> {
         answer
             .at("/Resources")
             .as_array()

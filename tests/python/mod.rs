@@ -59,7 +59,7 @@ pub fn aws() -> Command {
 
 /// A conformance tool for SCIM.
 pub fn scim(name: &str) -> Command {
-    let mut command = Command::new(program("venv-scim", "requirements-scim.txt", name));
+    let mut command = Command::new(program("venv-scim-check", "requirements-scim-check.txt", name));
     command.env_clear().env("LC_ALL", "C.UTF-8").env("HOME", "/nonexistent").env("NO_COLOR", "1");
     command
 }
