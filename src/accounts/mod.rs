@@ -4,6 +4,7 @@
 
 pub mod chime;
 pub mod embedded;
+mod reach;
 
 use crate::model::{Email, Expiry, Intent, ObjectGuid, Observed, Outcome, StoreKind, UserId};
 

@@ -8,9 +8,9 @@
 
 use super::call::{Call, Operation, Tally};
 use super::failure::{Failure, Refused, refusal};
-use super::pace::{Pace, RETRY_AFTER_MAX};
 use super::sign::Signer;
-use super::trust;
+use crate::accounts::reach::pace::{Pace, RETRY_AFTER_MAX};
+use crate::accounts::reach::tls;
 use crate::halt::Halt;
 use crate::model::{Exchange, Meter, Peer, Timestamp, Went};
 use crate::web::{chain, http_date, random_part, retry_after};
@@ -119,8 +119,8 @@ impl Client {
         let url = reqwest::Url::parse(&endpoint).map_err(|error| refused(format!("endpoint is no URL: {error}")))?;
         // Only now that it is needed: a machine without any roots can still use a server on loopback.
         let tls = match url.scheme() {
-            "https" => trust::config(ca_file).map_err(refused)?,
-            _ => trust::none().map_err(refused)?,
+            "https" => tls::config(ca_file).map_err(refused)?,
+            _ => tls::none().map_err(refused)?,
         };
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
@@ -352,7 +352,7 @@ impl Client {
 
     /// A request that got no answer.
     fn unsent(&self, call: &Call, error: &reqwest::Error) -> Trouble {
-        if let Some(why) = trust::objection(error) {
+        if let Some(why) = tls::objection(error, "endpoint") {
             let message = format!("{} was not sent to {}: {why}", call.operation, self.endpoint);
             return Trouble::Final(Failure::Refused { status: None, message });
         }
@@ -374,7 +374,7 @@ impl Client {
         let mut shown = self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
         // The same one comes with every answer.
         if shown.der != der {
-            *shown = Shown { end: trust::end(der), der: der.to_vec() };
+            *shown = Shown { end: tls::end(der), der: der.to_vec() };
         }
     }
 

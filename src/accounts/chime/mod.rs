@@ -4,10 +4,8 @@
 //! |---|---|
 //! | `call` | one request as a value, and whether it may be said twice |
 //! | `sign` | SigV4, anew on each attempt |
-//! | `pace` | how many at a time: as many as the server can bear |
 //! | `client` | a call to its answer: attempts, waits, limits |
 //! | `failure` | why there is no answer, in words |
-//! | `trust` | TLS |
 //! | `profile` | what the account is and can do; users as seats |
 //! | `look` | the list, and people by key and address |
 //! | `errand` | one intent on its way to its target; pure |
@@ -23,12 +21,10 @@ mod client;
 mod errand;
 mod failure;
 mod look;
-mod pace;
 mod profile;
 mod sign;
 #[cfg(test)]
 mod tests;
-mod trust;
 
 pub use call::Operation;
 

@@ -12,7 +12,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// The certificates to trust cannot be read, or there are none.
-pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+pub(in crate::accounts) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let roots = match ca_file {
         Some(path) => {
             trust::roots_of_file(path).map_err(|why| format!("ca_file {} cannot be used: {why}", path.display()))?
@@ -23,7 +23,7 @@ pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
 }
 
 /// TLS that trusts nobody, for connections that do not use it.
-pub(super) fn none() -> Result<ClientConfig, String> {
+pub(in crate::accounts) fn none() -> Result<ClientConfig, String> {
     with(RootCertStore::empty())
 }
 
@@ -32,13 +32,14 @@ fn with(roots: RootCertStore) -> Result<ClientConfig, String> {
 }
 
 /// When a certificate ends.
-pub(super) fn end(der: &[u8]) -> Option<Timestamp> {
+pub(in crate::accounts) fn end(der: &[u8]) -> Option<Timestamp> {
     let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
     Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
-/// What TLS had against the server, where an error is about that: nothing gets better by trying again.
-pub(super) fn objection(error: &(dyn Error + 'static)) -> Option<String> {
+/// What TLS had against the server, where an error is about that: nothing gets better by trying again. `key` is the one of
+/// the configuration that says where the server is.
+pub(in crate::accounts) fn objection(error: &(dyn Error + 'static), key: &str) -> Option<String> {
     Some(match trust::said(error)? {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             CertificateError::UnknownIssuer => "its certificate comes from an authority that is not trusted here: put \
@@ -51,13 +52,12 @@ pub(super) fn objection(error: &(dyn Error + 'static)) -> Option<String> {
                 "its certificate is not valid yet: is this machine's clock right?".to_owned()
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "its certificate is for another name: use the name it is for in endpoint".to_owned()
+                format!("its certificate is for another name: use the name it is for in {key}")
             }
             other => format!("its certificate is not accepted: {other}"),
         },
         rustls::Error::InvalidMessage(_) => {
-            "what answers there does not speak TLS: check the port, or whether endpoint should begin with http://"
-                .to_owned()
+            format!("what answers there does not speak TLS: check the port, or whether {key} should begin with http://")
         }
         rustls::Error::AlertReceived(alert) => format!("it refused the TLS handshake ({alert:?})"),
         rustls::Error::PeerIncompatible(what) => format!("it only offers TLS that is no longer safe ({what:?})"),

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 /// The longest that a server may ask us to wait: a longer wait is cut to it.
-pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
+pub(in crate::accounts) const RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
 /// Answers this many times slower than the best round mean that more at a time would only wait in the server.
 const SLOWER_TIMES: u32 = 3;
 /// Differences below this are no sign of anything.
@@ -20,7 +20,7 @@ const SLOWER_MIN: Duration = Duration::from_millis(50);
 
 /// The gate that every request goes through.
 #[derive(Clone, Debug)]
-pub(super) struct Pace(Arc<Shared>);
+pub(in crate::accounts) struct Pace(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -51,7 +51,7 @@ struct Round {
 
 /// The right to have one request under way; given back on drop.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(in crate::accounts) struct Slot {
     pace: Pace,
     burst: u64,
     began: Instant,
@@ -59,7 +59,7 @@ pub(super) struct Slot {
 
 impl Pace {
     /// At most that many at a time; half of it to begin with.
-    pub(super) fn new(most: usize) -> Self {
+    pub(in crate::accounts) fn new(most: usize) -> Self {
         let most = most.max(1);
         let state = State {
             allowed: most.div_ceil(2),
@@ -73,7 +73,7 @@ impl Pace {
     }
 
     /// Waits for a slot.
-    pub(super) async fn slot(&self) -> Slot {
+    pub(in crate::accounts) async fn slot(&self) -> Slot {
         loop {
             let closed_until = {
                 let mut state = self.state();
@@ -98,7 +98,7 @@ impl Pace {
 
     /// How many may be under way now.
     #[cfg(test)]
-    pub(super) fn allowed(&self) -> usize {
+    pub(in crate::accounts) fn allowed(&self) -> usize {
         self.state().allowed
     }
 
@@ -110,7 +110,7 @@ impl Pace {
 
 impl Slot {
     /// The server answered.
-    pub(super) fn answered(self) {
+    pub(in crate::accounts) fn answered(self) {
         let took = self.began.elapsed();
         let mut state = self.pace.state();
         state.round.answers += 1;
@@ -129,7 +129,7 @@ impl Slot {
     }
 
     /// The server has no capacity for it; `after` is how long it wants to be left alone.
-    pub(super) fn overloaded(self, after: Option<Duration>) {
+    pub(in crate::accounts) fn overloaded(self, after: Option<Duration>) {
         let mut state = self.pace.state();
         if state.burst == self.burst {
             state.burst += 1;
