@@ -24,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("accounts/embedded/bring.rs", &["model", "store"]),
     ("accounts/reach", &["model", "trust"]),
     ("accounts/chime", &["model", "wire", "web", "halt"]),
+    ("accounts/scim", &["model", "web", "halt"]),
     ("state", &["model", "durable"]),
     ("store", &["model", "durable"]),
     ("smtp", &[]),

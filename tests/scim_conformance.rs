@@ -39,7 +39,7 @@ fn scim2_tester_finds_no_error() {
     let (server, client) = open_account();
     let url = format!("{}{}", server.url(), client.base);
     let ended = python::run_to_end(
-        python::scim("scim2").args(["--url", &url, "-h", &format!("Authorization: Bearer {}", client.token), "test"]),
+        python::scim_check("scim2").args(["--url", &url, "-h", &format!("Authorization: Bearer {}", client.token), "test"]),
         "",
     );
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
@@ -69,7 +69,7 @@ fn scim_sanity_complains_of_what_is_meant_so_and_of_nothing_else() {
     let (server, client) = open_account();
     let url = format!("{}{}", server.url(), client.base);
     let arguments = ["probe", &url, "--token", &client.token, "--i-accept-side-effects", "--json-output"];
-    let ended = python::run_to_end(python::scim("scim-sanity").args(arguments), "");
+    let ended = python::run_to_end(python::scim_check("scim-sanity").args(arguments), "");
     let report: Value = serde_json::from_str(&ended.stdout)
         .unwrap_or_else(|error| panic!("{error}\n{}\n{}", ended.stdout, ended.stderr));
     let results = report["results"].as_array().unwrap();

@@ -67,6 +67,8 @@ fn every_secret_that_a_configuration_can_name_is_loaded() {
         ("ldap", "ldap-password"),
         ("seatstore-key", "seatstore-key"),
         ("seatstore-secret", "seatstore-secret"),
+        ("scim-token", "scim-token"),
+        ("scim-client-secret", "scim-client-secret"),
         ("webhook", "webhook-secret"),
         ("smtp", "smtp-password"),
     ];

@@ -5,6 +5,7 @@
 pub mod chime;
 pub mod embedded;
 mod reach;
+pub mod scim;
 
 use crate::model::{Email, Expiry, Intent, ObjectGuid, Observed, Outcome, StoreKind, UserId};
 
@@ -79,6 +80,8 @@ pub enum Configured {
     Embedded(embedded::Embedded),
     /// Behind the admin API.
     Chime(Box<chime::Chime>),
+    /// Behind SCIM 2.0.
+    Scim(Box<scim::Scim>),
 }
 
 impl AccountStore for Configured {
@@ -86,6 +89,7 @@ impl AccountStore for Configured {
         match self {
             Self::Embedded(store) => store.kind().await,
             Self::Chime(store) => store.kind().await,
+            Self::Scim(store) => store.kind().await,
         }
     }
 
@@ -93,6 +97,7 @@ impl AccountStore for Configured {
         match self {
             Self::Embedded(store) => store.list().await,
             Self::Chime(store) => store.list().await,
+            Self::Scim(store) => store.list().await,
         }
     }
 
@@ -100,6 +105,7 @@ impl AccountStore for Configured {
         match self {
             Self::Embedded(store) => store.is_empty().await,
             Self::Chime(store) => store.is_empty().await,
+            Self::Scim(store) => store.is_empty().await,
         }
     }
 
@@ -107,6 +113,7 @@ impl AccountStore for Configured {
         match self {
             Self::Embedded(store) => store.find(sought).await,
             Self::Chime(store) => store.find(sought).await,
+            Self::Scim(store) => store.find(sought).await,
         }
     }
 
@@ -114,6 +121,7 @@ impl AccountStore for Configured {
         match self {
             Self::Embedded(store) => store.apply(intents).await,
             Self::Chime(store) => store.apply(intents).await,
+            Self::Scim(store) => store.apply(intents).await,
         }
     }
 
@@ -121,6 +129,7 @@ impl AccountStore for Configured {
         match self {
             Self::Embedded(store) => store.renames(),
             Self::Chime(store) => store.renames(),
+            Self::Scim(store) => store.renames(),
         }
     }
 
@@ -128,6 +137,7 @@ impl AccountStore for Configured {
         match self {
             Self::Embedded(store) => store.batch_max(),
             Self::Chime(store) => store.batch_max(),
+            Self::Scim(store) => store.batch_max(),
         }
     }
 
@@ -135,6 +145,7 @@ impl AccountStore for Configured {
         match self {
             Self::Embedded(store) => store.expiries(),
             Self::Chime(store) => store.expiries(),
+            Self::Scim(store) => store.expiries(),
         }
     }
 }

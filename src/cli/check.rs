@@ -6,8 +6,9 @@ use super::folder;
 use super::show;
 use super::world::{self, Purpose, Ties};
 use crate::accounts::chime::About;
+use crate::accounts::scim::{self, Declared};
 use crate::accounts::{AccountStore, AccountsError};
-use crate::config::{AccountsConfig, ChimeConfig, Config, ScheduleConfig};
+use crate::config::{AccountsConfig, ChimeConfig, Config, ScheduleConfig, ScimConfig};
 use crate::decide::{FoundGroup, GroupRole, Standing, absorb, desire};
 use crate::directory::ldap::{Ldap, ProbeResult};
 use crate::directory::{self, Directory};
@@ -215,6 +216,7 @@ async fn account_store(config: &Config, findings: &mut Findings) -> Result<(), S
     match &config.accounts {
         AccountsConfig::Embedded { path, account, kind: _ } => embedded(config, path, account, findings).await,
         AccountsConfig::Chime(chime) => served(config, chime, findings).await,
+        AccountsConfig::Scim(scim) => over_scim(scim, findings).await,
     }
 }
 
@@ -285,6 +287,45 @@ async fn served(config: &Config, chime: &ChimeConfig, findings: &mut Findings) -
         }
         Some(ahead) => findings.tell("clock", Ok(format!("{} s from the server's", ahead.abs())))?,
     }
+    seats(&mut store, findings).await
+}
+
+/// An account store behind SCIM: what it says that it can do, and whether that is what is needed.
+async fn over_scim(config: &ScimConfig, findings: &mut Findings) -> Result<(), Stop> {
+    let mut store = match world::open_scim(config, &Ties::default()) {
+        Ok(store) => store,
+        Err(stop) => return findings.tell("account store", Err(stop.to_string())),
+    };
+    let scim::About { base_url, abilities, place, declared } = match store.about().await {
+        Ok(about) => about,
+        Err(error) => return findings.tell("account store", Err(error.to_string())),
+    };
+    findings.tell("account store", Ok(format!("{base_url}: SCIM 2.0, known here as {}", config.account)))?;
+    findings.tell("abilities", Ok(abilities.to_string()))?;
+    let values = config.tier_values.iter().map(|(tier, value)| format!("{tier} is {value:?}")).collect::<Vec<_>>();
+    let place = format!("tiers stand in {place}: {}", values.join(", "));
+    let tiers = match declared {
+        Declared::Yes => Ok(place),
+        Declared::Unknown => Ok(format!("{place} (the server has no schemas to look into)")),
+        Declared::ReadOnly => {
+            Err(format!("{place}, which the server's schemas call read-only: set tier_in to where it can be written"))
+        }
+        Declared::No => Err(format!(
+            "{place}, which is not in the server's schemas: set tier_in to an attribute that it has. What is dropped is \
+             noticed, and no seat is confirmed without it"
+        )),
+    };
+    findings.tell("tiers", tiers)?;
+    let identity = match config.external_id {
+        true => "externalId holds the objectGUID: the server must keep it",
+        false => "external_id = false: accounts are known by key, name and address alone",
+    };
+    findings.tell("identity", Ok(identity.to_owned()))?;
+    seats(&mut store, findings).await
+}
+
+/// Whether everybody can be read.
+async fn seats(store: &mut impl AccountStore, findings: &mut Findings) -> Result<(), Stop> {
     let seats = store.list().await.map(|observed| {
         let held = observed.iter().filter(|each| each.seat.is_held()).count();
         format!("{} accounts, {held} active", observed.len())

@@ -6,6 +6,7 @@ use super::workshop::{self, Workshop};
 use super::world::{self, Purpose, Ties};
 use super::{ask, log};
 use crate::accounts::chime::Operation;
+use crate::accounts::scim;
 use crate::config::{AccountsConfig, Config, control_default};
 use crate::control::{
     self, Answer, Ask, Callers, Control, ControlError, ControlSettings, Desks, Order, Refusal, Verdict,
@@ -45,8 +46,10 @@ pub(super) async fn run(path: &Path) -> Result<Exit, Stop> {
         })
     };
     metrics.foresee(Peer::Directory, ["connect", "bind", "search"]);
-    if let AccountsConfig::Chime(_) = &config.accounts {
-        metrics.foresee(Peer::AccountStore, Operation::ALL.map(Operation::name));
+    match &config.accounts {
+        AccountsConfig::Embedded { .. } => {}
+        AccountsConfig::Chime(_) => metrics.foresee(Peer::AccountStore, Operation::ALL.map(Operation::name)),
+        AccountsConfig::Scim(_) => metrics.foresee(Peer::AccountStore, scim::Operation::ALL.map(scim::Operation::name)),
     }
     // What is asked beside the loop is no sign of life of it.
     let meter_beside = {

@@ -3,7 +3,7 @@
 use super::world::{self, AgentWorld, Purpose, Ties};
 use super::{ask, log};
 use crate::accounts;
-use crate::config::{AccountsConfig, Config, DirectoryConfig, LdapConfig, ScheduleConfig};
+use crate::config::{AccountsConfig, ChimeConfig, Config, DirectoryConfig, LdapConfig, ScheduleConfig, ScimConfig};
 use crate::daemon::alarm::Alarm;
 use crate::daemon::watcher::{Lookouts, Passes};
 use crate::daemon::{Foundry, Terms, systemd};
@@ -108,6 +108,7 @@ fn place(accounts: &AccountsConfig) -> (&'static str, Option<&Path>, &str, Optio
     match accounts {
         AccountsConfig::Embedded { path, account, kind } => ("embedded", Some(path), account, Some(*kind)),
         AccountsConfig::Chime(chime) => ("chime", None, &chime.account, None),
+        AccountsConfig::Scim(scim) => ("scim", None, &scim.account, None),
     }
 }
 
@@ -129,8 +130,11 @@ pub(super) fn warn_of_long_waits(config: &Config) {
     if let DirectoryConfig::Ldap(ldap) = &config.directory {
         waits.push(("[directory] timeout", ldap.timeout));
     }
-    if let AccountsConfig::Chime(chime) = &config.accounts {
-        waits.push(("[accounts] timeout", chime.timeout));
+    match &config.accounts {
+        AccountsConfig::Embedded { .. } => {}
+        AccountsConfig::Chime(ChimeConfig { timeout, .. }) | AccountsConfig::Scim(ScimConfig { timeout, .. }) => {
+            waits.push(("[accounts] timeout", *timeout));
+        }
     }
     for (name, wait) in waits.into_iter().filter(|(_, wait)| *wait >= interval / 2) {
         tracing::warn!(

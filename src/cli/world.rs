@@ -2,9 +2,10 @@
 
 use super::exit::Stop;
 use super::log;
-use crate::accounts::{self, chime, embedded};
+use crate::accounts::{self, chime, embedded, scim};
 use crate::config::{AccountsConfig, ChimeConfig, Config, ConfigError, DirectoryConfig, Environment, LdapConfig};
 use crate::config::{EmailConfig, NotifyConfig, SmtpConfig, SmtpLogin, WebhookConfig};
+use crate::config::{ScimConfig, ScimLogin, ScimPaging};
 use crate::directory::{self, ldap, ldif};
 use crate::halt::Halt;
 use crate::model::{Meter, StoreKind, Timestamp};
@@ -50,7 +51,14 @@ pub(super) fn configuration(path: &Path) -> Result<Config, Stop> {
 pub(super) fn read(path: &Path) -> Result<Config, ConfigError> {
     let (check_filter, check_ca_file) = (ldap::check_filter, ldap::check_ca_file);
     let check_webhook_secret = notify::check_secret;
-    let env = Environment { check_filter, check_ca_file, check_webhook_secret, ..Environment::of_process() };
+    let check_tier_place = |text: &str| scim::TierPlace::parse(text).map(drop);
+    let env = Environment {
+        check_filter,
+        check_ca_file,
+        check_webhook_secret,
+        check_tier_place,
+        ..Environment::of_process()
+    };
     crate::config::load_with(path, &env)
 }
 
@@ -112,6 +120,7 @@ pub(super) fn state(config: &Config, purpose: Purpose) -> Result<LocalState, Sto
     let account = match &config.accounts {
         AccountsConfig::Embedded { path: _, account, kind: _ } => format!("embedded:{account}"),
         AccountsConfig::Chime(chime) => format!("chime:{}", chime.account),
+        AccountsConfig::Scim(scim) => format!("scim:{}", scim.account),
     };
     let settings = StateSettings { path: config.state_path.clone(), account };
     let access = match purpose {
@@ -146,6 +155,9 @@ pub(super) fn accounts(config: &Config, purpose: Purpose, ties: &Ties) -> Result
         AccountsConfig::Embedded { path, account, kind } => embedded_settings(config, path, account, *kind),
         AccountsConfig::Chime(chime) => {
             return Ok(accounts::Configured::Chime(Box::new(open_chime(config, chime, ties)?)));
+        }
+        AccountsConfig::Scim(scim) => {
+            return Ok(accounts::Configured::Scim(Box::new(open_scim(scim, ties)?)));
         }
     };
     let access = match purpose {
@@ -187,6 +199,45 @@ pub(super) fn open_chime(config: &Config, chime: &ChimeConfig, ties: &Ties) -> R
         timeout,
         requests_max,
         tiers,
+        meter: ties.meter.clone(),
+        halt: ties.halt.clone(),
+    })?)
+}
+
+/// The account store behind SCIM.
+pub(super) fn open_scim(config: &ScimConfig, ties: &Ties) -> Result<scim::Scim, Stop> {
+    let ScimConfig {
+        base_url,
+        account: _,
+        login,
+        tier_in,
+        tier_values,
+        external_id,
+        paging,
+        ca_file,
+        timeout,
+        requests_max,
+    } = config.clone();
+    let place = scim::TierPlace::parse(&tier_in);
+    let place = place.map_err(|why| Stop::Other(format!("accounts.tier_in: {tier_in:?}: {why}")))?;
+    let authority = match login {
+        ScimLogin::Bearer(token) => scim::Authority::Bearer(token),
+        ScimLogin::Client { token_url, client_id, client_secret, scope } => {
+            scim::Authority::Client(scim::ClientCredentials { token_url, client_id, client_secret, scope })
+        }
+    };
+    Ok(scim::Scim::open(scim::ScimSettings {
+        base_url,
+        authority,
+        mapping: scim::Mapping { place, values: tier_values, keeps_identity: external_id },
+        paging: match paging {
+            ScimPaging::AsTold => None,
+            ScimPaging::Index => Some(scim::Paging::Index),
+            ScimPaging::Cursor => Some(scim::Paging::Cursor),
+        },
+        ca_file,
+        timeout,
+        requests_max,
         meter: ties.meter.clone(),
         halt: ties.halt.clone(),
     })?)

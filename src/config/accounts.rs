@@ -6,9 +6,10 @@ use super::ground::Ground;
 use super::raw::Section;
 use super::secret::{self, ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 use super::url::{self, UrlForm};
-use super::{AccountsConfig, ChimeConfig, value};
-use crate::model::StoreKind;
+use super::{AccountsConfig, ChimeConfig, scim, value};
+use crate::model::{StoreKind, Tier};
 use secrecy::ExposeSecret;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What is meant when `region` is absent.
@@ -39,11 +40,10 @@ pub(super) const KEYS_CHIME: &[&str] = &[
     ACCESS_KEY_ID.credential,
     SECRET_ACCESS_KEY.file,
     SECRET_ACCESS_KEY.credential,
-    "ca_file",
     "allow_cleartext",
-    "timeout",
-    "requests_max",
 ];
+/// The keys of every store that is a server.
+pub(super) const KEYS_SERVED: &[&str] = &["ca_file", "timeout", "requests_max"];
 
 const ENDPOINT: UrlForm = UrlForm {
     what: "an account store",
@@ -51,45 +51,64 @@ const ENDPOINT: UrlForm = UrlForm {
     clear: "http",
     example: "such as: \"https://seats.corp.example\" or \"https://seats.corp.example:8443\"",
     instead: "write access_key_id and secret_access_key_file, and only scheme and host in the URL",
+    has_path: false,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Embedded,
     Chime,
+    Scim,
 }
 
-/// Reads `[accounts]`; `None` when anything needed is absent or wrong, which is noted.
-pub(super) fn accounts(section: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<AccountsConfig> {
+/// What every store that is a server is reached with.
+pub(super) struct Served {
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) timeout: Duration,
+    pub(super) requests_max: usize,
+}
+
+/// Reads `[accounts]`; `None` when anything needed is absent or wrong, which is noted. `tiers` are the configured ones.
+pub(super) fn accounts(
+    section: &Section<'_>,
+    ground: &Ground<'_>,
+    tiers: &[Tier],
+    found: &mut Found,
+) -> Option<AccountsConfig> {
     section.need("kind", "\"embedded\"", found);
     let text = section.text("kind", "\"embedded\"", found);
-    // What goes with this kind is not known here, so that the rest of the section is not looked at.
-    if let Some(text) = text.as_ref().filter(|text| *text.get_ref() == "scim") {
-        let problem = Problem::wrong(text.span(), "kind = \"scim\" is not in this version");
-        found.add(problem.help("this version has kind = \"embedded\" and kind = \"chime\""));
-        return None;
-    }
-    ground.only(section, &[KEYS_COMMON, KEYS_EMBEDDED, KEYS_CHIME].concat(), found);
-    let kinds = [("embedded", Kind::Embedded), ("chime", Kind::Chime)];
+    ground.only(section, &[KEYS_COMMON, KEYS_EMBEDDED, KEYS_SERVED, KEYS_CHIME, scim::KEYS].concat(), found);
+    let kinds = [("embedded", Kind::Embedded), ("chime", Kind::Chime), ("scim", Kind::Scim)];
     let kind = text.and_then(|text| {
         let kind = value::one_of("a kind of account store", text.get_ref(), &kinds);
         kind.map_err(|complaint| found.complain(text.span(), complaint)).ok()
     });
     // With an unknown kind the rest is read as what it looks like.
-    let likely = if section.has("endpoint") { Kind::Chime } else { Kind::Embedded };
+    let likely = match (section.has("base_url"), section.has("endpoint")) {
+        (true, _) => Kind::Scim,
+        (false, true) => Kind::Chime,
+        (false, false) => Kind::Embedded,
+    };
     let account = section.parsed("account", "\"corp\"", value::account, found);
-    let config = match kind.unwrap_or(likely) {
-        Kind::Embedded => {
-            if kind.is_some() {
-                belongs_to(section, KEYS_CHIME, "chime", found);
-            }
-            embedded(section, ground, account, found)
+    let likely = kind.unwrap_or(likely);
+    if kind.is_some() {
+        // Which keys go with which kinds.
+        let owners: [(&[&str], &[Kind], &str); 4] = [
+            (KEYS_EMBEDDED, &[Kind::Embedded], "embedded"),
+            (KEYS_CHIME, &[Kind::Chime], "chime"),
+            (scim::KEYS, &[Kind::Scim], "scim"),
+            (KEYS_SERVED, &[Kind::Chime, Kind::Scim], "chime\" or \"scim"),
+        ];
+        for (keys, _, name) in owners.into_iter().filter(|(_, kinds, _)| !kinds.contains(&likely)) {
+            belongs_to(section, keys, name, found);
         }
-        Kind::Chime => {
-            if kind.is_some() {
-                belongs_to(section, KEYS_EMBEDDED, "embedded", found);
-            }
-            chime(section, ground, account, found).map(AccountsConfig::Chime)
+    }
+    let config = match likely {
+        Kind::Embedded => embedded(section, ground, account, found),
+        Kind::Chime => chime(section, ground, account, found).map(AccountsConfig::Chime),
+        Kind::Scim => {
+            let served = served(section, ground, found);
+            scim::scim(section, ground, account, served, tiers, found).map(AccountsConfig::Scim)
         }
     };
     kind.and(config)
@@ -125,12 +144,7 @@ fn chime(
     let region = section.parsed("region", "\"us-east-1\"", |text| word("a region", text), found);
     let access_key_id = access_key_id(section, ground, found);
     let secret_access_key = secret::of(section, ground, &SECRET_ACCESS_KEY, true, found);
-    let ca_file = section.text("ca_file", "\"/etc/seatsync/corp-ca.pem\"", found);
-    let ca_file = ca_file.and_then(|text| certificates(&text, ground, found));
-    let read = |text: &str| value::duration_within(text, TIMEOUT_MIN..=TIMEOUT_MAX);
-    let timeout = section.parsed("timeout", "\"30s\"", read, found).unwrap_or(TIMEOUT_DEFAULT);
-    let help = "most requests at one time; how many there are really, the answers decide";
-    let requests_max = section.number("requests_max", 1..=REQUESTS_MAX, "16", help, found);
+    let Served { ca_file, timeout, requests_max } = served(section, ground, found);
     Some(ChimeConfig {
         endpoint: endpoint?,
         region: region.unwrap_or_else(|| REGION_DEFAULT.to_owned()),
@@ -139,8 +153,19 @@ fn chime(
         secret_access_key: secret_access_key?,
         ca_file,
         timeout,
-        requests_max: requests_max.and_then(|max| usize::try_from(max.into_inner()).ok()).unwrap_or(REQUESTS_DEFAULT),
+        requests_max,
     })
+}
+
+fn served(section: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Served {
+    let ca_file = section.text("ca_file", "\"/etc/seatsync/corp-ca.pem\"", found);
+    let ca_file = ca_file.and_then(|text| certificates(&text, ground, found));
+    let read = |text: &str| value::duration_within(text, TIMEOUT_MIN..=TIMEOUT_MAX);
+    let timeout = section.parsed("timeout", "\"30s\"", read, found).unwrap_or(TIMEOUT_DEFAULT);
+    let help = "most requests at one time; how many there are really, the answers decide";
+    let requests_max = section.number("requests_max", 1..=REQUESTS_MAX, "16", help, found);
+    let requests_max = requests_max.and_then(|max| usize::try_from(max.into_inner()).ok()).unwrap_or(REQUESTS_DEFAULT);
+    Served { ca_file, timeout, requests_max }
 }
 
 fn endpoint(section: &Section<'_>, allow_cleartext: bool, found: &mut Found) -> Option<String> {

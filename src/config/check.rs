@@ -7,9 +7,9 @@ use super::ground::{self, Ground, Sections};
 use super::raw::{Section, Text, kind};
 use super::{
     AccountsConfig, Config, Environment, LogConfig, LogFormat, Schedule, ScheduleConfig, StatusConfig, accounts,
-    directory, notify, schedule, value,
+    directory, notify, schedule, scim, value,
 };
-use crate::model::{DnKey, GroupRef, Limit, Limits, Rules, TierRule};
+use crate::model::{DnKey, GroupRef, Limit, Limits, Rules, Tier, TierRule};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -47,7 +47,11 @@ pub(super) const SECTIONS: &Sections = &[
     ("tier", "[[tier]]", &[KEYS_TIER]),
     ("rules", "[rules]", &[KEYS_RULES]),
     ("limits", "[limits]", &[KEYS_LIMITS]),
-    ("accounts", "[accounts]", &[accounts::KEYS_COMMON, accounts::KEYS_EMBEDDED, accounts::KEYS_CHIME]),
+    (
+        "accounts",
+        "[accounts]",
+        &[accounts::KEYS_COMMON, accounts::KEYS_EMBEDDED, accounts::KEYS_SERVED, accounts::KEYS_CHIME, scim::KEYS],
+    ),
     ("schedule", "[schedule]", &[KEYS_SCHEDULE]),
     ("state", "[state]", &[KEYS_STATE]),
     ("status", "[status]", &[KEYS_STATUS]),
@@ -70,7 +74,8 @@ fn config(root: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<
     let limits = limits.map_or_else(Limits::default, |section| limits_of(&section, ground, found));
     let required = "it says where seats are given and taken; `seatsync init` writes an example";
     let accounts = ground.section(root, "accounts", Some(required), found);
-    let accounts = accounts.and_then(|section| accounts::accounts(&section, ground, found));
+    let order: Vec<Tier> = rules.order().iter().cloned().collect();
+    let accounts = accounts.and_then(|section| accounts::accounts(&section, ground, &order, found));
     let schedule = schedule_of(ground.section(root, "schedule", None, found), ground, found);
     let state = ground.section(root, "state", None, found);
     let state_path = state.and_then(|section| {

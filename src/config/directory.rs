@@ -52,6 +52,7 @@ const URL: UrlForm = UrlForm {
     clear: "ldap",
     example: "such as: \"ldaps://dc1.corp.example\" or \"ldaps://dc1.corp.example:636\"",
     instead: "write bind_dn and bind_password_file, and only scheme and host in the URL",
+    has_path: false,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]

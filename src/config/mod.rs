@@ -17,6 +17,7 @@ mod ground;
 mod notify;
 mod raw;
 mod schedule;
+mod scim;
 pub mod seatstore;
 mod secret;
 mod smtp;
@@ -31,7 +32,7 @@ pub use schedule::Schedule;
 pub use secret::SECRET_BYTES_MAX;
 pub use smtp::{SmtpConfig, SmtpLogin, SmtpSecurity};
 
-use crate::model::{Limits, Rules, StoreKind};
+use crate::model::{Limits, Rules, StoreKind, Tier};
 use chrono_tz::Tz;
 use raw::Section;
 use secrecy::SecretString;
@@ -135,6 +136,8 @@ pub enum AccountsConfig {
     },
     /// `kind = "chime"`: a server that speaks the Chime admin API.
     Chime(ChimeConfig),
+    /// `kind = "scim"`: a product that takes its users over SCIM 2.0.
+    Scim(ScimConfig),
 }
 
 /// A server that speaks the Chime admin API, and a key for it.
@@ -158,12 +161,67 @@ pub struct ChimeConfig {
     pub requests_max: usize,
 }
 
+/// A server that speaks SCIM 2.0, how to sign in there, and where it keeps tiers.
+#[derive(Clone, Debug)]
+pub struct ScimConfig {
+    /// What `/Users` stands behind: `https://host[:port][/path]`, or `http://` on this machine.
+    pub base_url: String,
+    /// What the account is called here: the state is kept under that name.
+    pub account: String,
+    /// How to sign in.
+    pub login: ScimLogin,
+    /// Where the tier stands.
+    pub tier_in: String,
+    /// The value of each tier, the highest first.
+    pub tier_values: Vec<(Tier, String)>,
+    /// Whether the identity of the directory is kept in `externalId`.
+    pub external_id: bool,
+    /// How lists are read.
+    pub paging: ScimPaging,
+    /// PEM certificates to trust instead of the system's roots.
+    pub ca_file: Option<PathBuf>,
+    /// For one attempt of one request.
+    pub timeout: Duration,
+    /// Most requests at one time.
+    pub requests_max: usize,
+}
+
+/// How to sign in to a SCIM server.
+#[derive(Clone, Debug)]
+pub enum ScimLogin {
+    /// With a token that somebody made. Never empty, one line.
+    Bearer(SecretString),
+    /// With one that an OAuth2 server gives (RFC 6749 4.4).
+    Client {
+        /// Where.
+        token_url: String,
+        /// To whom.
+        client_id: String,
+        /// Never empty, one line.
+        client_secret: SecretString,
+        /// For what.
+        scope: Option<String>,
+    },
+}
+
+/// How the lists of a SCIM server are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScimPaging {
+    /// As it says itself.
+    AsTold,
+    /// By the number of the first user.
+    Index,
+    /// By what the page before gave.
+    Cursor,
+}
+
 impl AccountsConfig {
     /// Which account of the store.
     pub fn account(&self) -> &str {
         match self {
             Self::Embedded { path: _, account, kind: _ } => account,
             Self::Chime(chime) => &chime.account,
+            Self::Scim(scim) => &scim.account,
         }
     }
 }
@@ -225,6 +283,8 @@ pub struct Environment {
     pub check_ca_file: fn(&Path) -> Result<(), String>,
     /// Says what is wrong with the secret of a webhook. By default any will do.
     pub check_webhook_secret: fn(&str) -> Result<(), String>,
+    /// Says what is wrong with a place for tiers. By default any will do.
+    pub check_tier_place: fn(&str) -> Result<(), String>,
 }
 
 impl Default for Environment {
@@ -234,6 +294,7 @@ impl Default for Environment {
             check_filter: value::filter_shape,
             check_ca_file: |_| Ok(()),
             check_webhook_secret: |_| Ok(()),
+            check_tier_place: |_| Ok(()),
         }
     }
 }

@@ -63,6 +63,7 @@ const WEBHOOK: UrlForm = UrlForm {
     clear: "http",
     example: "such as: \"https://hooks.corp.example/seatsync\"",
     instead: "the receiver knows our messages by their signature: write webhook_secret_file",
+    has_path: false,
 };
 
 /// `[notify]`: at least one of the two ways.

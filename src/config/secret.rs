@@ -74,6 +74,24 @@ pub(super) const ACCESS_KEY_ID: Pointer = Pointer {
     file_example: "/etc/seatsync/seatstore-key",
     credential_example: "seatstore-key",
 };
+/// `[accounts]` of seatsync, over SCIM.
+pub(super) const BEARER_TOKEN: Pointer = Pointer {
+    what: "the bearer token",
+    word: "token",
+    file: "bearer_token_file",
+    credential: "bearer_token_credential",
+    file_example: "/etc/seatsync/scim-token",
+    credential_example: "scim-token",
+};
+/// `[accounts]` of seatsync, over SCIM: of an OAuth2 client.
+pub(super) const CLIENT_SECRET: Pointer = Pointer {
+    what: "the client secret",
+    word: "secret",
+    file: "client_secret_file",
+    credential: "client_secret_credential",
+    file_example: "/etc/seatsync/scim-client-secret",
+    credential_example: "scim-client-secret",
+};
 
 /// `[notify]` of seatsync.
 pub(super) const WEBHOOK_SECRET: Pointer = Pointer {
@@ -95,8 +113,16 @@ pub(super) const NOTIFY_SMTP_PASSWORD: Pointer = Pointer {
 };
 
 /// Every secret that any section may name.
-const POINTERS: &[&Pointer] =
-    &[&BIND_PASSWORD, &SMTP_PASSWORD, &SIGN_IN_TOKEN, &SECRET_ACCESS_KEY, &WEBHOOK_SECRET, &NOTIFY_SMTP_PASSWORD];
+const POINTERS: &[&Pointer] = &[
+    &BIND_PASSWORD,
+    &SMTP_PASSWORD,
+    &SIGN_IN_TOKEN,
+    &SECRET_ACCESS_KEY,
+    &BEARER_TOKEN,
+    &CLIENT_SECRET,
+    &WEBHOOK_SECRET,
+    &NOTIFY_SMTP_PASSWORD,
+];
 
 impl Pointer {
     /// The secret that a section with these keys may name, and that `key` was most likely meant to be.

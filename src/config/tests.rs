@@ -5,6 +5,7 @@ mod chime;
 pub(super) mod manual;
 mod notify;
 mod rendered;
+mod scim;
 
 use super::*;
 use crate::model::{GroupRef, Limit};
@@ -263,8 +264,8 @@ fn suggestions_reach_far_enough_and_name_nothing_that_is_refused() {
     assert!(shown_here.contains("did you mean `email_attribute`?"), "{shown_here}");
     assert!(!shown(&ldif("colour")).contains("did you mean"));
     let of_kind = |kind: &str| shown(&LEAST.replace("kind = \"embedded\"", &format!("kind = \"{kind}\"")));
-    let shown = of_kind("scimm");
-    assert!(shown.contains("one of: embedded, chime") && !shown.contains("did you mean"), "{shown}");
+    let shown = of_kind("postgres");
+    assert!(shown.contains("one of: embedded, chime, scim") && !shown.contains("did you mean"), "{shown}");
     assert!(of_kind("chimes").contains("did you mean \"chime\"?"));
 }
 

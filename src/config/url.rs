@@ -1,4 +1,4 @@
-//! `scheme://host[:port]`: where a server is, and whether the way there is encrypted from the start.
+//! `scheme://host[:port]`, for some with a path: where a server is, and whether the way there is encrypted from the start.
 
 use super::diagnose::Complaint;
 use std::net::IpAddr;
@@ -15,6 +15,8 @@ pub(super) struct UrlForm {
     pub(super) example: &'static str,
     /// Where user and password belong.
     pub(super) instead: &'static str,
+    /// Whether a path may follow host and port.
+    pub(super) has_path: bool,
 }
 
 /// What a URL says.
@@ -32,7 +34,7 @@ pub(super) fn check(text: &str, form: &UrlForm) -> Result<Checked, Complaint> {
         // Not shown: what stands before the @ may be a password.
         return Err(Complaint::new("a URL holds no user and no password").help(form.instead));
     }
-    let UrlForm { what, secure, clear, example, instead: _ } = form;
+    let UrlForm { what, secure, clear, example, instead: _, has_path } = form;
     let wrong = |why: &str| Complaint::new(format!("{text:?} is not the URL of {what}: {why}")).help(*example);
     let Some((scheme, rest)) = text.trim().split_once("://") else {
         return Err(wrong("it has no scheme"));
@@ -42,9 +44,12 @@ pub(super) fn check(text: &str, form: &UrlForm) -> Result<Checked, Complaint> {
         scheme if scheme == *clear => false,
         _ => return Err(wrong(&format!("the scheme must be {secure} or {clear}"))),
     };
-    let host_port = rest.strip_suffix('/').unwrap_or(rest);
-    if host_port.contains(['/', '?', '#']) {
+    let (host_port, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if !has_path && !matches!(path, "" | "/") {
         return Err(wrong("nothing may follow host and port"));
+    }
+    if path.contains(['?', '#']) || path.contains(|c: char| c.is_whitespace()) {
+        return Err(wrong("nothing may follow the path"));
     }
     let (host, host_is_good, port) = match host_port.strip_prefix('[') {
         Some(bracketed) => {

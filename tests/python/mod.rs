@@ -58,7 +58,7 @@ pub fn aws() -> Command {
 }
 
 /// A conformance tool for SCIM.
-pub fn scim(name: &str) -> Command {
+pub fn scim_check(name: &str) -> Command {
     let mut command = Command::new(program("venv-scim-check", "requirements-scim-check.txt", name));
     command.env_clear().env("LC_ALL", "C.UTF-8").env("HOME", "/nonexistent").env("NO_COLOR", "1");
     command
@@ -67,6 +67,11 @@ pub fn scim(name: &str) -> Command {
 /// The Python of the tests, for programs that go on running.
 pub fn python() -> PathBuf {
     program("venv", "requirements.txt", "python")
+}
+
+/// A program of the SCIM servers.
+pub fn scim(name: &str) -> PathBuf {
+    program("venv-scim", "requirements-scim.txt", name)
 }
 
 /// Runs a program to its end.

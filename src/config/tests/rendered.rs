@@ -921,7 +921,7 @@ token = "hunter2"
     20 | token = ********
        | ^^^^^ a secret never stands in this file
        |
-       = help: write the secret into a file of its own and name it: secret_access_key_file = "/etc/seatsync/seatstore-secret"
+       = help: write the secret into a file of its own and name it: bearer_token_file = "/etc/seatsync/scim-token"
 
     6 problems in /etc/seatsync/seatsync.toml
     "#);
@@ -971,8 +971,9 @@ user_filter = "(!(employeeType=robot))"
 name = "pro"
 groups = ["Chime Pro"]
 [accounts]
-kind = "scim"
-base_url = "https://scim.example"
+kind = "imbedded"
+path = "accounts"
+account = "corp"
 "##;
     insta::assert_snapshot!(shown(text), @r#"
     error: `path` is missing in [directory]
@@ -999,13 +1000,13 @@ base_url = "https://scim.example"
       |
       = help: leave it out, or write kind = "ldap"
 
-    error: kind = "scim" is not in this version
+    error: "imbedded" is not a kind of account store
      --> /etc/seatsync/seatsync.toml:9:8
       |
-    9 | kind = "scim"
-      |        ^^^^^^
+    9 | kind = "imbedded"
+      |        ^^^^^^^^^^
       |
-      = help: this version has kind = "embedded" and kind = "chime"
+      = help: did you mean "embedded"?
 
     4 problems in /etc/seatsync/seatsync.toml
     "#);

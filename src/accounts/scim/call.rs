@@ -1,0 +1,251 @@
+//! One request as a value, and whether it may be said twice.
+
+use super::failure::Failure;
+use super::messages::{BULK, bulk, quoted};
+use super::paging::Ask;
+use crate::model::{Email, ObjectGuid, UserId};
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Everything but the unreserved characters (RFC 3986 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What is asked of a server, in few fixed words: what metrics count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// What the server is and can do.
+    Discover,
+    /// A page of users.
+    List,
+    /// Who has a name, an address or an identity.
+    Search,
+    /// One user by key.
+    Read,
+    /// A user made.
+    Create,
+    /// A user changed, by PATCH or by PUT.
+    Change,
+    /// Several of these at once.
+    Bulk,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Discover, Self::List, Self::Search, Self::Read, Self::Create, Self::Change, Self::Bulk];
+
+    /// In a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Discover => "discover",
+            Self::List => "list",
+            Self::Search => "search",
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Change => "change",
+            Self::Bulk => "bulk",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How many requests were sent, by operation; a request that is sent again counts again.
+#[derive(Debug, Default)]
+pub(super) struct Tally([AtomicU64; Operation::ALL.len()]);
+
+impl Tally {
+    pub(super) fn count(&self, operation: Operation) {
+        self.0[operation as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn of(&self, operation: Operation) -> u64 {
+        self.0[operation as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// One call, ready to be sent as often as needed.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) operation: Operation,
+    pub(super) method: Method,
+    /// What stands behind the base, percent-encoded.
+    pub(super) target: String,
+    pub(super) body: Option<Vec<u8>>,
+    /// The version that is changed, and no other (RFC 7644 3.14).
+    pub(super) if_match: Option<String>,
+    /// Whether it may be sent again when it may have been done: it says what shall be, not what to do.
+    pub(super) absolute: bool,
+}
+
+/// What a search looks at. Each is the name of an attribute in a filter (RFC 7644 3.4.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    /// The identity of the directory.
+    Identity,
+    /// The name to sign in with.
+    UserName,
+    /// Any address.
+    Address,
+}
+
+impl Key {
+    /// In the order in which people are looked for.
+    pub(super) const ALL: [Self; 3] = [Self::Identity, Self::UserName, Self::Address];
+
+    /// As in a filter.
+    pub(super) fn attribute(self) -> &'static str {
+        match self {
+            Self::Identity => "externalId",
+            Self::UserName => "userName",
+            Self::Address => "emails.value",
+        }
+    }
+}
+
+impl Call {
+    /// One of the documents about the server.
+    pub(super) fn document(path: &str) -> Self {
+        Self::get(Operation::Discover, path.to_owned())
+    }
+
+    /// A page of users.
+    pub(super) fn page(users: &str, ask: &Ask, count: usize) -> Self {
+        let from = match ask {
+            Ask::Index(start) => format!("startIndex={start}"),
+            Ask::Cursor(None) => "cursor".to_owned(),
+            Ask::Cursor(Some(cursor)) => format!("cursor={}", utf8_percent_encode(cursor, RESERVED)),
+        };
+        Self::get(Operation::List, format!("{users}?{from}&count={count}"))
+    }
+
+    /// Who has that.
+    pub(super) fn search(users: &str, key: Key, guid: &ObjectGuid, email: &Email) -> Self {
+        let value = match key {
+            Key::Identity => guid.to_string(),
+            Key::UserName | Key::Address => email.as_str().to_owned(),
+        };
+        let filter = format!("{} eq {}", key.attribute(), quoted(&value));
+        Self::get(Operation::Search, format!("{users}?filter={}", utf8_percent_encode(&filter, RESERVED)))
+    }
+
+    /// The user with that key.
+    pub(super) fn user(users: &str, id: &UserId) -> Result<Self, Failure> {
+        Ok(Self::get(Operation::Read, user_path(users, id)?))
+    }
+
+    /// A user made. Made twice might be two.
+    pub(super) fn create(users: &str, body: &Value) -> Self {
+        Self::with_body(Operation::Create, Method::POST, users.to_owned(), body, None, false)
+    }
+
+    /// A user changed.
+    pub(super) fn change(users: &str, change: &Change) -> Result<Self, Failure> {
+        let Change { id, method, body, version } = change;
+        let path = user_path(users, id)?;
+        Ok(Self::with_body(Operation::Change, method.http(), path, body, version.clone(), true))
+    }
+
+    /// Several at once, sent again only if each of them could be.
+    pub(super) fn bulk(operations: Vec<Value>, absolute: bool) -> Self {
+        Self::with_body(Operation::Bulk, Method::POST, BULK.to_owned(), &bulk(operations), None, absolute)
+    }
+
+    fn get(operation: Operation, target: String) -> Self {
+        Self { operation, method: Method::GET, target, body: None, if_match: None, absolute: true }
+    }
+
+    fn with_body(
+        operation: Operation,
+        method: Method,
+        target: String,
+        body: &Value,
+        if_match: Option<String>,
+        absolute: bool,
+    ) -> Self {
+        Self { operation, method, target, body: Some(body.to_string().into_bytes()), if_match, absolute }
+    }
+}
+
+/// How a user is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Manner {
+    /// What is different (RFC 7644 3.5.2).
+    Patch,
+    /// All of it (RFC 7644 3.5.1).
+    Put,
+}
+
+impl Manner {
+    pub(super) fn http(self) -> Method {
+        match self {
+            Self::Patch => Method::PATCH,
+            Self::Put => Method::PUT,
+        }
+    }
+}
+
+/// A change of one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) id: UserId,
+    pub(super) method: Manner,
+    pub(super) body: Value,
+    pub(super) version: Option<String>,
+}
+
+/// The path of a user. A key of dots alone would be taken for a folder above.
+pub(super) fn user_path(users: &str, id: &UserId) -> Result<String, Failure> {
+    let id = id.text();
+    if id.bytes().all(|byte| byte == b'.') {
+        let message = format!("{:?} cannot be the key of a user; nothing was sent", &*id);
+        return Err(Failure::refused_here(message));
+    }
+    Ok(format!("{users}/{}", utf8_percent_encode(&id, RESERVED)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_call_is_written_as_the_protocol_has_it() {
+        assert_eq!(Call::page("/Users", &Ask::Index(101), 100).target, "/Users?startIndex=101&count=100");
+        assert_eq!(Call::page("/Users", &Ask::Cursor(None), 5).target, "/Users?cursor&count=5");
+        assert_eq!(
+            Call::page("/Users", &Ask::Cursor(Some("a b&c".into())), 5).target,
+            "/Users?cursor=a%20b%26c&count=5"
+        );
+        let (guid, email) = (ObjectGuid::from_u128(1), Email::parse("a+b@corp.example").unwrap());
+        assert_eq!(
+            Call::search("/Users", Key::UserName, &guid, &email).target,
+            "/Users?filter=userName%20eq%20%22a%2Bb%40corp.example%22"
+        );
+        assert_eq!(Call::user("/Users", &UserId::new("a/b?c")).unwrap().target, "/Users/a%2Fb%3Fc");
+        for id in ["", ".", ".."] {
+            assert!(Call::user("/Users", &UserId::new(id)).is_err());
+        }
+    }
+
+    #[test]
+    fn only_what_makes_users_may_not_be_said_twice() {
+        assert!(!Call::create("/Users", &json!({})).absolute);
+        let change = Change {
+            id: UserId::new("1"),
+            method: Manner::Patch,
+            body: json!({}),
+            version: Some("W/\"1\"".to_owned()),
+        };
+        let change = Call::change("/Users", &change).unwrap();
+        assert!(change.absolute && change.method == Method::PATCH && change.if_match.as_deref() == Some("W/\"1\""));
+    }
+}

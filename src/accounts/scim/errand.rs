@@ -1,0 +1,562 @@
+//! One intent on its way to its target: what to ask the server next, given what it answered so far. Pure.
+//!
+//! What is observed counts, never what was wanted: after each answer the user is compared with the target anew, and the next
+//! step follows from that. What the server says yes to and does not keep is asked for by itself once more, and is then named
+//! in a refusal: nothing is confirmed that was not seen.
+//!
+//! Whose user an intent means: the one with its key. A loss goes no further: it never takes from another one. A gain goes on to
+//! the one with the identity, the name or the address, unless another person's identity is on it; else a user is made. A user
+//! that is come upon on the way with a higher tier keeps it: the next pass decides about that, under its limits.
+
+use super::Terms;
+use super::call::{Change, Manner};
+use super::look::{Look, is_anothers};
+use super::messages::patch;
+use super::place::TierPlace;
+use super::user::{Edit, User};
+use crate::model::{Action, Intent, ObjectGuid, Observed, Outcome, Seat, StoreKind, UserId};
+use serde_json::Value;
+
+/// Most times that an address is tried again that was taken: whoever has it may let go of it in another request.
+const TAKEN_MAX: u32 = 3;
+/// Most times that a change is made anew because somebody else was faster.
+const OVERTAKEN_MAX: u32 = 2;
+
+/// What is to be asked of the server next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// Who that is.
+    Look(Look),
+    /// A user made.
+    Create(Value),
+    /// A user changed.
+    Change(Change),
+}
+
+/// What the server answered to a [`Want`].
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Answer {
+    /// Done, and this is the user afterwards.
+    Done(User),
+    /// Done, and nothing is said about afterwards.
+    Unseen,
+    /// What a look found.
+    Found(Option<User>),
+    /// It was refused.
+    Refused {
+        /// The HTTP status.
+        status: Option<u16>,
+        /// The kind of error.
+        kind: Option<String>,
+        /// In words.
+        message: String,
+    },
+    /// It may have been done.
+    Unknown(String),
+}
+
+#[derive(Debug)]
+enum Step {
+    Wants(Want),
+    Settled(Outcome),
+}
+
+/// The name to sign in with is put aside for a moment, so that two people can exchange theirs.
+#[derive(Debug, PartialEq, Eq)]
+enum Parking {
+    No,
+    Asked {
+        old: String,
+    },
+    Parked {
+        old: String,
+    },
+    /// Nothing came of it: the old name again, and then this is the outcome.
+    Back {
+        outcome: String,
+    },
+}
+
+/// One intent under way.
+#[derive(Debug)]
+pub(super) struct Errand<'a> {
+    intent: &'a Intent,
+    terms: &'a Terms,
+    step: Step,
+    /// The user as last observed.
+    seen: Option<User>,
+    /// What is being asked for.
+    asked: Vec<Edit>,
+    /// What the server has said yes to.
+    granted: Vec<Edit>,
+    /// Whether the user was asked for by itself since the last change.
+    is_sure: bool,
+    /// Whether items of lists are named by their types.
+    by_filter: bool,
+    /// Set when the address cannot be had: then the seat counts alone.
+    unmovable: bool,
+    is_blocked: bool,
+    /// How often the address was somebody else's.
+    conflicts: u32,
+    /// How often somebody else changed the user meanwhile.
+    overtaken: u32,
+    /// A user was to be made, and there was one.
+    was_there: bool,
+    parking: Parking,
+}
+
+impl<'a> Errand<'a> {
+    pub(super) fn begin(intent: &'a Intent, terms: &'a Terms) -> Self {
+        let mut errand = Self {
+            intent,
+            terms,
+            step: Step::Settled(Outcome::Done(None)),
+            seen: None,
+            asked: Vec::new(),
+            granted: Vec::new(),
+            is_sure: false,
+            by_filter: true,
+            unmovable: false,
+            is_blocked: false,
+            conflicts: 0,
+            overtaken: 0,
+            was_there: false,
+            parking: Parking::No,
+        };
+        errand.set_out();
+        errand
+    }
+
+    /// What is to be asked next, until it is settled.
+    pub(super) fn wants(&self) -> Option<&Want> {
+        match &self.step {
+            Step::Wants(want) => Some(want),
+            Step::Settled(_) => None,
+        }
+    }
+
+    /// Whether what it wants lets go of a name that others wait for.
+    pub(super) fn is_parking(&self) -> bool {
+        matches!(self.parking, Parking::Asked { .. })
+    }
+
+    /// Whether the next change is of an address.
+    pub(super) fn moves(&self) -> bool {
+        self.wants().is_some_and(|want| matches!(want, Want::Change(_))) && self.asked.iter().any(is_of_address)
+    }
+
+    /// The name it has and the one it wants, in lower case, while somebody else has that.
+    pub(super) fn blocked(&self) -> Option<(String, String)> {
+        let name = self.seen.as_ref()?.user_name()?.to_lowercase();
+        (self.is_blocked && self.parking == Parking::No).then(|| (name, self.intent.email.key().into_owned()))
+    }
+
+    /// Lets go of the name for a moment: somebody waits for it who has the one that is wanted.
+    pub(super) fn park(&mut self) {
+        let Some(user) = &self.seen else { return };
+        let old = user.user_name().unwrap_or_default().to_owned();
+        let edits = vec![Edit::UserName(parking_name(&self.intent.guid))];
+        self.is_blocked = false;
+        self.parking = Parking::Asked { old };
+        self.change(edits);
+    }
+
+    pub(super) fn outcome(self) -> Outcome {
+        match self.step {
+            Step::Settled(outcome) => outcome,
+            Step::Wants(_) => Outcome::Ambiguous("the account store came to no end with it".to_owned()),
+        }
+    }
+
+    // ---- the first step ----
+
+    fn set_out(&mut self) {
+        if let Some(refusal) = self.impossible() {
+            return self.settle(Outcome::Rejected(refusal));
+        }
+        match (self.intent.account.clone(), &self.intent.to) {
+            (None, _) if !self.is_gain() => self.settle(Outcome::Done(None)),
+            (None, _) => self.look_for(),
+            // What is taken is the same whatever the user is like.
+            (Some(id), Seat::Suspended(_)) if self.intent.action != Action::Rename && self.terms.abilities.patch => {
+                let edits = vec![Edit::Active(false)];
+                let body = patch(
+                    User::of(serde_json::json!({ "id": "-" }))
+                        .map_or_else(Vec::new, |user| user.operations(&self.terms.mapping.place, &edits, true)),
+                );
+                self.asked = edits;
+                self.step = Step::Wants(Want::Change(Change { id, method: Manner::Patch, body, version: None }));
+            }
+            (Some(id), _) => self.look_up(id, false),
+        }
+    }
+
+    /// What cannot be, whatever the server says.
+    fn impossible(&self) -> Option<String> {
+        let Self { intent, terms, .. } = self;
+        let kind = StoreKind::EnterpriseDirectory;
+        match (intent.action, &intent.to) {
+            (Action::Rename, _) => None,
+            (Action::Invite, _) | (_, Seat::Invited) => Some(format!("in an account of kind {kind} nobody is invited")),
+            (_, Seat::Vacant) if intent.account.is_some() => {
+                Some(format!("in an account of kind {kind} nobody is removed, only suspended"))
+            }
+            (_, Seat::Active(tier)) if terms.mapping.value(tier).is_none() => Some(terms.mapping.no_value(tier)),
+            (_, Seat::Active(_) | Seat::Suspended(_) | Seat::Vacant) => None,
+        }
+    }
+
+    // ---- answers ----
+
+    /// Takes an answer in. `alone`: whether no other request about addresses was under way, in which somebody else may have
+    /// let go of the one that this one wants.
+    pub(super) fn hear(&mut self, answer: Answer, alone: bool) {
+        let Step::Wants(want) = &self.step else { return };
+        let want = want.clone();
+        self.is_blocked = false;
+        match answer {
+            Answer::Done(user) => {
+                self.granted.append(&mut self.asked);
+                self.is_sure = false;
+                self.after_change(Some(user), want);
+            }
+            Answer::Unseen => {
+                self.granted.append(&mut self.asked);
+                self.is_sure = false;
+                self.after_change(None, want);
+            }
+            Answer::Found(found) => {
+                self.is_sure = matches!(want, Want::Look(Look::Key { surely: true, .. }));
+                match found {
+                    Some(user) => self.found(user),
+                    None => self.not_there(&want),
+                }
+            }
+            Answer::Refused { status, kind, message } => self.refused(&want, status, kind.as_deref(), message, alone),
+            Answer::Unknown(message) => self.settle(Outcome::Ambiguous(message)),
+        }
+    }
+
+    fn after_change(&mut self, user: Option<User>, want: Want) {
+        match (std::mem::replace(&mut self.parking, Parking::No), want) {
+            (Parking::Back { outcome }, _) => self.settle(Outcome::Rejected(outcome)),
+            (Parking::Asked { old }, Want::Change(change)) => {
+                self.parking = Parking::Parked { old };
+                self.look_up(change.id, true);
+            }
+            (parking, want) => {
+                self.parking = parking;
+                match (user, want) {
+                    (Some(user), _) => self.toward(user),
+                    (None, Want::Change(change)) => self.look_up(change.id, false),
+                    (None, Want::Create(_) | Want::Look(_)) => self.look_for(),
+                }
+            }
+        }
+    }
+
+    /// Somebody was found: by key, or as the person's.
+    fn found(&mut self, user: User) {
+        let is_known = self.intent.account.as_ref() == Some(user.id());
+        if !is_known && is_anothers(&user, &self.intent.guid, self.terms.mapping.keeps_identity) {
+            let (email, owner) = (&self.intent.email, user.external_id().unwrap_or_default());
+            return self.settle(Outcome::Rejected(format!(
+                "{email} is the address of user {}, who belongs to the directory identity {owner} (externalId) and not to \
+                 {}; nothing was changed. Correct the address of one of the two in the directory; if {owner} is there no \
+                 more, delete that user, or give it another address, in the account store",
+                user.id(),
+                self.intent.guid
+            )));
+        }
+        if self.is_come_upon(&user) {
+            self.seen = Some(user);
+            return self.settle_as_seen();
+        }
+        self.toward(user);
+    }
+
+    /// Whether it holds more than the intent knows of, which is for the next pass to take.
+    fn is_come_upon(&self, user: &User) -> bool {
+        let (Seat::Active(wanted), Seat::Active(held)) = (&self.intent.to, self.terms.mapping.seat(user)) else {
+            return false;
+        };
+        self.granted.is_empty()
+            && self.intent.action != Action::Rename
+            && self.intent.from != Seat::Active(held.clone())
+            && self.terms.mapping.order().is_downgrade(&held, wanted)
+    }
+
+    /// Nobody has that key, or is that person's.
+    fn not_there(&mut self, want: &Want) {
+        match want {
+            Want::Look(Look::Key { .. }) if self.is_gain() && self.seen.is_none() => self.look_for(),
+            Want::Look(Look::Whose { .. }) if self.is_gain() && self.was_there => {
+                self.settle(Outcome::Rejected(format!(
+                    "the account store says that there is a user {} already, and shows none",
+                    self.intent.email
+                )));
+            }
+            Want::Look(Look::Whose { .. }) if self.is_gain() => self.create(),
+            _ => self.settle(Outcome::Done(None)),
+        }
+    }
+
+    fn refused(&mut self, want: &Want, status: Option<u16>, kind: Option<&str>, message: String, alone: bool) {
+        let asked = std::mem::take(&mut self.asked);
+        if let Parking::Asked { .. } | Parking::Back { .. } = self.parking {
+            return self.settle(Outcome::Ambiguous(message));
+        }
+        match (want, status) {
+            (Want::Create(_), Some(409)) if !self.was_there => {
+                self.was_there = true;
+                self.look_for();
+            }
+            (Want::Change(_), Some(404 | 410)) if !matches!(kind, Some("noTarget")) => match self.is_gain() {
+                true if self.seen.as_ref().is_some_and(|user| self.intent.account.as_ref() == Some(user.id())) => {
+                    self.seen = None;
+                    self.look_for();
+                }
+                true => self.settle(Outcome::Rejected(message)),
+                false => self.settle(Outcome::Done(None)),
+            },
+            (Want::Change(change), Some(412)) if self.overtaken < OVERTAKEN_MAX => {
+                self.overtaken += 1;
+                self.look_up(change.id.clone(), true);
+            }
+            // Not every server understands a path with a filter in it.
+            (Want::Change(_), Some(400 | 404 | 501)) if self.is_by_filter(&asked) => {
+                self.by_filter = false;
+                self.change(asked);
+            }
+            (Want::Change(_), Some(409)) if asked.iter().any(is_of_address) && !alone && self.conflicts < TAKEN_MAX => {
+                self.conflicts += 1;
+                self.is_blocked = true;
+                self.asked = asked;
+            }
+            // An address that cannot be had holds up a rename, but no seat.
+            (Want::Change(_), Some(400 | 409 | 422)) if asked.iter().any(is_of_address) => {
+                self.give_up_address(&message)
+            }
+            // Something was done before: how the user is now is for the next pass to find out.
+            _ if !self.granted.is_empty() => self.settle(Outcome::Ambiguous(message)),
+            _ => self.settle(Outcome::Rejected(message)),
+        }
+    }
+
+    fn give_up_address(&mut self, message: &str) {
+        self.unmovable = true;
+        let words = format!(
+            "the account store does not take the address {} ({message}); correct the address of one of the two in the \
+             directory, or, if that user belongs to nobody there, delete it or give it another address in the account \
+             store. The seat stays on the old address meanwhile",
+            self.intent.email
+        );
+        match std::mem::replace(&mut self.parking, Parking::No) {
+            Parking::Parked { old } => {
+                self.parking = Parking::Back { outcome: words };
+                self.change(vec![Edit::UserName(old)]);
+            }
+            _ if self.intent.action == Action::Rename => self.settle(Outcome::Rejected(words)),
+            _ => match self.seen.clone() {
+                Some(user) => self.toward(user),
+                None => self.settle(Outcome::Rejected(words)),
+            },
+        }
+    }
+
+    // ---- toward the target ----
+
+    /// The next step from what is observed.
+    fn toward(&mut self, user: User) {
+        let edits = self.edits(&user);
+        let id = user.id().clone();
+        self.seen = Some(user);
+        if edits.is_empty() {
+            return self.settle_as_seen();
+        }
+        let is_new = edits.iter().any(|edit| !self.granted.contains(edit));
+        if is_new {
+            return self.change(edits);
+        }
+        if !self.is_sure {
+            return self.look_up(id, true);
+        }
+        if self.is_by_filter(&edits) {
+            self.by_filter = false;
+            return self.change(edits);
+        }
+        self.not_kept(&edits);
+    }
+
+    /// What is to be changed in a user, if anything.
+    fn edits(&self, user: &User) -> Vec<Edit> {
+        let Self { intent, terms, .. } = self;
+        let mut edits = Vec::new();
+        if intent.action != Action::Rename {
+            match &intent.to {
+                Seat::Active(tier) => {
+                    if !user.is_active() {
+                        edits.push(Edit::Active(true));
+                    }
+                    if terms.mapping.tier(user).as_ref() != Some(tier) {
+                        edits.extend(terms.mapping.value(tier).map(|value| Edit::Tier(value.to_owned())));
+                    }
+                    if self.is_to_be_marked(user) {
+                        edits.push(Edit::Identity(intent.guid));
+                    }
+                }
+                Seat::Suspended(_) if user.is_active() => edits.push(Edit::Active(false)),
+                Seat::Suspended(_) | Seat::Vacant | Seat::Invited => {}
+            }
+        }
+        if !self.unmovable {
+            edits.extend(self.address_edits(user));
+        }
+        edits
+    }
+
+    /// Whether the identity is to be noted: where there is none, and where that of somebody else is on the person's own
+    /// account. What another program wrote stays.
+    fn is_to_be_marked(&self, user: &User) -> bool {
+        let is_known = self.intent.account.as_ref() == Some(user.id());
+        self.terms.mapping.keeps_identity
+            && match (user.external_id(), user.identity()) {
+                (None, _) => true,
+                (Some(_), Some(owner)) => is_known && owner != self.intent.guid,
+                (Some(_), None) => false,
+            }
+    }
+
+    /// The address, and the name to sign in with where that is the address.
+    fn address_edits(&self, user: &User) -> Vec<Edit> {
+        let wanted = &self.intent.email;
+        let now = user.address();
+        let name = user.user_name().map(str::to_lowercase);
+        let is_parked = name.as_deref() == Some(parking_name(&self.intent.guid).as_str());
+        let is_right = now.as_ref() == Some(wanted);
+        if is_right && !is_parked {
+            return Vec::new();
+        }
+        let follows =
+            is_parked || name.is_none() || now.as_ref().is_some_and(|now| name.as_deref() == Some(&*now.key()));
+        let mut edits = Vec::new();
+        if !is_right && (!follows || user.addresses().next().is_some()) {
+            edits.push(Edit::Address(wanted.clone()));
+        }
+        if follows {
+            edits.push(Edit::UserName(wanted.as_str().to_owned()));
+        }
+        edits
+    }
+
+    /// The server said yes, and did something else.
+    fn not_kept(&mut self, edits: &[Edit]) {
+        let seat: Vec<&Edit> = edits.iter().filter(|edit| !is_of_address(edit)).collect();
+        if seat.is_empty() && self.intent.action != Action::Rename {
+            // As with an address that it refuses.
+            return self.settle_as_seen();
+        }
+        let place = &self.terms.mapping.place;
+        let name = |edit: &Edit| match edit {
+            Edit::Active(_) => "active".to_owned(),
+            Edit::Tier(_) => place.to_string(),
+            Edit::Identity(_) => "externalId".to_owned(),
+            Edit::UserName(_) => "userName".to_owned(),
+            Edit::Address(_) => "emails".to_owned(),
+        };
+        let names: Vec<String> = edits.iter().map(name).collect();
+        let advice = match edits.iter().find(|edit| !matches!(edit, Edit::Active(_))) {
+            Some(Edit::Tier(_)) => {
+                "; is tier_in the place where this product keeps licences, and the value one that it knows?"
+            }
+            Some(Edit::Identity(_)) => "; if this product keeps no such thing, write external_id = false",
+            Some(Edit::Active(_) | Edit::UserName(_) | Edit::Address(_)) | None => "",
+        };
+        let message = format!(
+            "the account store said yes and did not keep {}: the seat is not confirmed{advice}",
+            names.join(" and ")
+        );
+        self.settle(Outcome::Rejected(message));
+    }
+
+    // ---- the means ----
+
+    fn look_up(&mut self, id: UserId, surely: bool) {
+        self.step = Step::Wants(Want::Look(Look::Key { id, surely }));
+    }
+
+    fn look_for(&mut self) {
+        let look = Look::Whose { guid: self.intent.guid, email: self.intent.email.clone() };
+        self.step = Step::Wants(Want::Look(look));
+    }
+
+    fn create(&mut self) {
+        let Seat::Active(tier) = &self.intent.to else { return self.settle(Outcome::Done(None)) };
+        let mapping = &self.terms.mapping;
+        let mut edits = vec![Edit::Active(true)];
+        if mapping.keeps_identity {
+            edits.push(Edit::Identity(self.intent.guid));
+        }
+        if mapping.place != TierPlace::Nowhere {
+            edits.extend(mapping.value(tier).map(|value| Edit::Tier(value.to_owned())));
+        }
+        // Not as what was asked for: what is missing afterwards is asked for by itself.
+        let body = User::creation(&mapping.place, &self.intent.email, &edits);
+        self.step = Step::Wants(Want::Create(body));
+    }
+
+    fn change(&mut self, edits: Vec<Edit>) {
+        let Some(user) = &self.seen else { return };
+        let Terms { abilities, mapping } = self.terms;
+        let (method, body) = match abilities.patch {
+            true => (Manner::Patch, patch(user.operations(&mapping.place, &edits, self.by_filter))),
+            false => (Manner::Put, user.replacement(&mapping.place, &edits)),
+        };
+        let version = user.version().filter(|_| abilities.etag).map(str::to_owned);
+        let change = Change { id: user.id().clone(), method, body, version };
+        self.asked = edits;
+        self.step = Step::Wants(Want::Change(change));
+    }
+
+    /// Whether one of these names an item of a list by its type.
+    fn is_by_filter(&self, edits: &[Edit]) -> bool {
+        self.by_filter
+            && self.terms.abilities.patch
+            && matches!(self.terms.mapping.place, TierPlace::Listed { kind: Some(_), .. })
+            && edits.iter().any(|edit| matches!(edit, Edit::Tier(_)))
+    }
+
+    fn settle_as_seen(&mut self) {
+        let observed = self.seen.as_ref().map(|user| self.observed(user));
+        self.settle(Outcome::Done(observed));
+    }
+
+    /// The user as the agent sees it; one without an address is known by that of the intent.
+    fn observed(&self, user: &User) -> Observed {
+        let mapping = &self.terms.mapping;
+        mapping.observe(user).unwrap_or_else(|| Observed {
+            id: user.id().clone(),
+            email: self.intent.email.clone(),
+            seat: mapping.seat(user),
+            external: user.identity().filter(|_| mapping.keeps_identity),
+        })
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        self.step = Step::Settled(outcome);
+    }
+
+    /// Whether it gives the right to sign in.
+    fn is_gain(&self) -> bool {
+        self.intent.action != Action::Rename && matches!(self.intent.to, Seat::Active(_))
+    }
+}
+
+fn is_of_address(edit: &Edit) -> bool {
+    matches!(edit, Edit::UserName(_) | Edit::Address(_))
+}
+
+/// The name that somebody has for the moment of an exchange. It says whose it is, should it ever be left over.
+fn parking_name(guid: &ObjectGuid) -> String {
+    format!("seatsync-{guid}")
+}

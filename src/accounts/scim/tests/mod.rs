@@ -1,0 +1,126 @@
+//! The client against a small server with faults: what it asks, how often, and what it makes of the answers.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod errands;
+mod fake;
+mod faults;
+mod looks;
+
+use super::*;
+use crate::model::{Action, Email, ObjectGuid, PassId, Seat, Tier, Timestamp, UserId};
+use fake::{Fake, Fault};
+use secrecy::SecretString;
+use serde_json::json;
+
+fn settings(fake: &Fake) -> ScimSettings {
+    let values = [("pro", "Full"), ("plus", "View")].map(|(tier, value)| (Tier::new(tier), value.to_owned()));
+    ScimSettings {
+        base_url: fake.base_url.clone(),
+        authority: Authority::Bearer(SecretString::from("hunter2")),
+        mapping: Mapping {
+            place: TierPlace::parse("roles[seat]").unwrap(),
+            values: values.to_vec(),
+            keeps_identity: true,
+        },
+        paging: None,
+        ca_file: None,
+        timeout: Duration::from_secs(30),
+        requests_max: 8,
+        meter: Meter::default(),
+        halt: Halt::default(),
+    }
+}
+
+fn client(fake: &Fake) -> Scim {
+    Scim::open(settings(fake)).unwrap()
+}
+
+fn client_with(fake: &Fake, timeout: Duration) -> Scim {
+    Scim::open(ScimSettings { timeout, ..settings(fake) }).unwrap()
+}
+
+fn email(name: &str) -> Email {
+    Email::parse(&format!("{name}@corp.example")).unwrap()
+}
+
+fn active(tier: &str) -> Seat {
+    Seat::Active(Tier::new(tier))
+}
+
+fn suspended(tier: &str) -> Seat {
+    Seat::Suspended(Tier::new(tier))
+}
+
+fn guid(name: &str) -> ObjectGuid {
+    let number = name.bytes().fold(7_u128, |number, byte| number.wrapping_mul(251).wrapping_add(u128::from(byte)));
+    ObjectGuid::from_u128(number)
+}
+
+/// An intent for the account `id-NAME`, or for nobody's account yet.
+fn intent(action: Action, name: &str, known: bool, from: Seat, to: Seat) -> Intent {
+    Intent {
+        pass: PassId::new(Timestamp::UNIX_EPOCH, 0),
+        at: Timestamp::UNIX_EPOCH,
+        action,
+        guid: guid(name),
+        account: known.then(|| UserId::new(&format!("id-{name}"))),
+        email: email(name),
+        from,
+        to,
+        because: "tested".into(),
+    }
+}
+
+fn promotion(name: &str) -> Intent {
+    intent(Action::Move, name, true, active("plus"), active("pro"))
+}
+
+fn suspension(name: &str) -> Intent {
+    intent(Action::Suspend, name, true, active("plus"), suspended("plus"))
+}
+
+fn creation(name: &str) -> Intent {
+    intent(Action::Create, name, false, Seat::Vacant, active("pro"))
+}
+
+fn rename(name: &str, to: &str) -> Intent {
+    Intent { email: email(to), ..intent(Action::Rename, name, true, active("plus"), active("plus")) }
+}
+
+fn sought(name: &str) -> Sought {
+    Sought { guid: guid(name), account: None, email: email(name) }
+}
+
+/// What became of each: `anna pro`, `anna suspended plus`, `nobody`, or why not.
+fn told(outcomes: &[Outcome]) -> Vec<String> {
+    let tell = |outcome: &Outcome| match outcome {
+        Outcome::Done(Some(Observed { email, seat, .. })) => {
+            let name = email.as_str().replace("@corp.example", "");
+            match seat {
+                Seat::Suspended(tier) => format!("{name} suspended {tier}"),
+                Seat::Active(_) | Seat::Vacant | Seat::Invited => format!("{name} {seat}"),
+            }
+        }
+        Outcome::Done(None) => "nobody".to_owned(),
+        Outcome::Rejected(words) => format!("rejected: {words}"),
+        Outcome::Ambiguous(words) => format!("ambiguous: {words}"),
+    };
+    outcomes.iter().map(tell).collect()
+}
+
+#[tokio::test]
+async fn what_the_server_can_do_is_asked_once_and_again_after_a_failure() {
+    let fake = Fake::start().await;
+    let mut scim = client(&fake);
+    for _ in 0..2 {
+        assert_eq!(scim.kind().await.unwrap(), StoreKind::EnterpriseDirectory);
+        assert_eq!(scim.list().await.unwrap(), []);
+    }
+    assert_eq!(fake.count("discover"), 3, "three documents, once");
+    fake.book().boasts = 1;
+    assert!(scim.list().await.is_err());
+    fake.book().boasts = 0;
+    fake.book().config = Value::Null;
+    assert!(!scim.about().await.unwrap().abilities.is_told);
+    assert_eq!(fake.count("discover"), 6);
+}

@@ -1,0 +1,159 @@
+//! `[accounts] kind = "scim"`.
+
+use super::*;
+
+const SCIM: &str = r#"
+[directory]
+kind = "ldif"
+path = "people.ldif"
+[[tier]]
+name = "pro"
+groups = ["Pro"]
+[[tier]]
+name = "plus"
+groups = ["Plus"]
+[accounts]
+kind = "scim"
+account = "corp"
+base_url = "https://api.product.example/scim/v2/"
+preset = "figma"
+bearer_token_file = "ldap-password"
+tier_in = "entitlements[licence]"
+tier_values = { pro = "Full" }
+external_id = false
+paging = "cursor"
+suspend = "active"
+on_leave = "deactivate"
+ca_file = "corp-ca.pem"
+timeout = "5s"
+requests_max = 4
+"#;
+
+fn read(text: &str) -> ScimConfig {
+    match parse_in(&folder_with(PASSWORD), text).unwrap().accounts {
+        AccountsConfig::Scim(scim) => scim,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn without(lines: &[&str]) -> String {
+    let is_kept = |line: &&str| !lines.iter().any(|begin| line.starts_with(begin));
+    SCIM.lines().filter(is_kept).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn every_key_means_something_and_the_secret_is_not_shown() {
+    let scim = read(SCIM);
+    assert_eq!((scim.base_url.as_str(), scim.account.as_str()), ("https://api.product.example/scim/v2", "corp"));
+    let ScimLogin::Bearer(token) = &scim.login else { panic!("{scim:?}") };
+    assert_eq!(token.expose_secret(), PASSWORD);
+    assert_eq!(scim.tier_in, "entitlements[licence]");
+    let values: Vec<(&str, &str)> =
+        scim.tier_values.iter().map(|(tier, value)| (tier.name(), value.as_str())).collect();
+    assert_eq!(values, [("pro", "Full"), ("plus", "plus")], "a tier without a value has its name");
+    assert_eq!((scim.external_id, scim.paging), (false, ScimPaging::Cursor));
+    assert!(scim.ca_file.as_ref().is_some_and(|path| path.ends_with("corp-ca.pem")));
+    assert_eq!((scim.timeout, scim.requests_max), (Duration::from_secs(5), 4));
+    assert!(!format!("{scim:?}").contains(PASSWORD));
+}
+
+#[test]
+fn a_preset_is_what_is_not_written() {
+    let bare =
+        without(&["tier_in", "paging", "external_id", "suspend", "on_leave", "ca_file", "timeout", "requests_max"]);
+    for (preset, tier_in, paging) in [
+        ("figma", "roles[seatType]", ScimPaging::AsTold),
+        ("salesforce", "entitlements[Profile]", ScimPaging::Index),
+        ("github-emu", "roles", ScimPaging::Index),
+        ("aws-identity-center", "userType", ScimPaging::Cursor),
+    ] {
+        let scim = read(&bare.replace("figma", preset));
+        assert_eq!((scim.tier_in.as_str(), scim.paging, scim.external_id), (tier_in, paging, true));
+        assert_eq!((scim.timeout, scim.requests_max, scim.ca_file), (Duration::from_secs(30), 16, None));
+    }
+    let one = bare.replace("figma", "slack").replace("[[tier]]\nname = \"plus\"\ngroups = [\"Plus\"]\n", "");
+    assert_eq!(read(&one).tier_in, "none");
+    let problems = shown(&bare.replace("figma", "slack"));
+    assert!(problems.contains("tier_in = \"none\" goes with one [[tier]] only"), "{problems}");
+    let problems = shown(&bare.replace("figma", "generic"));
+    assert!(problems.contains("add a line such as: tier_in = \"entitlements[licence]\""), "{problems}");
+}
+
+#[test]
+fn client_credentials_take_the_place_of_a_token() {
+    let text = SCIM.replace(
+        "bearer_token_file = \"ldap-password\"",
+        "token_url = \"https://login.product.example/token\"\nclient_id = \"seatsync\"\n\
+         client_secret_credential = \"ldap\"\nscope = \"scim users\"",
+    );
+    let scim = read(&text);
+    assert!(!format!("{scim:?}").contains(PASSWORD));
+    let ScimLogin::Client { token_url, client_id, client_secret, scope } = scim.login else { panic!("{text}") };
+    assert_eq!((token_url.as_str(), client_id.as_str()), ("https://login.product.example/token", "seatsync"));
+    assert_eq!((client_secret.expose_secret(), scope.as_deref()), (PASSWORD, Some("scim users")));
+    for (wrong, expected) in [
+        (format!("{text}bearer_token_file = \"ldap-password\""), "does not go with token_url and client_id"),
+        (text.replace("client_id = \"seatsync\"\n", ""), "add a line such as: client_id = \"seatsync\""),
+        (text.replace("client_secret_credential = \"ldap\"\n", ""), "the client secret is missing in [accounts]"),
+        (text.replace("https://login", "http://login"), "this URL would send the token in clear text"),
+        (format!("{SCIM}scope = \"x\""), "`scope` goes with token_url and client_id"),
+    ] {
+        let shown = shown(&wrong);
+        assert!(shown.contains(expected), "{expected}:\n{shown}");
+    }
+}
+
+#[test]
+fn clear_text_is_for_this_machine() {
+    let at = |url: &str| SCIM.replace("https://api.product.example/scim/v2/", url);
+    for url in ["http://127.0.0.1:8080/v2", "http://[::1]/scim", "http://localhost"] {
+        assert_eq!(read(&at(url)).base_url, url);
+    }
+    let refused = shown(&at("http://api.product.example/scim"));
+    assert!(refused.contains("this URL would send the token in clear text"), "{refused}");
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_to_write() {
+    for (text, expected) in [
+        (without(&["base_url"]), "add a line such as: base_url = \"https://api.product.example/scim/v2\""),
+        (without(&["account ="]), "`account` is missing in [accounts]"),
+        (without(&["bearer_token_file"]), "the bearer token is missing in [accounts]"),
+        (SCIM.replace("figma", "figmo"), "did you mean \"figma\"?"),
+        (SCIM.replace("pro = \"Full\"", "prou = \"Full\""), "did you mean `pro`?"),
+        (SCIM.replace("{ pro = \"Full\" }", "{ pro = \"PLUS\" }"), "tiers pro and plus have the same value \"plus\""),
+        (SCIM.replace("{ pro = \"Full\" }", "{ pro = \"\" }"), "`pro` is empty"),
+        (SCIM.replace("{ pro = \"Full\" }", "\"Full\""), "`tier_values` must be a table, not a text"),
+        (SCIM.replace("\"cursor\"", "\"cursors\""), "did you mean \"cursor\"?"),
+        (SCIM.replace("\"deactivate\"", "\"delete\""), "on_leave = \"delete\" is not in this version"),
+        (SCIM.replace("\"deactivate\"", "\"nothing\""), "is not what is done when somebody leaves"),
+        (SCIM.replace("suspend = \"active\"", "suspend = \"delete\""), "is not a way to suspend"),
+        (SCIM.replace("v2/", "v2?x=1"), "nothing may follow the path"),
+        (SCIM.replace("https://api", "https://me:hunter2@api"), "a URL holds no user and no password"),
+        (format!("{SCIM}region = \"x\""), "`region` goes only with kind = \"chime\""),
+        (format!("{SCIM}path = \"x\""), "`path` goes only with kind = \"embedded\""),
+        (format!("{SCIM}bearer_token = \"hunter2\""), "bearer_token_file = \"/etc/seatsync/scim-token\""),
+        (format!("{SCIM}client_secret = \"hunter2\""), "client_secret_file = \"/etc/seatsync/scim-client-secret\""),
+        (format!("{SCIM}baseurl = \"x\""), "did you mean `base_url`?"),
+        (
+            LEAST.replace("path = \"accounts\"", "path = \"accounts\"\ntier_in = \"x\""),
+            "`tier_in` goes only with kind = \"scim\"",
+        ),
+        (
+            LEAST.replace("path = \"accounts\"", "path = \"accounts\"\ntimeout = \"5s\""),
+            "`timeout` goes only with kind = \"chime\" or \"scim\"",
+        ),
+    ] {
+        let shown = shown(&text);
+        assert!(shown.contains(expected), "{expected}:\n{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
+fn a_place_is_checked_by_who_knows_places() {
+    let folder = folder_with(PASSWORD);
+    let env = Environment { check_tier_place: |_| Err("no such place".to_owned()), ..Environment::default() };
+    let problems = parse(&folder.path().join("seatsync.toml"), SCIM, &env).unwrap_err().to_string();
+    assert!(problems.contains("\"entitlements[licence]\" is no place for a tier: no such place"), "{problems}");
+}

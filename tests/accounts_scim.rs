@@ -1,0 +1,104 @@
+//! The client of SCIM keeps what every account store promises, against a server that is not ours, over loopback: with all that
+//! the protocol offers, and with little of it.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod conformance;
+mod loopback;
+mod python;
+mod scim;
+
+use conformance::World;
+use scim::{EXTENSION, Manner, ScimServer, TOKEN};
+use seatsync::accounts::scim::{Authority, Mapping, Scim, ScimSettings, TierPlace};
+use seatsync::halt::Halt;
+use seatsync::model::{Email, Meter, Tier};
+use secrecy::SecretString;
+use serde_json::json;
+use std::time::Duration;
+
+/// For one attempt, on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+struct ScimWorld {
+    server: ScimServer,
+    place: TierPlace,
+    store: Scim,
+}
+
+impl ScimWorld {
+    fn new(manner: Manner, place: &str) -> Self {
+        let server = ScimServer::strict(manner);
+        let place = TierPlace::parse(place).unwrap();
+        let store = open(&server, &place);
+        Self { server, place, store }
+    }
+}
+
+fn open(server: &ScimServer, place: &TierPlace) -> Scim {
+    let values = [("pro", "Full"), ("plus", "View")].map(|(tier, value)| (Tier::new(tier), value.to_owned()));
+    Scim::open(ScimSettings {
+        base_url: server.base_url(),
+        authority: Authority::Bearer(SecretString::from(TOKEN)),
+        mapping: Mapping { place: place.clone(), values: values.to_vec(), keeps_identity: true },
+        paging: None,
+        ca_file: None,
+        timeout: TIMEOUT,
+        requests_max: 16,
+        meter: Meter::default(),
+        halt: Halt::default(),
+    })
+    .unwrap()
+}
+
+impl World for ScimWorld {
+    type Store = Scim;
+
+    fn store(&mut self) -> &mut Scim {
+        &mut self.store
+    }
+
+    fn keeps_identity(&self) -> bool {
+        true
+    }
+
+    fn tiers(&self) -> [Tier; 2] {
+        [Tier::new("pro"), Tier::new("plus")]
+    }
+
+    async fn come(&mut self, _: &[Email]) {}
+
+    async fn made_by_hand(&mut self, email: &Email) {
+        let name = email.as_str();
+        let mut user = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": name,
+            "emails": [{"value": name, "type": "work", "primary": true}], "active": true,
+        });
+        match &self.place {
+            TierPlace::Nowhere => {}
+            TierPlace::UserType => user["userType"] = json!("View"),
+            TierPlace::Listed { list, kind } => {
+                let list = format!("{list:?}").to_lowercase();
+                user[list] = json!([{"value": "View", "type": kind}, {"value": "guide", "type": "other"}]);
+            }
+            TierPlace::Extension { urn, attribute } => {
+                user["schemas"].as_array_mut().unwrap().push(json!(urn));
+                user[urn] = json!({ attribute: "View" });
+            }
+        }
+        self.server.make(&user);
+    }
+
+    async fn invitations(&mut self, _: &Email) -> u32 {
+        0
+    }
+
+    async fn restart(&mut self) {
+        self.store = open(&self.server, &self.place);
+    }
+}
+
+conformance!(with_all_that_there_is, ScimWorld::new(Manner::Rich, "entitlements[licence]"));
+conformance!(without_bulk, ScimWorld::new(Manner::Plain, "roles[seatType]"));
+conformance!(in_an_extension, ScimWorld::new(Manner::Plain, &format!("{EXTENSION}:licenceType")));
+conformance!(without_patch_and_filters, ScimWorld::new(Manner::Poor, "userType"));

@@ -1,0 +1,184 @@
+//! The whole way: a real Active Directory, the agent as an operator runs it, and SCIM servers that are not ours.
+//!
+//! What a server holds is read past the agent.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod ad;
+mod loopback;
+mod python;
+mod scim;
+mod site;
+
+use ad::Ad;
+use scim::{Manner, ScimServer, TOKEN};
+use site::Site;
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
+
+struct World {
+    ad: Ad,
+    site: Site,
+    server: ScimServer,
+}
+
+impl World {
+    fn new(server: ScimServer, tier_in: &str) -> Self {
+        let ad = Ad::start();
+        let mut site = Site::new(ad.directory(), &["App-Pro"], &["App-Plus"]);
+        let token = site.file("scim-token");
+        std::fs::write(&token, TOKEN).unwrap();
+        std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+        site.accounts_section = Some(format!(
+            "[accounts]\nkind = 'scim'\naccount = 'product'\nbase_url = '{}'\nbearer_token_file = '{token}'\n\
+             tier_in = '{tier_in}'\ntier_values = {{ pro = 'Full', plus = 'View' }}\n",
+            server.base_url()
+        ));
+        Self { ad, site, server }
+    }
+
+    /// The server's own word on these people: `Full active`, `View inactive`, or nothing.
+    #[track_caller]
+    fn assert_held(&self, expected: &[(&str, &str)]) {
+        let users = self.server.users();
+        let held = |email: &str| {
+            let user = users.iter().find(|user| user["emails"][0]["value"] == email);
+            let text = user.map(|user| {
+                assert!(user["externalId"].as_str().is_some_and(|id| id.len() == 36), "{user}");
+                assert_eq!(user["userName"], email, "{user}");
+                let mut text = String::new();
+                for item in user["entitlements"].as_array().into_iter().flatten() {
+                    write!(text, "{} ", item["value"].as_str().unwrap()).unwrap();
+                }
+                text + if user["active"] == false { "inactive" } else { "active" }
+            });
+            text.unwrap_or_default()
+        };
+        let found: Vec<(&str, String)> = expected.iter().map(|(email, _)| (*email, held(email))).collect();
+        let expected: Vec<(&str, String)> = expected.iter().map(|(email, held)| (*email, (*held).to_owned())).collect();
+        assert_eq!(found, expected);
+    }
+
+    /// The requests that write, by the server's own log.
+    fn writes(&self) -> usize {
+        ["POST", "PUT", "PATCH", "DELETE"].into_iter().map(|method| self.server.requests(method)).sum()
+    }
+
+    /// A pass that lists the server has nothing to write, and finds everything as it should be.
+    #[track_caller]
+    fn assert_at_rest(&self) {
+        let before = self.writes();
+        let run = self.site.run(&["sync", "--audit", "--json"]);
+        assert_eq!(run.code, 0, "{run:#?}");
+        assert_eq!(run.json["in_sync"], true, "{run:#?}");
+        run.assert_no_warning("drift");
+        assert_eq!(self.writes(), before, "in sync means that nothing is written");
+    }
+}
+
+/// Join, promote, demote, leave, return, rename, another address, drift.
+fn a_year_at(manner: Manner) {
+    let world = World::new(ScimServer::strict(manner), "entitlements[licence]");
+    let World { ad, site, server } = &world;
+    let checked = site.check();
+    assert_eq!(checked.code, 0, "{checked:#?}");
+    assert!(
+        checked.stdout.contains("ok    tiers         tiers stand in entitlements[licence]: pro is \"Full\""),
+        "{checked:#?}"
+    );
+
+    site.sync_and_settle();
+    world.assert_at_rest();
+    world.assert_held(&[
+        ("alice@ad.test", "Full active"),
+        ("bob@ad.test", "View active"),
+        ("both@ad.test", "Full active"),
+        ("plus+tag@ad.test", "View active"),
+        ("joiner@ad.test", ""),
+        ("disabled@ad.test", ""),
+    ]);
+    match manner {
+        Manner::Rich => assert_eq!(world.writes(), 1, "everybody in one bulk request"),
+        Manner::Plain => assert_eq!(world.writes(), server.users().len(), "each with one request"),
+        Manner::Poor => {}
+    }
+
+    ad.add_to_group("App-Plus", &["joiner"]);
+    ad.add_to_group("App-Pro", &["bob"]);
+    ad.remove_from_group("App-Pro", &["leaver", "both"]);
+    ad.disable("mover");
+    ad.set_mail("renamer", "renamed@ad.test");
+    site.sync_and_settle();
+    world.assert_at_rest();
+    world.assert_held(&[
+        ("joiner@ad.test", "View active"),
+        ("bob@ad.test", "Full active"),
+        ("leaver@ad.test", "Full inactive"),
+        ("both@ad.test", "View active"),
+        ("mover@ad.test", "Full inactive"),
+        ("renamed@ad.test", "Full active"),
+        ("renamer@ad.test", ""),
+    ]);
+
+    ad.add_to_group("App-Plus", &["leaver"]);
+    ad.enable("mover");
+    ad.rename(&ad::person("alice"), "Alice Married");
+    site.sync_and_settle();
+    world.assert_at_rest();
+    world.assert_held(&[
+        ("leaver@ad.test", "View active"),
+        ("mover@ad.test", "Full active"),
+        ("alice@ad.test", "Full active"),
+    ]);
+
+    // Somebody changes one account by hand, and makes one that is nobody's here.
+    let bob = server.user("bob@ad.test").unwrap();
+    let patch = serde_json::json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{"op": "replace", "path": "active", "value": false}],
+    });
+    let (status, answer) = server.ask("PATCH", &format!("/Users/{}", bob["id"].as_str().unwrap()), Some(&patch));
+    assert!(status == 200 || status == 204, "{status} {answer}");
+    let robot = server.make(&serde_json::json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "robot",
+        "emails": [{"value": "robot@elsewhere.test"}],
+    }));
+    let run = site.run(&["sync", "--audit", "--json"]);
+    assert_eq!(run.code, 0, "{run:#?}");
+    run.assert_warns("drift", &["bob"]);
+    world.assert_held(&[("bob@ad.test", "Full active")]);
+    world.assert_at_rest();
+    assert_eq!(server.user("robot"), Some(robot), "left alone");
+}
+
+#[test]
+fn a_year_at_a_server_with_everything() {
+    a_year_at(Manner::Rich);
+}
+
+#[test]
+fn a_year_at_a_server_without_bulk() {
+    a_year_at(Manner::Plain);
+}
+
+/// The server says yes to a licence and drops it: that is no success, and names what was dropped.
+#[test]
+fn a_server_that_drops_licences_confirms_no_seat() {
+    let world = World::new(ScimServer::dropping(), "entitlements[licence]");
+    let checked = world.site.check();
+    assert_eq!(checked.code, 1, "its own schemas do not have them: {checked:#?}");
+    assert!(checked.stdout.contains("which is not in the server's schemas"), "{checked:#?}");
+    for _ in 0..2 {
+        let run = world.site.sync();
+        assert_eq!(run.code, 5, "{run:#?}");
+        let changes = run.json["changes"].as_array().unwrap();
+        assert!(!changes.is_empty(), "{run:#?}");
+        for change in changes {
+            assert_eq!(change["status"], "failed", "{change}");
+            let error = change["error"].as_str().unwrap();
+            assert!(error.contains("did not keep entitlements[licence]"), "{change}\n{}", world.server.log());
+        }
+        let seats = world.site.accounts();
+        assert!(seats.values().all(|account| account.tier.is_empty()), "{seats:?}");
+    }
+}
