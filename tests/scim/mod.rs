@@ -1,5 +1,5 @@
-//! SCIM servers that are not ours, each for one test: `scim2-server` (strict, in memory) and `django-scim2-server` (drops what
-//! it does not know), on an address of their own.
+//! SCIM servers that are not ours, each for one test, on an address of its own: `scim2-server` (strict, in memory), better-auth (a
+//! product, with little of the protocol) and `django-scim2-server` (drops what it does not know).
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
@@ -90,6 +90,15 @@ impl ScimServer {
         Self::run(command, loopback, "/scim/v2", folder)
     }
 
+    /// better-auth with its SCIM plugin, empty.
+    pub fn product() -> Self {
+        let folder = tempfile::Builder::new().prefix("scim-").tempdir().unwrap();
+        let loopback = Loopback::claim();
+        let mut command = Command::new("node");
+        command.arg(product_script()).args([&loopback.address().to_string(), &PORT.to_string(), TOKEN]);
+        Self::run(command, loopback, "/api/auth/scim/v2", folder)
+    }
+
     fn run(mut command: Command, loopback: Loopback, path: &'static str, folder: TempDir) -> Self {
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).current_dir(folder.path());
@@ -171,6 +180,23 @@ impl Drop for ScimServer {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The script of the product beside its packages. One that is missing, or installed from another lock, is a failure and never a
+/// skip.
+fn product_script() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("node");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
+    for name in ["package.json", "package-lock.json", "scim_product.mjs"] {
+        let wanted = std::fs::read(source.join(name)).unwrap();
+        assert!(
+            std::fs::read(folder.join(name)).is_ok_and(|installed| installed == wanted),
+            "{folder} is not made of tests/node: run tests/run once, or mkdir -p {folder} && cp tests/node/* {folder} && \
+             npm ci --ignore-scripts --legacy-peer-deps --prefix {folder}",
+            folder = folder.display(),
+        );
+    }
+    folder.join("scim_product.mjs")
 }
 
 /// A file that the package of the strict server brings.

@@ -57,7 +57,8 @@ fn is_change(want: &Want) -> bool {
     matches!(want, Want::Change(_))
 }
 
-/// Of those who each have what another wants, in a circle, one a circle: were that one to let go, all could have theirs.
+/// Of those who each have the address that another wants, in a circle, one a circle: were that one to let go, all could have
+/// theirs.
 fn circles(blocked: &[Option<(String, String)>]) -> Vec<usize> {
     let having: HashMap<&str, usize> = blocked
         .iter()

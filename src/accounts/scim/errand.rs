@@ -14,11 +14,11 @@ use super::look::{Look, is_anothers};
 use super::messages::patch;
 use super::place::TierPlace;
 use super::user::{Edit, User};
-use crate::model::{Action, Intent, ObjectGuid, Observed, Outcome, Seat, StoreKind, UserId};
+use crate::model::{Action, Email, Intent, ObjectGuid, Observed, Outcome, Seat, StoreKind, UserId};
 use serde_json::Value;
 
 /// Most times that an address is tried again that was taken: whoever has it may let go of it in another request.
-const TAKEN_MAX: u32 = 3;
+const TAKEN_MAX: u32 = 4;
 /// Most times that a change is made anew because somebody else was faster.
 const OVERTAKEN_MAX: u32 = 2;
 
@@ -61,20 +61,26 @@ enum Step {
     Settled(Outcome),
 }
 
-/// The name to sign in with is put aside for a moment, so that two people can exchange theirs.
-#[derive(Debug, PartialEq, Eq)]
+/// Name and address are put aside for a moment, so that two people can exchange theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Parking {
     No,
-    Asked {
-        old: String,
-    },
-    Parked {
-        old: String,
-    },
-    /// Nothing came of it: the old name again, and then this is the outcome.
+    /// About to be put aside.
+    Asked(Aside),
+    /// Put aside.
+    Parked(Aside),
+    /// Nothing came of it: what there was before again, and then this is the outcome.
     Back {
         outcome: String,
     },
+}
+
+/// What is put aside, as it was before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Aside {
+    name: String,
+    /// Only where letting go of the name was not enough.
+    address: Option<Email>,
 }
 
 /// One intent under way.
@@ -137,7 +143,7 @@ impl<'a> Errand<'a> {
 
     /// Whether what it wants lets go of a name that others wait for.
     pub(super) fn is_parking(&self) -> bool {
-        matches!(self.parking, Parking::Asked { .. })
+        matches!(self.parking, Parking::Asked(_))
     }
 
     /// Whether the next change is of an address.
@@ -145,19 +151,33 @@ impl<'a> Errand<'a> {
         self.wants().is_some_and(|want| matches!(want, Want::Change(_))) && self.asked.iter().any(is_of_address)
     }
 
-    /// The name it has and the one it wants, in lower case, while somebody else has that.
+    /// The address it has and the one it wants, in lower case, while somebody else has that and something can be done about it.
     pub(super) fn blocked(&self) -> Option<(String, String)> {
-        let name = self.seen.as_ref()?.user_name()?.to_lowercase();
-        (self.is_blocked && self.parking == Parking::No).then(|| (name, self.intent.email.key().into_owned()))
+        let can_park = match &self.parking {
+            Parking::No => true,
+            Parking::Parked(aside) => aside.address.is_none(),
+            Parking::Asked(_) | Parking::Back { .. } => false,
+        };
+        let address = self.seen.as_ref()?.address()?;
+        (self.is_blocked && can_park).then(|| (address.key().into_owned(), self.intent.email.key().into_owned()))
     }
 
-    /// Lets go of the name for a moment: somebody waits for it who has the one that is wanted.
+    /// Lets go of the name for a moment, and where that was not enough, of the address too: somebody waits for it who has the
+    /// one that is wanted.
     pub(super) fn park(&mut self) {
         let Some(user) = &self.seen else { return };
-        let old = user.user_name().unwrap_or_default().to_owned();
-        let edits = vec![Edit::UserName(parking_name(&self.intent.guid))];
+        let (aside, edits) = match &self.parking {
+            Parking::Parked(aside) => (
+                Aside { address: user.address(), ..aside.clone() },
+                parking_address(&self.intent.guid).map(Edit::Address).into_iter().collect(),
+            ),
+            Parking::No | Parking::Asked(_) | Parking::Back { .. } => (
+                Aside { name: user.user_name().unwrap_or_default().to_owned(), address: None },
+                vec![Edit::UserName(parking_name(&self.intent.guid))],
+            ),
+        };
         self.is_blocked = false;
-        self.parking = Parking::Asked { old };
+        self.parking = Parking::Asked(aside);
         self.change(edits);
     }
 
@@ -240,8 +260,8 @@ impl<'a> Errand<'a> {
     fn after_change(&mut self, user: Option<User>, want: Want) {
         match (std::mem::replace(&mut self.parking, Parking::No), want) {
             (Parking::Back { outcome }, _) => self.settle(Outcome::Rejected(outcome)),
-            (Parking::Asked { old }, Want::Change(change)) => {
-                self.parking = Parking::Parked { old };
+            (Parking::Asked(aside), Want::Change(change)) => {
+                self.parking = Parking::Parked(aside);
                 self.look_up(change.id, true);
             }
             (parking, want) => {
@@ -303,8 +323,14 @@ impl<'a> Errand<'a> {
 
     fn refused(&mut self, want: &Want, status: Option<u16>, kind: Option<&str>, message: String, alone: bool) {
         let asked = std::mem::take(&mut self.asked);
-        if let Parking::Asked { .. } | Parking::Back { .. } = self.parking {
-            return self.settle(Outcome::Ambiguous(message));
+        match (self.parking.clone(), want) {
+            (Parking::No | Parking::Parked(_), _) => {}
+            // The name alone is put aside, and the address cannot be.
+            (Parking::Asked(aside @ Aside { address: Some(_), .. }), Want::Change(_)) => {
+                self.parking = Parking::Parked(Aside { address: None, ..aside });
+                return self.give_up_address(&message);
+            }
+            (Parking::Asked(_) | Parking::Back { .. }, _) => return self.settle(Outcome::Ambiguous(message)),
         }
         match (want, status) {
             (Want::Create(_), Some(409)) if !self.was_there => {
@@ -352,9 +378,9 @@ impl<'a> Errand<'a> {
             self.intent.email
         );
         match std::mem::replace(&mut self.parking, Parking::No) {
-            Parking::Parked { old } => {
+            Parking::Parked(Aside { name, address }) => {
                 self.parking = Parking::Back { outcome: words };
-                self.change(vec![Edit::UserName(old)]);
+                self.change(address.map(Edit::Address).into_iter().chain([Edit::UserName(name)]).collect());
             }
             _ if self.intent.action == Action::Rename => self.settle(Outcome::Rejected(words)),
             _ => match self.seen.clone() {
@@ -559,4 +585,9 @@ fn is_of_address(edit: &Edit) -> bool {
 /// The name that somebody has for the moment of an exchange. It says whose it is, should it ever be left over.
 fn parking_name(guid: &ObjectGuid) -> String {
     format!("seatsync-{guid}")
+}
+
+/// The address in the same case. No mail is ever delivered to it (RFC 2606 2).
+fn parking_address(guid: &ObjectGuid) -> Option<Email> {
+    Email::parse(&format!("{}@parked.invalid", parking_name(guid)))
 }

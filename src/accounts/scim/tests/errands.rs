@@ -139,17 +139,22 @@ async fn in_bulk_each_has_its_own_answer() {
 
 #[tokio::test]
 async fn three_people_pass_their_names_round() {
-    let fake = Fake::start().await;
-    for (name, seat) in [("a", "View"), ("b", "View"), ("c", "View"), ("d", "View")] {
-        fake.add(name, seat, json!({}));
+    for unique_addresses in [false, true] {
+        let fake = Fake::start().await;
+        fake.book().unique_addresses = unique_addresses;
+        for name in ["a", "b", "c", "d"] {
+            fake.add(name, "View", json!({}));
+        }
+        let round = [rename("a", "b"), rename("b", "c"), rename("c", "a")];
+        assert_eq!(told(&client(&fake).apply(&round).await), ["b plus", "c plus", "a plus"]);
+        // One who wants what somebody keeps, and one who lets go of what nobody wants.
+        let outcomes = told(&client(&fake).apply(&[rename("d", "a"), rename("a", "e")]).await);
+        assert_eq!(outcomes[1], "e plus");
+        assert!(outcomes[0].contains("does not take the address a@corp.example"), "{outcomes:?}");
+        assert_eq!(fake.shown(), "e View, c View, a View, d View");
+        let book = fake.book();
+        assert!(book.users.values().all(|user| user["emails"][0]["value"] == user["userName"]), "{:?}", book.users);
     }
-    // A circle of three, and one who waits for a name that stays.
-    let round = [rename("a", "b"), rename("b", "c"), rename("c", "a")];
-    assert_eq!(told(&client(&fake).apply(&round).await), ["b plus", "c plus", "a plus"]);
-    let outcomes = told(&client(&fake).apply(&[rename("d", "a"), rename("a", "e")]).await);
-    assert_eq!(outcomes[1], "e plus");
-    assert!(outcomes[0].contains("does not take the address a@corp.example"), "{outcomes:?}");
-    assert_eq!(fake.shown(), "e View, c View, a View, d View");
 }
 
 /// A pass that was killed amid an exchange leaves a name that says whose it is.
@@ -158,6 +163,10 @@ async fn a_name_that_was_put_aside_comes_back() {
     let fake = Fake::start().await;
     let parked = format!("seatsync-{}", guid("anna"));
     fake.add("anna", "View", json!({"userName": parked}));
-    assert_eq!(told(&client(&fake).apply(&[rename("anna", "anna")]).await), ["anna plus"]);
-    assert_eq!(fake.shown(), "anna View");
+    let address = format!("seatsync-{}@parked.invalid", guid("bert"));
+    let name = format!("seatsync-{}", guid("bert"));
+    fake.add("bert", "View", json!({"userName": name, "emails": [{"value": address, "type": "work"}]}));
+    let back = [rename("anna", "anna"), rename("bert", "bert")];
+    assert_eq!(told(&client(&fake).apply(&back).await), ["anna plus", "bert plus"]);
+    assert_eq!(fake.shown(), "anna View, bert View");
 }

@@ -50,6 +50,8 @@ pub(super) struct Book {
     pub(super) is_terse: bool,
     /// Checks If-Match.
     pub(super) versions: bool,
+    /// Wants addresses to be unique, too.
+    pub(super) unique_addresses: bool,
     /// Tokens given so far; the last one is good.
     pub(super) tokens: usize,
     /// The token that is good, where it is not the last one given.
@@ -253,7 +255,12 @@ impl Book {
 
     fn is_taken(&self, user: &Value, but: &str) -> bool {
         let name = |user: &Value| user["userName"].as_str().unwrap_or_default().to_lowercase();
-        self.users.iter().any(|(id, other)| id != but && name(other) == name(user))
+        let address = |user: &Value| items(&user["emails"]).first().map(|email| email["value"].clone());
+        let is_alike = |other: &Value| {
+            name(other) == name(user)
+                || self.unique_addresses && address(user).is_some() && address(other) == address(user)
+        };
+        self.users.iter().any(|(id, other)| id != but && is_alike(other))
     }
 
     fn create(&mut self, body: &Value) -> Answered {
