@@ -149,7 +149,7 @@ fn a_year_at(server: ScimServer, writes: impl Fn(usize) -> usize) {
 
 #[test]
 fn a_year_at_a_server_with_everything() {
-    a_year_at(ScimServer::strict(Manner::Rich), |_| 1);
+    a_year_at(ScimServer::strict(Manner::Rich), |_| 2);
 }
 
 #[test]
@@ -179,6 +179,7 @@ fn a_server_that_drops_licences_confirms_no_seat() {
             let error = change["error"].as_str().unwrap();
             assert!(error.contains("did not keep entitlements[licence]"), "{change}\n{}", world.server.log());
         }
+        assert_eq!(world.server.users().len(), 1, "one was tried, and not everybody");
         let seats = world.site.accounts();
         assert!(seats.values().all(|account| account.tier.is_empty()), "{seats:?}");
     }

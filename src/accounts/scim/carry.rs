@@ -28,13 +28,28 @@ struct Item {
     whose: Vec<usize>,
 }
 
+/// Whether users are made as they shall be. Of the first ones only one is made, so that a server that drops licences, or a
+/// configuration that looks for them in the wrong place, leaves one user without and not thousands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Nobody was made yet.
+    #[default]
+    Untried,
+    /// Somebody was, or was refused for a reason of the own.
+    Tried,
+    /// What was dropped, in words.
+    Lost(String),
+}
+
 /// Brings each intent to its target: one outcome an intent, in the same order.
 pub(super) async fn carry(
     client: &Arc<Client>,
     lookout: &mut Lookout,
     terms: &Terms,
+    trust: &mut Trust,
     intents: &[Intent],
 ) -> Vec<Outcome> {
+    let mut first = None;
     let mut errands: Vec<Errand<'_>> = intents.iter().map(|intent| Errand::begin(intent, terms)).collect();
     for _ in 0..ROUNDS_MAX {
         if errands.iter().all(|errand| errand.wants().is_none()) {
@@ -48,9 +63,41 @@ pub(super) async fn carry(
             errands.get_mut(index).into_iter().for_each(Errand::park);
         }
         look(lookout, terms, &mut errands).await;
-        send(client, terms, &mut errands, alone, |_, want| matches!(want, Want::Create(_))).await;
+        create(client, terms, &mut errands, trust, &mut first).await;
     }
     errands.into_iter().map(Errand::outcome).collect()
+}
+
+/// Everybody who is to be made now; in the beginning one alone, whose end the others wait for.
+async fn create(
+    client: &Arc<Client>,
+    terms: &Terms,
+    errands: &mut [Errand<'_>],
+    trust: &mut Trust,
+    first: &mut Option<usize>,
+) {
+    let is_creation = |errand: &Errand<'_>| matches!(errand.wants(), Some(Want::Create(_)));
+    if *trust == Trust::Untried {
+        let has_ended = |index: usize| errands.get(index).is_some_and(|errand| errand.wants().is_none());
+        let dropped = errands.iter().find_map(Errand::dropped);
+        match dropped {
+            Some(why) => *trust = Trust::Lost(why.to_owned()),
+            None if first.is_some_and(has_ended) => *trust = Trust::Tried,
+            None => {}
+        }
+    }
+    match trust {
+        Trust::Tried => send(client, terms, errands, true, |_, want| matches!(want, Want::Create(_))).await,
+        Trust::Lost(why) => errands.iter_mut().filter(|errand| is_creation(errand)).for_each(|it| it.hold_back(why)),
+        // What becomes of those who are there already may tell enough.
+        Trust::Untried if errands.iter().any(|errand| errand.wants().is_some() && !is_creation(errand)) => {}
+        Trust::Untried => {
+            *first = errands.iter().position(is_creation);
+            if let Some(one) = first.and_then(|index| errands.get_mut(index..=index)) {
+                send(client, terms, one, true, |_, want| matches!(want, Want::Create(_))).await;
+            }
+        }
+    }
 }
 
 fn is_change(want: &Want) -> bool {

@@ -10,6 +10,7 @@
 
 use super::Terms;
 use super::call::{Change, Manner};
+use super::failure::tidy;
 use super::look::{Look, is_anothers};
 use super::messages::patch;
 use super::place::TierPlace;
@@ -109,6 +110,8 @@ pub(super) struct Errand<'a> {
     /// A user was to be made, and there was one.
     was_there: bool,
     parking: Parking,
+    /// What the server said yes to and did not keep, in words.
+    dropped: Option<String>,
 }
 
 impl<'a> Errand<'a> {
@@ -128,6 +131,7 @@ impl<'a> Errand<'a> {
             overtaken: 0,
             was_there: false,
             parking: Parking::No,
+            dropped: None,
         };
         errand.set_out();
         errand
@@ -179,6 +183,16 @@ impl<'a> Errand<'a> {
         self.is_blocked = false;
         self.parking = Parking::Asked(aside);
         self.change(edits);
+    }
+
+    /// What the server said yes to and did not keep, in words.
+    pub(super) fn dropped(&self) -> Option<&str> {
+        self.dropped.as_deref()
+    }
+
+    /// Nothing is sent for it, and why.
+    pub(super) fn hold_back(&mut self, why: &str) {
+        self.settle(Outcome::Rejected(format!("not sent, since for another user {why}")));
     }
 
     pub(super) fn outcome(self) -> Outcome {
@@ -279,7 +293,7 @@ impl<'a> Errand<'a> {
     fn found(&mut self, user: User) {
         let is_known = self.intent.account.as_ref() == Some(user.id());
         if !is_known && is_anothers(&user, &self.intent.guid, self.terms.mapping.keeps_identity) {
-            let (email, owner) = (&self.intent.email, user.external_id().unwrap_or_default());
+            let (email, owner) = (&self.intent.email, tidy(user.external_id().unwrap_or_default()));
             return self.settle(Outcome::Rejected(format!(
                 "{email} is the address of user {}, who belongs to the directory identity {owner} (externalId) and not to \
                  {}; nothing was changed. Correct the address of one of the two in the directory; if {owner} is there no \
@@ -502,6 +516,7 @@ impl<'a> Errand<'a> {
             "the account store said yes and did not keep {}: the seat is not confirmed{advice}",
             names.join(" and ")
         );
+        self.dropped = Some(message.clone());
         self.settle(Outcome::Rejected(message));
     }
 

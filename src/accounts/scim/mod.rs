@@ -47,6 +47,7 @@ use super::{AccountStore, AccountsError, Sought};
 use crate::halt::Halt;
 use crate::model::{Expiry, Intent, Meter, Observed, Outcome, StoreKind};
 use call::Call;
+use carry::Trust;
 use client::{Client, ClientSettings};
 use failure::Failure;
 use look::Lookout;
@@ -98,6 +99,7 @@ pub struct Scim {
     paging: Option<Paging>,
     /// Read once, and again after a failure.
     known: Option<Arc<Known>>,
+    trust: Trust,
 }
 
 /// What was read of the server.
@@ -137,7 +139,14 @@ impl Scim {
             meter,
             halt,
         })?);
-        Ok(Self { lookout: Lookout::new(client.clone()), client, mapping, paging, known: None })
+        Ok(Self {
+            lookout: Lookout::new(client.clone()),
+            client,
+            mapping,
+            paging,
+            known: None,
+            trust: Trust::default(),
+        })
     }
 
     /// What the server says of itself.
@@ -197,6 +206,10 @@ impl Scim {
 impl AccountStore for Scim {
     async fn kind(&mut self) -> Result<StoreKind, AccountsError> {
         self.known().await?;
+        // A pass begins: what was lost may have been mended.
+        if let Trust::Lost(_) = self.trust {
+            self.trust = Trust::Untried;
+        }
         Ok(StoreKind::EnterpriseDirectory)
     }
 
@@ -226,7 +239,7 @@ impl AccountStore for Scim {
             return Vec::new();
         }
         match self.known().await {
-            Ok(known) => carry::carry(&self.client, &mut self.lookout, &known.terms, intents).await,
+            Ok(known) => carry::carry(&self.client, &mut self.lookout, &known.terms, &mut self.trust, intents).await,
             Err(failure) => {
                 let outcome = match failure {
                     // Nothing was sent, and the next pass is to look: a store that is down gives no answers.

@@ -39,7 +39,7 @@ impl User {
     pub(super) fn of(value: Value) -> Option<Self> {
         let Value::Object(raw) = value else { return None };
         let id = match member(&raw, "id")? {
-            Value::String(id) if !id.is_empty() && id.len() <= ID_BYTES_MAX => UserId::new(id),
+            Value::String(id) if is_key(id) => UserId::new(id),
             Value::Number(id) => UserId::new(&id.to_string()),
             _ => return None,
         };
@@ -256,6 +256,11 @@ impl User {
     }
 }
 
+/// Whether it can be the key of a user: it stands in paths and in the log.
+fn is_key(id: &str) -> bool {
+    !id.is_empty() && id.len() <= ID_BYTES_MAX && !id.contains(char::is_control)
+}
+
 /// Sets a member, whatever the case in which it stands there.
 fn put(object: &mut Map<String, Value>, name: &str, value: Value) {
     let name = object.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned().unwrap_or_else(|| name.to_owned());
@@ -301,7 +306,9 @@ mod tests {
         assert_eq!(*user(json!({"ID": "u1"})).id(), UserId::new("u1"));
         assert_eq!(*user(json!({"id": 7})).id(), UserId::new("7"));
         let long = "x".repeat(ID_BYTES_MAX + 1);
-        for odd in [json!({}), json!({"id": ""}), json!({"id": null}), json!([1]), json!({"id": long})] {
+        for odd in
+            [json!({}), json!({"id": ""}), json!({"id": null}), json!([1]), json!({"id": long}), json!({"id": "a\nb"})]
+        {
             assert!(User::of(odd).is_none());
         }
     }
