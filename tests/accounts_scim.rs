@@ -10,9 +10,10 @@ mod scim;
 
 use conformance::World;
 use scim::{EXTENSION, Manner, ScimServer, TOKEN};
+use seatsync::accounts::AccountStore;
 use seatsync::accounts::scim::{Authority, Mapping, Scim, ScimSettings, TierPlace};
 use seatsync::halt::Halt;
-use seatsync::model::{Email, Meter, Tier};
+use seatsync::model::{Action, Email, Intent, Meter, ObjectGuid, Outcome, PassId, Seat, Tier, Timestamp};
 use secrecy::SecretString;
 use serde_json::json;
 use std::time::Duration;
@@ -94,6 +95,32 @@ impl World for ScimWorld {
 
     async fn restart(&mut self) {
         self.store = open(&self.server, &self.place);
+    }
+}
+
+/// Beside what is written, the server is asked what it can do, and who is there: a few pages, not one question a person.
+#[tokio::test]
+async fn first_assignments_take_as_few_requests_as_the_server_allows() {
+    const PEOPLE: usize = 500;
+    for (manner, writes, looks_max) in [(Manner::Rich, 2, 8), (Manner::Plain, PEOPLE, 8)] {
+        let mut world = ScimWorld::new(ScimServer::strict(manner), "entitlements[licence]");
+        let at = Timestamp::UNIX_EPOCH;
+        let join = |number: usize| Intent {
+            pass: PassId::new(at, 0),
+            at,
+            action: Action::Create,
+            guid: ObjectGuid::from_u128(number as u128),
+            account: None,
+            email: Email::parse(&format!("person{number}@corp.example")).unwrap(),
+            from: Seat::Vacant,
+            to: Seat::Active(Tier::new("pro")),
+            because: String::new(),
+        };
+        let outcomes = world.store.apply(&(0..PEOPLE).map(join).collect::<Vec<_>>()).await;
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done(Some(_)))), "{outcomes:?}");
+        let (server, looks) = (&world.server, world.server.requests("GET"));
+        assert_eq!((server.requests("POST"), server.requests("PATCH")), (writes, 0), "{manner:?}");
+        assert!(looks <= looks_max, "{manner:?}: {looks} looks");
     }
 }
 

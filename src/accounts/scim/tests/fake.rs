@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// What goes wrong with one request.
 #[derive(Clone, Debug)]
 pub(super) enum Fault {
+    /// Nothing.
+    None,
     /// Refused or failed before anything was done.
     Before { status: u16, retry_after: Option<&'static str>, body: &'static str },
     /// Done, and then this status.
@@ -161,7 +163,7 @@ async fn answer(State(book): State<Arc<Mutex<Book>>>, request: Request) -> Respo
             return response.status(status).body(Body::from_stream(broken)).unwrap();
         }
         Some(Fault::Silence) => std::future::pending().await,
-        Some(Fault::Before { .. }) | None => {}
+        Some(Fault::Before { .. } | Fault::None) | None => {}
     }
     let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
     response.status(status).body(body).unwrap()

@@ -1,6 +1,7 @@
 //! The client against a small server with faults: what it asks, how often, and what it makes of the answers.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod chance;
 mod errands;
 mod fake;
 mod faults;
