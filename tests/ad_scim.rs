@@ -127,6 +127,13 @@ fn a_year_at(server: ScimServer, writes: impl Fn(usize) -> usize) {
         ("alice@ad.test", "Full active"),
     ]);
 
+    // Two people exchange their addresses, which are names to sign in with here.
+    ad.set_mail("both", "mover@ad.test");
+    ad.set_mail("mover", "both@ad.test");
+    site.sync_and_settle();
+    world.assert_at_rest();
+    world.assert_held(&[("mover@ad.test", "View active"), ("both@ad.test", "Full active")]);
+
     // Somebody changes one account by hand, and makes one that is nobody's here.
     let bob = server.user("bob@ad.test").unwrap();
     let patch = serde_json::json!({

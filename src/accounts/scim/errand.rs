@@ -14,8 +14,8 @@ use super::failure::tidy;
 use super::look::{Look, is_anothers};
 use super::messages::patch;
 use super::place::TierPlace;
-use super::user::{Edit, User};
-use crate::model::{Action, Email, Intent, ObjectGuid, Observed, Outcome, Seat, StoreKind, UserId};
+use super::user::{Edit, User, address_aside, name_aside};
+use crate::model::{Action, Email, Intent, Observed, Outcome, Seat, StoreKind, UserId};
 use serde_json::Value;
 
 /// Most times that an address is tried again that was taken: whoever has it may let go of it in another request.
@@ -173,11 +173,11 @@ impl<'a> Errand<'a> {
         let (aside, edits) = match &self.parking {
             Parking::Parked(aside) => (
                 Aside { address: user.address(), ..aside.clone() },
-                parking_address(&self.intent.guid).map(Edit::Address).into_iter().collect(),
+                address_aside(&self.intent.guid).map(Edit::Address).into_iter().collect(),
             ),
             Parking::No | Parking::Asked(_) | Parking::Back { .. } => (
                 Aside { name: user.user_name().unwrap_or_default().to_owned(), address: None },
-                vec![Edit::UserName(parking_name(&self.intent.guid))],
+                vec![Edit::UserName(name_aside(&self.intent.guid))],
             ),
         };
         self.is_blocked = false;
@@ -472,7 +472,7 @@ impl<'a> Errand<'a> {
         let wanted = &self.intent.email;
         let now = user.address();
         let name = user.user_name().map(str::to_lowercase);
-        let is_parked = name.as_deref() == Some(parking_name(&self.intent.guid).as_str());
+        let is_parked = user.aside() == Some(self.intent.guid);
         let is_right = now.as_ref() == Some(wanted);
         if is_right && !is_parked {
             return Vec::new();
@@ -595,14 +595,4 @@ impl<'a> Errand<'a> {
 
 fn is_of_address(edit: &Edit) -> bool {
     matches!(edit, Edit::UserName(_) | Edit::Address(_))
-}
-
-/// The name that somebody has for the moment of an exchange. It says whose it is, should it ever be left over.
-fn parking_name(guid: &ObjectGuid) -> String {
-    format!("seatsync-{guid}")
-}
-
-/// The address in the same case. No mail is ever delivered to it (RFC 2606 2).
-fn parking_address(guid: &ObjectGuid) -> Option<Email> {
-    Email::parse(&format!("{}@parked.invalid", parking_name(guid)))
 }

@@ -5,7 +5,7 @@
 
 use super::failure::tidy;
 use super::place::TierPlace;
-use super::user::User;
+use super::user::{User, address_aside};
 use crate::model::{Observed, Seat, Tier, Tiers};
 
 /// Which value is which tier, and where it stands.
@@ -63,11 +63,12 @@ impl Mapping {
         }
     }
 
-    /// A user as the agent sees it; `None` without an address that could be anybody's.
+    /// A user as the agent sees it; `None` without an address that could be anybody's. One whose name was left aside amid an
+    /// exchange has no address of anybody's, so that every pass gives the name back.
     pub(super) fn observe(&self, user: &User) -> Option<Observed> {
         Some(Observed {
             id: user.id().clone(),
-            email: user.address()?,
+            email: user.aside().and_then(|guid| address_aside(&guid)).or_else(|| user.address())?,
             seat: self.seat(user),
             external: if self.keeps_identity { user.identity() } else { None },
         })

@@ -105,6 +105,12 @@ impl User {
         foremost.or_else(|| Email::parse(self.user_name()?))
     }
 
+    /// Who has put the name aside, and did not get it back.
+    pub(super) fn aside(&self) -> Option<ObjectGuid> {
+        let guid = self.user_name()?.to_lowercase();
+        ObjectGuid::parse(guid.strip_prefix(ASIDE)?)
+    }
+
     /// What stands in the place of the tier: nothing, one value, or by mistake several.
     pub(super) fn tier_values(&self, place: &TierPlace) -> Vec<&str> {
         match place {
@@ -254,6 +260,19 @@ impl User {
             self.set("schemas", Value::Array(schemas));
         }
     }
+}
+
+/// What the name of somebody begins with who has put it aside.
+const ASIDE: &str = "seatsync-";
+
+/// The name to sign in with that somebody has for the moment of an exchange. It says whose it is, should it be left over.
+pub(super) fn name_aside(guid: &ObjectGuid) -> String {
+    format!("{ASIDE}{guid}")
+}
+
+/// The address in the same case. No mail is ever delivered to it (RFC 2606 2).
+pub(super) fn address_aside(guid: &ObjectGuid) -> Option<Email> {
+    Email::parse(&format!("{}@parked.invalid", name_aside(guid)))
 }
 
 /// Whether it can be the key of a user: it stands in paths and in the log.

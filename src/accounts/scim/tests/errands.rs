@@ -166,6 +166,11 @@ async fn a_name_that_was_put_aside_comes_back() {
     let address = format!("seatsync-{}@parked.invalid", guid("bert"));
     let name = format!("seatsync-{}", guid("bert"));
     fake.add("bert", "View", json!({"userName": name, "emails": [{"value": address, "type": "work"}]}));
+    let listed = client(&fake).list().await.unwrap();
+    assert!(
+        listed.iter().all(|one| one.email.as_str().ends_with("@parked.invalid")),
+        "so that it is given back: {listed:?}"
+    );
     let back = [rename("anna", "anna"), rename("bert", "bert")];
     assert_eq!(told(&client(&fake).apply(&back).await), ["anna plus", "bert plus"]);
     assert_eq!(fake.shown(), "anna View, bert View");
