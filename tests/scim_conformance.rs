@@ -39,7 +39,13 @@ fn scim2_tester_finds_no_error() {
     let (server, client) = open_account();
     let url = format!("{}{}", server.url(), client.base);
     let ended = python::run_to_end(
-        python::scim_check("scim2").args(["--url", &url, "-h", &format!("Authorization: Bearer {}", client.token), "test"]),
+        python::scim_check("scim2").args([
+            "--url",
+            &url,
+            "-h",
+            &format!("Authorization: Bearer {}", client.token),
+            "test",
+        ]),
         "",
     );
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
