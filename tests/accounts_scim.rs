@@ -7,9 +7,13 @@ mod conformance;
 mod loopback;
 mod python;
 mod scim;
+mod scim_client;
+mod seatstore;
 
 use conformance::World;
 use scim::{EXTENSION, Manner, ScimServer, TOKEN};
+use scim_client::Client;
+use seatstore::Server;
 use seatsync::accounts::AccountStore;
 use seatsync::accounts::scim::{Authority, Mapping, Scim, ScimSettings, TierPlace};
 use seatsync::halt::Halt;
@@ -36,10 +40,14 @@ impl ScimWorld {
 }
 
 fn open(server: &ScimServer, place: &TierPlace) -> Scim {
-    let values = [("pro", "Full"), ("plus", "View")].map(|(tier, value)| (Tier::new(tier), value.to_owned()));
+    open_at(server.base_url(), TOKEN, place, [("pro", "Full"), ("plus", "View")])
+}
+
+fn open_at(base_url: String, token: &str, place: &TierPlace, values: [(&str, &str); 2]) -> Scim {
+    let values = values.map(|(tier, value)| (Tier::new(tier), value.to_owned()));
     Scim::open(ScimSettings {
-        base_url: server.base_url(),
-        authority: Authority::Bearer(SecretString::from(TOKEN)),
+        base_url,
+        authority: Authority::Bearer(SecretString::from(token)),
         mapping: Mapping { place: place.clone(), values: values.to_vec(), keeps_identity: true },
         paging: None,
         ca_file: None,
@@ -98,6 +106,60 @@ impl World for ScimWorld {
     }
 }
 
+/// `seatstore` itself, as any other server.
+struct OwnWorld {
+    _server: Server,
+    client: Client,
+    store: Scim,
+}
+
+impl OwnWorld {
+    fn new() -> Self {
+        let mut server = Server::new();
+        let account = server.account("Corp", "EnterpriseDirectory", &["corp.example"]);
+        server.resume();
+        let client = Client::of(&mut server, &account, &[]).at(&server);
+        let store = Self::open(&client);
+        Self { _server: server, client, store }
+    }
+
+    fn open(client: &Client) -> Scim {
+        let base_url = format!("http://{}{}", client.address, client.base);
+        let place = TierPlace::parse("entitlements[licence]").unwrap();
+        open_at(base_url, &client.token, &place, [("pro", "Pro"), ("plus", "Plus")])
+    }
+}
+
+impl World for OwnWorld {
+    type Store = Scim;
+
+    fn store(&mut self) -> &mut Scim {
+        &mut self.store
+    }
+
+    fn keeps_identity(&self) -> bool {
+        true
+    }
+
+    fn tiers(&self) -> [Tier; 2] {
+        [Tier::new("pro"), Tier::new("plus")]
+    }
+
+    async fn come(&mut self, _: &[Email]) {}
+
+    async fn made_by_hand(&mut self, email: &Email) {
+        self.client.create(email.as_str(), "Plus");
+    }
+
+    async fn invitations(&mut self, _: &Email) -> u32 {
+        0
+    }
+
+    async fn restart(&mut self) {
+        self.store = Self::open(&self.client);
+    }
+}
+
 /// Beside what is written, the server is asked what it can do, and who is there: a few pages, not one question a person.
 #[tokio::test]
 async fn first_assignments_take_as_few_requests_as_the_server_allows() {
@@ -127,6 +189,7 @@ async fn first_assignments_take_as_few_requests_as_the_server_allows() {
 conformance!(with_all_that_there_is, ScimWorld::new(ScimServer::strict(Manner::Rich), "entitlements[licence]"));
 conformance!(without_bulk, ScimWorld::new(ScimServer::strict(Manner::Plain), "roles[seatType]"));
 conformance!(in_an_extension, ScimWorld::new(ScimServer::strict(Manner::Plain), &format!("{EXTENSION}:licenceType")));
+conformance!(at_our_own_store, OwnWorld::new());
 conformance!(without_patch_and_filters, ScimWorld::new(ScimServer::strict(Manner::Poor), "userType"));
 // All but the list of a thousand: this product takes a minute to make so many.
 conformance!(
