@@ -157,3 +157,23 @@ fn a_place_is_checked_by_who_knows_places() {
     let problems = parse(&folder.path().join("seatsync.toml"), SCIM, &env).unwrap_err().to_string();
     assert!(problems.contains("\"entitlements[licence]\" is no place for a tier: no such place"), "{problems}");
 }
+
+/// What the README shows for two vendors is right as it stands.
+#[test]
+fn the_configurations_of_the_readme_are_right() {
+    let readme = include_str!("../../../README.md");
+    let (_, section) = readme.split_once("## Any SCIM 2.0 product").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let blocks: Vec<String> =
+        section.split("\n\n").filter(|part| part.starts_with("    [accounts]")).map(str::to_owned).collect();
+    let before = &SCIM[..SCIM.find("[accounts]").unwrap()];
+    let read_block = |block: &String| {
+        let block =
+            block.replace("\"scim-token\"", "\"ldap-password\"").replace("\"scim-client-secret\"", "\"ldap-password\"");
+        read(&format!("{before}{block}\n"))
+    };
+    let configs: Vec<ScimConfig> = blocks.iter().map(read_block).collect();
+    let shown: Vec<(&str, &str)> = configs.iter().map(|it| (it.account.as_str(), it.tier_in.as_str())).collect();
+    assert_eq!(shown, [("figma", "roles[seatType]"), ("salesforce", "entitlements[Profile]")]);
+    assert!(matches!(configs[0].login, ScimLogin::Bearer(_)) && matches!(configs[1].login, ScimLogin::Client { .. }));
+}
