@@ -18,6 +18,9 @@ use serde_json::{Map, Value};
 /// Most operations of one request.
 pub const OPERATIONS_MAX: usize = 1_000;
 
+/// Most comparisons of values in one request: a list that grows by each operation would else be looked at for minutes.
+pub const COMPARISONS_MAX: usize = 5_000_000;
+
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -93,7 +96,7 @@ pub fn apply(
     shape: &Shape,
     ignores: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<String>, Problem> {
-    let mut work = Work { shape, ignores, ignored: Vec::new() };
+    let mut work = Work { shape, ignores, ignored: Vec::new(), comparisons: 0 };
     for Operation { op, path, value } in operations {
         match path.as_deref().map(str::trim).filter(|path| !path.is_empty()) {
             Some(path) => work.at_path(resource, *op, path, value.as_ref())?,
@@ -107,6 +110,8 @@ struct Work<'a> {
     shape: &'a Shape,
     ignores: &'a dyn Fn(&str) -> bool,
     ignored: Vec<String>,
+    /// How many values were compared so far.
+    comparisons: usize,
 }
 
 impl<'a> Work<'a> {
@@ -242,6 +247,7 @@ impl<'a> Work<'a> {
             (Op::Add, true, Some(Value::Array(before)), Value::Array(given)) => {
                 let mut all = before.clone();
                 for value in given {
+                    self.compared(all.len())?;
                     add(&mut all, attribute, value);
                 }
                 Value::Array(all)
@@ -300,6 +306,7 @@ impl<'a> Work<'a> {
             Some(Value::Array(values)) => values,
             Some(_) | None => Vec::new(),
         };
+        self.compared(values.len())?;
         let fitting: Vec<usize> =
             values.iter().enumerate().filter(|(_, it)| filter.fits_value(it, attribute)).map(|(at, _)| at).collect();
         match (op, part) {
@@ -367,6 +374,7 @@ impl<'a> Work<'a> {
         let (Some(Value::Array(values)), Some(Value::Array(given))) = (place.get_mut(&attribute.name), given) else {
             return Ok(());
         };
+        self.compared(values.len().saturating_mul(given.len()))?;
         values.retain(|each| !given.iter().any(|it| is_same(each, it)));
         if values.is_empty() {
             return take_away(place, attribute);
@@ -380,6 +388,15 @@ impl<'a> Work<'a> {
         let given = value_of(attribute, value, &mut |part| ignored.push(format!("{}.{part}", attribute.name)))?;
         self.let_pass(ignored)?;
         Ok(given)
+    }
+
+    /// Counts comparisons that are about to be made.
+    fn compared(&mut self, values: usize) -> Result<(), Problem> {
+        self.comparisons = self.comparisons.saturating_add(values);
+        if self.comparisons <= COMPARISONS_MAX {
+            return Ok(());
+        }
+        Err(Problem::new(413, "the operations are too many for lists of this length; send fewer in each request"))
     }
 
     fn let_pass(&mut self, names: Vec<String>) -> Result<(), Problem> {

@@ -284,6 +284,19 @@ fn changes_that_make_no_sense_are_refused_by_name() {
 }
 
 #[test]
+fn lists_that_grow_without_end_are_refused() {
+    let values =
+        |from: usize| (from..from + 1_000).map(|number| json!({"value": number.to_string()})).collect::<Vec<_>>();
+    let add = |from: usize| json!({"op": "add", "path": "emails", "value": values(from)});
+    assert!(patched(json!([add(0), add(1_000)])).is_ok());
+    let many: Vec<Value> = (0..20).map(|number| add(1_000 * number)).collect();
+    assert_eq!(patched(json!(many)).unwrap_err().status, 413);
+    let found = json!({"op": "remove", "path": "emails[value eq \"x\"]"});
+    let many: Vec<Value> = std::iter::once(add(0)).chain(std::iter::repeat_n(found, 900)).collect();
+    assert!(patched(json!(many)).is_ok());
+}
+
+#[test]
 fn a_body_is_taken_as_the_schema_has_it() {
     let body = json!({
         "SCHEMAS": [USER], "USERNAME": "b@x.org", "id": "mine", "meta": {"version": "1"}, "active": "true",
