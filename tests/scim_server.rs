@@ -7,6 +7,7 @@ mod seatstore;
 use scim_client::{Client, GROUP, USER, user};
 use seatstore::Server;
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 
 /// A server with a directory account for `corp.test`, and a client that may change it.
 fn directory() -> (Server, Client) {
@@ -98,6 +99,20 @@ fn a_token_is_rotated_without_a_gap_and_revoked() {
     client.with_token(&rotated).get("/Users").expect(200);
     server.run(&["key", "revoke", id]);
     reloaded(&rotated, 401);
+    // Into a file, and for one account alone.
+    let account = client.base.rsplit_once('/').unwrap().1;
+    let folder = server.path("client");
+    let issued = server.run(&["key", "new", "--scim", "--account", account, "--out", folder.to_str().unwrap()]);
+    assert!(issued["token"].is_null(), "shown, though it was to be written: {issued}");
+    let file = folder.join("scim-token");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    reloaded(std::fs::read_to_string(file).unwrap().trim_end(), 200);
+    for arguments in
+        [&["--account", account, "--account", "other"][..], &["--account", account, "--licences", "--read-only"], &[]]
+    {
+        let refused = server.command(&[&["key", "new", "--scim"], arguments].concat()).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {refused:?}");
+    }
 }
 
 #[test]
