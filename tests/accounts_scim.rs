@@ -1,7 +1,7 @@
 //! The client of SCIM keeps what every account store promises, against servers that are not ours, over loopback: with all that
 //! the protocol offers, and with little of it.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod conformance;
 mod loopback;
