@@ -5,6 +5,8 @@
 pub mod chime;
 pub mod embedded;
 mod reach;
+#[cfg(test)]
+mod samples;
 pub mod scim;
 
 use crate::model::{Email, Expiry, Intent, ObjectGuid, Observed, Outcome, StoreKind, UserId};

@@ -11,8 +11,9 @@ mod metered;
 mod seats;
 
 use super::*;
+use crate::accounts::samples::*;
 use crate::halt::Halt;
-use crate::model::{Action, Email, ObjectGuid, PassId, Seat, Timestamp, UserId};
+use crate::model::{Action, Seat, UserId};
 use fake::{Fake, Fault};
 
 const PLAIN: &[Extension] = &[];
@@ -55,52 +56,8 @@ fn client(fake: &Fake) -> Chime {
     client_with(fake, Duration::from_secs(30))
 }
 
-fn email(name: &str) -> Email {
-    Email::parse(&format!("{name}@corp.example")).unwrap()
-}
-
-fn active(tier: &str) -> Seat {
-    Seat::Active(Tier::new(tier))
-}
-
-fn suspended(tier: &str) -> Seat {
-    Seat::Suspended(Tier::new(tier))
-}
-
-fn guid(name: &str) -> ObjectGuid {
-    let number = name.bytes().fold(7_u128, |number, byte| number.wrapping_mul(251).wrapping_add(u128::from(byte)));
-    ObjectGuid::from_u128(number)
-}
-
-/// An intent for the account `id-NAME`, or for nobody's account yet.
-fn intent(action: Action, name: &str, known: bool, from: Seat, to: Seat) -> Intent {
-    Intent {
-        pass: PassId::new(Timestamp::UNIX_EPOCH, 0),
-        at: Timestamp::UNIX_EPOCH,
-        action,
-        guid: guid(name),
-        account: known.then(|| UserId::new(&format!("id-{name}"))),
-        email: email(name),
-        from,
-        to,
-        because: "tested".into(),
-    }
-}
-
-fn promotion(name: &str) -> Intent {
-    intent(Action::Move, name, true, active("plus"), active("pro"))
-}
-
-fn suspension(name: &str) -> Intent {
-    intent(Action::Suspend, name, true, active("plus"), suspended("plus"))
-}
-
 fn resumption(name: &str, to: &str) -> Intent {
     intent(Action::Resume, name, true, suspended("plus"), active(to))
-}
-
-fn creation(name: &str) -> Intent {
-    intent(Action::Create, name, false, Seat::Vacant, active("pro"))
 }
 
 fn invitation(name: &str) -> Intent {
@@ -109,10 +66,6 @@ fn invitation(name: &str) -> Intent {
 
 fn removal(name: &str) -> Intent {
     intent(Action::Remove, name, true, active("plus"), Seat::Vacant)
-}
-
-fn rename(name: &str, to: &str) -> Intent {
-    Intent { email: email(to), ..intent(Action::Rename, name, true, active("plus"), active("plus")) }
 }
 
 fn seats(outcomes: &[Outcome]) -> Vec<String> {

@@ -8,7 +8,8 @@ mod faults;
 mod looks;
 
 use super::*;
-use crate::model::{Action, Email, ObjectGuid, PassId, Seat, Tier, Timestamp, UserId};
+use crate::accounts::samples::*;
+use crate::model::{Action, Seat, Tier};
 use fake::{Fake, Fault};
 use secrecy::SecretString;
 use serde_json::json;
@@ -38,54 +39,6 @@ fn client(fake: &Fake) -> Scim {
 
 fn client_with(fake: &Fake, timeout: Duration) -> Scim {
     Scim::open(ScimSettings { timeout, ..settings(fake) }).unwrap()
-}
-
-fn email(name: &str) -> Email {
-    Email::parse(&format!("{name}@corp.example")).unwrap()
-}
-
-fn active(tier: &str) -> Seat {
-    Seat::Active(Tier::new(tier))
-}
-
-fn suspended(tier: &str) -> Seat {
-    Seat::Suspended(Tier::new(tier))
-}
-
-fn guid(name: &str) -> ObjectGuid {
-    let number = name.bytes().fold(7_u128, |number, byte| number.wrapping_mul(251).wrapping_add(u128::from(byte)));
-    ObjectGuid::from_u128(number)
-}
-
-/// An intent for the account `id-NAME`, or for nobody's account yet.
-fn intent(action: Action, name: &str, known: bool, from: Seat, to: Seat) -> Intent {
-    Intent {
-        pass: PassId::new(Timestamp::UNIX_EPOCH, 0),
-        at: Timestamp::UNIX_EPOCH,
-        action,
-        guid: guid(name),
-        account: known.then(|| UserId::new(&format!("id-{name}"))),
-        email: email(name),
-        from,
-        to,
-        because: "tested".into(),
-    }
-}
-
-fn promotion(name: &str) -> Intent {
-    intent(Action::Move, name, true, active("plus"), active("pro"))
-}
-
-fn suspension(name: &str) -> Intent {
-    intent(Action::Suspend, name, true, active("plus"), suspended("plus"))
-}
-
-fn creation(name: &str) -> Intent {
-    intent(Action::Create, name, false, Seat::Vacant, active("pro"))
-}
-
-fn rename(name: &str, to: &str) -> Intent {
-    Intent { email: email(to), ..intent(Action::Rename, name, true, active("plus"), active("plus")) }
 }
 
 fn sought(name: &str) -> Sought {
