@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("accounts", &["model"]),
     ("accounts/embedded/mod.rs", &["model", "store"]),
     ("accounts/embedded/bring.rs", &["model", "store"]),
-    ("accounts/reach", &["model", "trust"]),
+    ("accounts/reach", &["model", "trust", "web", "halt"]),
     ("accounts/chime", &["model", "wire", "web", "halt"]),
     ("accounts/scim", &["model", "web", "halt"]),
     ("state", &["model", "durable"]),

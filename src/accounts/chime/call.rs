@@ -1,17 +1,16 @@
 //! One call of the admin API as a value: what is asked for, and whether it may be said twice.
 
-use super::failure::Failure;
+use crate::accounts::reach;
+use crate::accounts::reach::call::RESERVED;
+use crate::accounts::reach::failure::Failure;
 use crate::wire::{
     BatchCreateUserRequest, BatchUpdateUserRequest, CreateUserRequest, InviteUsersRequest, RESULTS_MAX,
     UpdateUserRequest, UserIdListRequest, operation,
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use http::Method;
+use percent_encoding::utf8_percent_encode;
 use serde::Serialize;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Everything but the unreserved characters (RFC 3986 2.3), as SigV4 wants it.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The operations this client uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,31 +68,14 @@ impl fmt::Display for Operation {
     }
 }
 
-/// How many requests were sent, by operation; a request that is sent again counts again.
-#[derive(Debug, Default)]
-pub(super) struct Tally([AtomicU64; Operation::ALL.len()]);
-
-impl Tally {
-    pub(super) fn count(&self, operation: Operation) {
-        self.0[operation as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn of(&self, operation: Operation) -> u64 {
-        self.0[operation as usize].load(Ordering::Relaxed)
+impl reach::call::Operation for Operation {
+    fn name(self) -> &'static str {
+        Self::name(self)
     }
 }
 
-/// One call, ready to be signed and sent as often as needed.
-#[derive(Clone, Debug)]
-pub(super) struct Call {
-    pub(super) operation: Operation,
-    /// Path and query, percent-encoded.
-    pub(super) target: String,
-    /// `None` is a GET.
-    pub(super) body: Option<Vec<u8>>,
-    /// Whether it may be sent again when it may have been done: it says what shall be, not what to do.
-    pub(super) absolute: bool,
-}
+/// One call of the admin API. Without a body it is a GET, with one a POST.
+pub(super) type Call = reach::call::Call<Operation>;
 
 impl Call {
     /// GetAccount.
@@ -160,7 +142,8 @@ impl Call {
     }
 
     fn get(operation: Operation, segments: &[&str], query: &[(&str, &str)]) -> Result<Self, Failure> {
-        Ok(Self { operation, target: target(segments, query)?, body: None, absolute: true })
+        let target = target(segments, query)?;
+        Ok(Self { operation, method: Method::GET, target, body: None, if_match: None, absolute: true })
     }
 
     fn post(
@@ -171,8 +154,8 @@ impl Call {
         absolute: bool,
     ) -> Result<Self, Failure> {
         let target = target(&["accounts", account, "users"], query)?;
-        let body = serde_json::to_vec(body).map_err(|error| Failure::refused_here(operation, error.to_string()))?;
-        Ok(Self { operation, target, body: Some(body), absolute })
+        let body = serde_json::to_vec(body).map_err(|error| Failure::not_sent(operation, error))?;
+        Ok(Self { operation, method: Method::POST, target, body: Some(body), if_match: None, absolute })
     }
 }
 
@@ -181,7 +164,8 @@ fn target(segments: &[&str], query: &[(&str, &str)]) -> Result<String, Failure> 
     let mut target = String::new();
     for segment in segments {
         if segment.bytes().all(|byte| byte == b'.') {
-            return Err(Failure::unusable_key(segment));
+            let message = format!("{segment:?} cannot be the id of an account or a user; nothing was sent");
+            return Err(Failure::refused_here(message));
         }
         target.push('/');
         target.extend(utf8_percent_encode(segment, RESERVED));
@@ -199,6 +183,7 @@ fn target(segments: &[&str], query: &[(&str, &str)]) -> Result<String, Failure> 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::accounts::reach::tally::Tally;
 
     #[test]
     fn a_call_is_written_as_the_contract_has_it() {
@@ -233,7 +218,7 @@ mod tests {
 
     #[test]
     fn every_operation_has_its_own_count() {
-        let tally = Tally::default();
+        let tally = Tally::new();
         for (index, operation) in Operation::ALL.into_iter().enumerate() {
             (0..=index).for_each(|_| tally.count(operation));
         }

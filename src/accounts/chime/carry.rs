@@ -4,9 +4,9 @@
 use super::call::Call;
 use super::client::Client;
 use super::errand::{Answer, Errand, Want};
-use super::failure::Failure;
 use super::look::{Look, Lookout};
 use super::profile::{Profile, Seen};
+use crate::accounts::reach::failure::{Failure, tidy};
 use crate::model::{Email, Intent, Outcome};
 use crate::wire::{
     BatchResponse, CREATE_ITEMS_MAX, CreateUserRequest, EMAIL_LIST_MAX, ErrorCode, Extension, ID_LIST_MAX,
@@ -145,7 +145,7 @@ fn hear(errands: &mut [Errand<'_>], item: &Item, answer: &Answer, alone: bool) {
 /// A failure of the whole request, for each of its items.
 fn failed(failure: &Failure) -> Answer {
     match failure {
-        Failure::Refused { status: _, message } => Answer::Barred(message.clone()),
+        Failure::Refused { status: _, kind: _, message } => Answer::Barred(message.clone()),
         Failure::Undone { message } | Failure::Unknown { message } => Answer::Unknown(message.clone()),
     }
 }
@@ -259,7 +259,7 @@ fn batch_answer(response: &BatchResponse, item: &Item, items: &[Item], profile: 
         want => name(want) == *written,
     };
     if let Some(error) = response.user_errors.iter().find(|error| is_about(item, &error.user_id)) {
-        return Answer::Refused { code: error.error_code, message: super::failure::tidy(&error.error_message) };
+        return Answer::Refused { code: error.error_code, message: tidy(&error.error_message) };
     }
     if response.user_errors.iter().any(|error| !items.iter().any(|item| is_about(item, &error.user_id))) {
         return Answer::Unknown("the account store refused one of several and did not say whose it was".to_owned());

@@ -1,409 +1,98 @@
-//! One call to an answer: signed anew for each attempt, at the pace the server can bear, and sent again where that is safe.
-//!
-//! What comes back is a parsed answer or a [`Failure`] that says whether anything may have been done. Sent again is what
-//! surely was not done (a refusal for want of capacity, a connection that never stood), and, if the call is absolute,
-//! what may have been.
-//!
-//! Deliberately absent: any knowledge of seats, redirects, proxies, compression.
+//! The admin API as a protocol: each attempt signed anew, refusals read, the server's clock noted.
 
-use super::call::{Call, Operation, Tally};
-use super::failure::{Failure, Refused, refusal};
+use super::call::{Call, Operation};
+use super::refusal::{Context, refusal};
 use super::sign::Signer;
-use crate::accounts::reach::pace::{Pace, RETRY_AFTER_MAX};
-use crate::accounts::reach::tls;
-use crate::halt::Halt;
-use crate::model::{Exchange, Meter, Peer, Timestamp, Went};
-use crate::web::{chain, http_date, random_part, retry_after};
-use crate::wire::HEADER_ERROR_TYPE;
-use backon::{BackoffBuilder, ExponentialBuilder};
-use http::header::{DATE, HeaderMap, RETRY_AFTER};
-use serde::de::DeserializeOwned;
-use std::error::Error as _;
-use std::path::Path;
+use crate::accounts::reach;
+use crate::accounts::reach::failure::Failure;
+use crate::accounts::reach::protocol::{Protocol, Refused};
+use crate::accounts::reach::trouble::Trouble;
+use crate::model::Timestamp;
+use crate::web::http_date;
+use http::header::{DATE, HeaderMap};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
 
-/// Most attempts of one call that end in a failure of the server or the connection.
-const ATTEMPTS_MAX: u32 = 5;
-/// Most attempts of one call that the server had no capacity for: nothing was done, and it is only a matter of time.
-const OVERLOADS_MAX: u32 = 20;
-/// No attempt begins later than this after the first: whoever waits learns that it will not be soon.
-const CALL_DEADLINE: Duration = Duration::from_secs(15 * 60);
-/// The first wait between attempts; it doubles, and a random part of it is waited.
-const DELAY_MIN: Duration = Duration::from_millis(200);
-/// The longest wait between attempts that the server did not ask for.
-const DELAY_MAX: Duration = Duration::from_secs(20);
-/// The longest wait for a connection; the configured time-out may be shorter.
-const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// How long an unused connection is kept.
-const IDLE_MAX: Duration = Duration::from_secs(30);
-/// The largest answer that is read, in bytes: far above a page of 200 users.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// No capacity, and yet it may have been done.
-const OVERLOADED: u16 = 503;
 /// What the clock difference is before the server said the time.
 const SKEW_UNKNOWN: i64 = i64::MIN;
 
-/// What a client is made of.
-#[derive(Debug)]
-pub(super) struct ClientSettings<'a> {
-    pub(super) endpoint: String,
-    pub(super) account: String,
-    pub(super) signer: Signer,
-    pub(super) ca_file: Option<&'a Path>,
-    pub(super) timeout: Duration,
-    pub(super) requests_max: usize,
-    pub(super) meter: Meter,
-    pub(super) halt: Halt,
-}
+/// A client of the admin API.
+pub(super) type Client = reach::client::Client<Admin>;
 
-/// A connection pool, a key and a pace.
+/// An account behind the admin API, and the key to it.
 #[derive(Debug)]
-pub(super) struct Client {
-    http: reqwest::Client,
-    /// Scheme, host and port, without a slash at the end.
-    endpoint: String,
+pub(super) struct Admin {
     account: String,
     signer: Signer,
-    pace: Pace,
-    timeout: Duration,
-    tally: Tally,
-    meter: Meter,
-    halt: Halt,
-    certificate: Mutex<Shown>,
     /// Seconds by which the server's clock is ahead.
     ahead_s: AtomicI64,
 }
 
-/// A certificate, and when it ends.
-#[derive(Debug, Default)]
-struct Shown {
-    der: Vec<u8>,
-    end: Option<Timestamp>,
-}
+impl Admin {
+    pub(super) fn new(account: String, signer: Signer) -> Self {
+        Self { account, signer, ahead_s: AtomicI64::new(SKEW_UNKNOWN) }
+    }
 
-/// Why an attempt gave no answer.
-enum Trouble {
-    /// No capacity; nothing was done.
-    Overloaded { after: Option<Duration>, why: String },
-    /// The request did not reach the server.
-    Unreached { why: String },
-    /// It may have been done. The status, where a whole answer came.
-    Broken { after: Option<Duration>, status: Option<u16>, why: String },
-    /// Not to be tried again.
-    Final(Failure),
-}
-
-impl Trouble {
-    /// For the meter: whether anything legible came back.
-    fn went(&self) -> Went {
-        match self {
-            Self::Overloaded { .. } | Self::Broken { status: Some(_), .. } => Went::Refused,
-            // A status of success here means an answer that was not taken.
-            Self::Final(Failure::Refused { status: Some(300..), message: _ }) => Went::Refused,
-            Self::Unreached { .. } | Self::Broken { status: None, .. } | Self::Final(_) => Went::Unanswered,
-        }
+    /// Seconds by which the server's clock was ahead of ours when it last said the time.
+    fn ahead_s(&self) -> Option<i64> {
+        Some(self.ahead_s.load(Ordering::Relaxed)).filter(|ahead| *ahead != SKEW_UNKNOWN)
     }
 }
 
 impl Client {
-    pub(super) fn new(settings: ClientSettings<'_>) -> Result<Self, Failure> {
-        let ClientSettings { endpoint, account, signer, ca_file, timeout, requests_max, meter, halt } = settings;
-        let refused = |why: String| Failure::Refused {
-            status: None,
-            message: format!("the account store {endpoint} cannot be used: {why}"),
-        };
-        let url = reqwest::Url::parse(&endpoint).map_err(|error| refused(format!("endpoint is no URL: {error}")))?;
-        // Only now that it is needed: a machine without any roots can still use a server on loopback.
-        let tls = match url.scheme() {
-            "https" => tls::config(ca_file).map_err(refused)?,
-            _ => tls::none().map_err(refused)?,
-        };
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .http1_only()
-            .tcp_nodelay(true)
-            .no_proxy()
-            .referer(false)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .tls_info(true)
-            .connect_timeout(timeout.min(CONNECT_MAX))
-            .pool_max_idle_per_host(requests_max)
-            .pool_idle_timeout(IDLE_MAX)
-            .user_agent(concat!("seatsync/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| refused(chain(&error)))?;
-        Ok(Self {
-            http,
-            endpoint: url.as_str().trim_end_matches('/').to_owned(),
-            account,
-            signer,
-            pace: Pace::new(requests_max),
-            timeout,
-            tally: Tally::default(),
-            meter,
-            halt,
-            certificate: Mutex::default(),
-            ahead_s: AtomicI64::new(SKEW_UNKNOWN),
-        })
-    }
-
+    /// The account that is asked about.
     pub(super) fn account(&self) -> &str {
-        &self.account
-    }
-
-    pub(super) fn endpoint(&self) -> &str {
-        &self.endpoint
-    }
-
-    /// How many requests of that operation were sent.
-    pub(super) fn sent(&self, operation: Operation) -> u64 {
-        self.tally.of(operation)
+        &self.protocol().account
     }
 
     /// Seconds by which the server's clock was ahead of ours when it last said the time.
     pub(super) fn ahead_s(&self) -> Option<i64> {
-        Some(self.ahead_s.load(Ordering::Relaxed)).filter(|ahead| *ahead != SKEW_UNKNOWN)
+        self.protocol().ahead_s()
+    }
+}
+
+impl Protocol for Admin {
+    type Operation = Operation;
+    /// A request is signed for itself.
+    type Pass = ();
+
+    const KEY: &'static str = "endpoint";
+    const DOUBT: &'static str = "is endpoint the account store?";
+    /// Far above a page of 200 users.
+    const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+    /// Every answer has a body.
+    const NO_BODY: &'static [u8] = b"";
+
+    async fn pass(&self, _http: &reqwest::Client, _operation: Operation, _limit: Duration) -> Result<(), Trouble> {
+        Ok(())
     }
 
-    /// When the certificate that the server last showed ends.
-    pub(super) fn certificate_end(&self) -> Option<Timestamp> {
-        self.certificate.lock().unwrap_or_else(PoisonError::into_inner).end
-    }
-
-    /// All calls, as many at a time as the pace allows; the answers in the order of the calls.
-    pub(super) async fn ask_all<T: DeserializeOwned + Send + 'static>(
-        self: &Arc<Self>,
-        calls: Vec<Result<Call, Failure>>,
-    ) -> Vec<Result<T, Failure>> {
-        let mut answers = Vec::with_capacity(calls.len());
-        let mut tasks = JoinSet::new();
-        for (index, call) in calls.into_iter().enumerate() {
-            // What stands here until the answer comes, which it does unless the task itself breaks.
-            let message = "a request broke off within this program; please report this".to_owned();
-            answers.push(Err(Failure::Unknown { message }));
-            let client = self.clone();
-            tasks.spawn(async move {
-                let answer = match call {
-                    Ok(call) => client.ask(&call).await,
-                    Err(failure) => Err(failure),
-                };
-                (index, answer)
-            });
-        }
-        while let Some(joined) = tasks.join_next().await {
-            if let Ok((index, answer)) = joined
-                && let Some(place) = answers.get_mut(index)
-            {
-                *place = answer;
-            }
-        }
-        answers
-    }
-
-    /// One call, sent until there is an answer or no hope of one.
-    pub(super) async fn ask<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Failure> {
-        let began = Instant::now();
-        let delays = ExponentialBuilder::new().with_min_delay(DELAY_MIN).with_max_delay(DELAY_MAX).without_max_times();
-        let mut delays = delays.build();
-        let (mut attempts, mut overloads, mut may_be_done) = (0, 0, false);
-        loop {
-            let trouble = match self.attempt(call).await {
-                Ok(answer) => return Ok(answer),
-                Err(trouble) => trouble,
-            };
-            let (after, why) = match trouble {
-                // A refusal says nothing about an earlier attempt, which may have been carried out.
-                Trouble::Final(failure) if may_be_done && call.body.is_some() => {
-                    return Err(Failure::Unknown { message: failure.to_string() });
-                }
-                Trouble::Final(failure) => return Err(failure),
-                Trouble::Overloaded { after, why } => {
-                    overloads += 1;
-                    (after, why)
-                }
-                Trouble::Unreached { why } => {
-                    attempts += 1;
-                    (None, why)
-                }
-                Trouble::Broken { after, status: _, why } => {
-                    attempts += 1;
-                    may_be_done = true;
-                    (after, why)
-                }
-            };
-            let delay = delays.next().unwrap_or(DELAY_MAX).mul_f64(random_part());
-            let delay = after.map_or(delay, |after| after.min(RETRY_AFTER_MAX) + delay.min(DELAY_MIN));
-            let is_over = attempts >= ATTEMPTS_MAX
-                || overloads >= OVERLOADS_MAX
-                || began.elapsed() + delay >= CALL_DEADLINE
-                || self.halt.is_asked()
-                || (may_be_done && !call.absolute);
-            let Call { operation, target: _, body: _, absolute: _ } = call;
-            let tried = attempts + overloads;
-            if is_over {
-                let times = if tried == 1 { "1 attempt".to_owned() } else { format!("{tried} attempts") };
-                let message = format!("{operation} at {} gave no answer in {times}: {why}", self.endpoint);
-                return Err(if may_be_done { Failure::Unknown { message } } else { Failure::Undone { message } });
-            }
-            tracing::debug!(%operation, tried, delay_ms = delay.as_millis(), "sent again: {why}");
-            // Told to stop while it waits, it says what the last attempt came to: there is no time for another.
-            tokio::select! {
-                () = sleep(delay) => {}
-                () = self.halt.asked() => {
-                    let message = format!("{operation} at {} was not sent again, told to stop: {why}", self.endpoint);
-                    return Err(if may_be_done { Failure::Unknown { message } } else { Failure::Undone { message } });
-                }
-            }
-        }
-    }
-
-    /// One attempt, with what the pace and the meter learn from it.
-    async fn attempt<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Trouble> {
-        let slot = tokio::select! {
-            biased;
-            () = self.halt.asked() => return Err(Trouble::Unreached { why: "told to stop before it was sent".to_owned() }),
-            slot = self.pace.slot() => slot,
-        };
-        self.tally.count(call.operation);
-        let limit = self.timeout;
-        let began = Instant::now();
-        let answer = timeout(limit, self.exchange(call)).await.unwrap_or_else(|_| {
-            Err(Trouble::Broken { after: None, status: None, why: format!("no answer within {limit:?}") })
-        });
-        match &answer {
-            Ok(_) | Err(Trouble::Final(_)) => slot.answered(),
-            Err(
-                Trouble::Overloaded { after, why: _ } | Trouble::Broken { after, status: Some(OVERLOADED), why: _ },
-            ) => {
-                slot.overloaded(*after);
-            }
-            Err(Trouble::Unreached { .. } | Trouble::Broken { .. }) => drop(slot),
-        }
-        let answer = answer.and_then(|answer| {
-            serde_json::from_slice(&answer).map_err(|error| Trouble::Broken {
-                after: None,
-                status: None,
-                why: format!("its answer cannot be read ({error}): is endpoint the account store?"),
-            })
-        });
-        self.meter.tell(&Exchange {
-            peer: Peer::AccountStore,
-            operation: call.operation.name(),
-            took: began.elapsed(),
-            went: answer.as_ref().map_or_else(Trouble::went, |_| Went::Answered),
-        });
-        answer
-    }
-
-    /// Sends it once and reads the answer whole.
-    async fn exchange(&self, call: &Call) -> Result<Vec<u8>, Trouble> {
-        let url = format!("{}{}", self.endpoint, call.target);
-        let headers = self.signer.headers(call.operation, &url, call.body.as_deref(), SystemTime::now());
-        let headers = headers.map_err(Trouble::Final)?;
-        let request = match &call.body {
-            Some(body) => self.http.post(&url).body(body.clone()),
-            None => self.http.get(&url),
-        };
-        let mut response = request.headers(headers).send().await.map_err(|error| self.unsent(call, &error))?;
-        self.note_time(response.headers());
-        self.note_certificate(&response);
-        let status = response.status().as_u16();
-        let after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
-        let error_type = response.headers().get(HEADER_ERROR_TYPE).and_then(|value| value.to_str().ok());
-        let error_type = error_type.map(str::to_owned);
-        match status {
-            200..300 => read(&mut response).await.map_err(|why| match why {
-                Unread::Cut(why) => Trouble::Broken { after: None, status: None, why },
-                Unread::Large => Trouble::Final(Failure::Refused {
-                    status: Some(status),
-                    message: format!(
-                        "{} at {}: the answer is larger than {ANSWER_BYTES_MAX} bytes, which no page of users is; is \
-                         endpoint the account store?",
-                        call.operation, self.endpoint
-                    ),
-                }),
-            }),
-            429 => Err(Trouble::Overloaded { after, why: "it answered 429, too many requests".to_owned() }),
-            408 | 500 | 502 | 503 | 504 => Err(Trouble::Broken {
-                after,
-                status: Some(status),
-                why: format!("it answered {status}; its log has more"),
-            }),
-            _ => {
-                let body = read(&mut response).await.unwrap_or_default();
-                Err(Trouble::Final(refusal(&Refused {
-                    operation: call.operation,
-                    endpoint: &self.endpoint,
-                    key_id: self.signer.key_id(),
-                    account: &self.account,
-                    status,
-                    error_type: error_type.as_deref(),
-                    body: &body,
-                    ahead_s: self.ahead_s(),
-                })))
-            }
-        }
-    }
-
-    /// A request that got no answer.
-    fn unsent(&self, call: &Call, error: &reqwest::Error) -> Trouble {
-        if let Some(why) = tls::objection(error, "endpoint") {
-            let message = format!("{} was not sent to {}: {why}", call.operation, self.endpoint);
-            return Trouble::Final(Failure::Refused { status: None, message });
-        }
-        // The URL is ours, and may hold an address.
-        let why = error.source().map_or_else(|| "the connection broke".to_owned(), chain);
-        if error.is_connect() {
-            Trouble::Unreached { why: format!("{why}; is the account store running, and is endpoint its address?") }
-        } else if error.is_builder() {
-            Trouble::Final(Failure::refused_here(call.operation, why))
-        } else {
-            Trouble::Broken { after: None, status: None, why }
-        }
-    }
-
-    /// Remembers the certificate that the server showed.
-    fn note_certificate(&self, response: &reqwest::Response) {
-        let info = response.extensions().get::<reqwest::tls::TlsInfo>();
-        let Some(der) = info.and_then(reqwest::tls::TlsInfo::peer_certificate) else { return };
-        let mut shown = self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
-        // The same one comes with every answer.
-        if shown.der != der {
-            *shown = Shown { end: tls::end(der), der: der.to_vec() };
-        }
+    fn headers(&self, call: &Call, url: &str, (): &()) -> Result<HeaderMap, Failure> {
+        self.signer.headers(call.operation, url, call.body.as_deref(), SystemTime::now())
     }
 
     /// Remembers how the server's clock stands to ours.
-    fn note_time(&self, headers: &HeaderMap) {
+    fn hear(&self, headers: &HeaderMap) {
         let theirs = headers.get(DATE).and_then(|value| http_date(value.to_str().ok()?));
         if let Some(theirs) = theirs {
             self.ahead_s.store(theirs.as_second() - Timestamp::now().as_second(), Ordering::Relaxed);
         }
     }
-}
 
-/// Why an answer was not read whole.
-enum Unread {
-    Cut(String),
-    Large,
-}
+    fn too_large(&self, operation: Operation, base: &str, status: u16) -> Trouble {
+        Trouble::Final(Failure::Refused {
+            status: Some(status),
+            kind: None,
+            message: format!(
+                "{operation} at {base}: the answer is larger than {} bytes, which no page of users is; {}",
+                Self::ANSWER_BYTES_MAX,
+                Self::DOUBT
+            ),
+        })
+    }
 
-async fn read(response: &mut reqwest::Response) -> Result<Vec<u8>, Unread> {
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => return Err(Unread::Large),
-            Ok(None) => return Ok(body),
-            Err(error) => {
-                let why = error.source().map_or_else(|| "the connection broke".to_owned(), chain);
-                return Err(Unread::Cut(format!("the answer was cut off: {why}")));
-            }
-        }
+    async fn refused(&self, refused: Refused<'_, Operation>, (): &()) -> Trouble {
+        let (key_id, account, ahead_s) = (self.signer.key_id(), self.account.as_str(), self.ahead_s());
+        Trouble::Final(refusal(&refused, &Context { key_id, account, ahead_s }))
     }
 }

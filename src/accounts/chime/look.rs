@@ -4,9 +4,9 @@
 
 use super::call::Call;
 use super::client::Client;
-use super::failure::Failure;
 use super::profile::{Profile, Seen};
 use crate::accounts::Sought;
+use crate::accounts::reach::failure::Failure;
 use crate::model::{Email, Observed, UserId};
 use crate::wire::{ListUsersResponse, UserResponse};
 use std::collections::{HashMap, HashSet};
@@ -194,13 +194,10 @@ impl Lookout {
     ) -> Result<Option<Observed>, Failure> {
         match answer {
             Ok(UserResponse { user }) if user.user_id == *key.text() => Ok(profile.see(&user).person()),
-            Ok(_) => Err(Failure::Refused {
-                status: None,
-                message: format!(
-                    "asked for user {key}, {} answered with another; is it the account store?",
-                    self.client.endpoint()
-                ),
-            }),
+            Ok(_) => Err(Failure::refused_here(format!(
+                "asked for user {key}, {} answered with another; is it the account store?",
+                self.client.base()
+            ))),
             Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(failure),
         }
@@ -214,7 +211,7 @@ impl Lookout {
         let message = format!(
             "the list of users at {} cannot be used: {why}. Nothing of it was used; if it stays so, the account store has \
              a fault",
-            self.client.endpoint()
+            self.client.base()
         );
         Failure::Undone { message }
     }

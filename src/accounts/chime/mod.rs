@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `call` | one request as a value, and whether it may be said twice |
 //! | `sign` | SigV4, anew on each attempt |
-//! | `client` | a call to its answer: attempts, waits, limits |
-//! | `failure` | why there is no answer, in words |
+//! | `client` | the protocol, for what clients share (`reach`) |
+//! | `refusal` | why the server refused, in words |
 //! | `profile` | what the account is and can do; users as seats |
 //! | `look` | the list, and people by key and address |
 //! | `errand` | one intent on its way to its target; pure |
@@ -19,21 +19,22 @@ mod call;
 mod carry;
 mod client;
 mod errand;
-mod failure;
 mod look;
 mod profile;
+mod refusal;
 mod sign;
 #[cfg(test)]
 mod tests;
 
 pub use call::Operation;
 
+use super::reach::client::ClientSettings;
 use super::{AccountStore, AccountsError, Sought};
 use crate::halt::Halt;
 use crate::model::{Expiry, Intent, Meter, Observed, Outcome, StoreKind, Tier};
 use crate::wire::{AccountResponse, Extension};
 use call::Call;
-use client::{Client, ClientSettings};
+use client::{Admin, Client};
 use look::Lookout;
 use profile::Profile;
 use secrecy::SecretString;
@@ -121,9 +122,8 @@ impl Chime {
             halt,
         } = settings;
         let client = Arc::new(Client::new(ClientSettings {
-            endpoint,
-            account,
-            signer: Signer::new(access_key_id, secret_access_key, region),
+            base: endpoint,
+            protocol: Admin::new(account, Signer::new(access_key_id, secret_access_key, region)),
             ca_file: ca_file.as_deref(),
             timeout,
             requests_max,
@@ -139,7 +139,7 @@ impl Chime {
     /// As for [`AccountStore::kind`].
     pub async fn about(&mut self) -> Result<About, AccountsError> {
         let Profile { name, kind, licences, extensions, .. } = self.profile(PROFILE_AGE_MAX).await?;
-        let (endpoint, ahead_s) = (self.client.endpoint().to_owned(), self.client.ahead_s());
+        let (endpoint, ahead_s) = (self.client.base().to_owned(), self.client.ahead_s());
         Ok(About { endpoint, name, kind, licences, extensions, ahead_s })
     }
 
@@ -166,7 +166,7 @@ impl Chime {
                 message: format!(
                     "asked for account {}, {} answered with another one; is it the account store?",
                     self.client.account(),
-                    self.client.endpoint()
+                    self.client.base()
                 ),
             });
         }
@@ -226,6 +226,6 @@ impl AccountStore for Chime {
 
     fn expiries(&self) -> Vec<Expiry> {
         let end = self.client.certificate_end();
-        end.map(|end| Expiry::certificate(self.client.endpoint(), end)).into_iter().collect()
+        end.map(|end| Expiry::certificate(self.client.base(), end)).into_iter().collect()
     }
 }

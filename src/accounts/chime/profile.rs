@@ -1,7 +1,7 @@
 //! What the account is and can do, and what its users hold: the wire's words as the agent's.
 
-use super::failure::tidy;
 use crate::accounts::AccountsError;
+use crate::accounts::reach::failure::tidy;
 use crate::model::{Email, Observed, Seat, StoreKind, Tier, UserId};
 use crate::wire::{Account, Extension, User};
 

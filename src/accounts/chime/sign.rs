@@ -1,7 +1,7 @@
 //! SigV4 on every attempt: its own time, and an id of its own, so that no two requests are ever the same.
 
 use super::call::Operation;
-use super::failure::Failure;
+use crate::accounts::reach::failure::Failure;
 use crate::wire::SERVICE;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -47,7 +47,7 @@ impl Signer {
         body: Option<&[u8]>,
         at: SystemTime,
     ) -> Result<HeaderMap, Failure> {
-        let failed = |why: String| Failure::refused_here(operation, format!("it cannot be signed: {why}"));
+        let failed = |why: String| Failure::not_sent(operation, format!("it cannot be signed: {why}"));
         let attempt = uuid::Uuid::new_v4().to_string();
         let identity =
             Credentials::new(self.key_id.clone(), self.secret.expose_secret(), None, None, "configuration").into();

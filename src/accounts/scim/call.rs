@@ -1,17 +1,15 @@
 //! One request as a value, and whether it may be said twice.
 
-use super::failure::Failure;
 use super::messages::{BULK, bulk, quoted};
 use super::paging::Ask;
+use crate::accounts::reach;
+use crate::accounts::reach::call::RESERVED;
+use crate::accounts::reach::failure::Failure;
 use crate::model::{Email, ObjectGuid, UserId};
 use http::Method;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Everything but the unreserved characters (RFC 3986 2.3).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What is asked of a server, in few fixed words: what metrics count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,33 +55,14 @@ impl fmt::Display for Operation {
     }
 }
 
-/// How many requests were sent, by operation; a request that is sent again counts again.
-#[derive(Debug, Default)]
-pub(super) struct Tally([AtomicU64; Operation::ALL.len()]);
-
-impl Tally {
-    pub(super) fn count(&self, operation: Operation) {
-        self.0[operation as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn of(&self, operation: Operation) -> u64 {
-        self.0[operation as usize].load(Ordering::Relaxed)
+impl reach::call::Operation for Operation {
+    fn name(self) -> &'static str {
+        Self::name(self)
     }
 }
 
-/// One call, ready to be sent as often as needed.
-#[derive(Clone, Debug)]
-pub(super) struct Call {
-    pub(super) operation: Operation,
-    pub(super) method: Method,
-    /// What stands behind the base, percent-encoded.
-    pub(super) target: String,
-    pub(super) body: Option<Vec<u8>>,
-    /// The version that is changed, and no other (RFC 7644 3.14).
-    pub(super) if_match: Option<String>,
-    /// Whether it may be sent again when it may have been done: it says what shall be, not what to do.
-    pub(super) absolute: bool,
-}
+/// One call of SCIM.
+pub(super) type Call = reach::call::Call<Operation>;
 
 /// What a search looks at. Each is the name of an attribute in a filter (RFC 7644 3.4.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,11 +10,11 @@
 
 use super::Terms;
 use super::call::{Change, Manner};
-use super::failure::tidy;
 use super::look::{Look, is_anothers};
 use super::messages::patch;
 use super::place::TierPlace;
 use super::user::{Edit, User, address_aside, name_aside};
+use crate::accounts::reach::failure::tidy;
 use crate::model::{Action, Email, Intent, Observed, Outcome, Seat, StoreKind, UserId};
 use serde_json::Value;
 

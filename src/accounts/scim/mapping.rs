@@ -3,9 +3,9 @@
 //! The kind of account is that of a directory account: users are made at once with their licence, and who leaves is
 //! deactivated and keeps it (RFC 7643 4.1.1, `active`).
 
-use super::failure::tidy;
 use super::place::TierPlace;
 use super::user::{User, address_aside};
+use crate::accounts::reach::failure::tidy;
 use crate::model::{Observed, Seat, Tier, Tiers};
 
 /// Which value is which tier, and where it stands.

@@ -11,8 +11,8 @@
 //! | `errand` | one intent on its way to its target; pure |
 //! | `call` | one request as a value, and whether it may be said twice |
 //! | `token` | the bearer token, or one from an OAuth2 server |
-//! | `client` | a call to its answer: attempts, waits, limits |
-//! | `failure` | why there is no answer, in words |
+//! | `client` | the protocol, for what clients share (`reach`) |
+//! | `refusal` | why the server refused, in words |
 //! | `look` | the list, and people by key, identity, name and address |
 //! | `carry` | a batch of errands, in bulk where the server takes that |
 //!
@@ -26,12 +26,12 @@ mod call;
 mod carry;
 mod client;
 mod errand;
-mod failure;
 mod look;
 mod mapping;
 mod messages;
 mod paging;
 mod place;
+mod refusal;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -43,13 +43,14 @@ pub use mapping::Mapping;
 pub use place::{List, TierPlace};
 pub use token::{Authority, ClientCredentials};
 
+use super::reach::client::ClientSettings;
+use super::reach::failure::Failure;
 use super::{AccountStore, AccountsError, Sought};
 use crate::halt::Halt;
 use crate::model::{Expiry, Intent, Meter, Observed, Outcome, StoreKind};
 use call::Call;
 use carry::Trust;
-use client::{Client, ClientSettings};
-use failure::Failure;
+use client::{Bearer, Client};
 use look::Lookout;
 use messages::{RESOURCE_TYPES, SCHEMAS, SERVICE_PROVIDER_CONFIG};
 use serde_json::Value;
@@ -131,8 +132,8 @@ impl Scim {
         let ScimSettings { base_url, authority, mapping, paging, ca_file, timeout, requests_max, meter, halt } =
             settings;
         let client = Arc::new(Client::new(ClientSettings {
-            base_url,
-            authority,
+            base: base_url,
+            protocol: Bearer::new(authority),
             ca_file: ca_file.as_deref(),
             timeout,
             requests_max,

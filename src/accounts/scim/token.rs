@@ -5,8 +5,9 @@
 //!
 //! Deliberately absent: tokens on the disk, refresh tokens, users who would have to consent.
 
-use super::failure::tidy;
 use super::messages::{number, text};
+use crate::accounts::reach::failure::tidy;
+use crate::accounts::reach::line::{Unread, read};
 use crate::web::chain;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -92,6 +93,14 @@ impl Desk {
         }
     }
 
+    /// Where tokens are given.
+    pub(super) fn token_url(&self) -> Option<&str> {
+        match &self.authority {
+            Authority::Bearer(_) => None,
+            Authority::Client(client) => Some(&client.token_url),
+        }
+    }
+
     /// The header for one request. One at a time asks for a token, and all the others have it then too.
     pub(super) async fn header(&self, http: &reqwest::Client) -> Result<HeaderValue, Denied> {
         let client = match &self.authority {
@@ -170,19 +179,10 @@ impl ClientCredentials {
             Denied::Unavailable(format!("the token server {token_url} did not answer: {why}"))
         })?;
         let status = response.status().as_u16();
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&chunk),
-                Ok(Some(_)) => {
-                    return Err(Denied::Refused(format!("the answer of the token server {token_url} is too large")));
-                }
-                Ok(None) => break,
-                Err(_) => {
-                    return Err(Denied::Unavailable(format!("the answer of the token server {token_url} was cut off")));
-                }
-            }
-        }
+        let body = read(&mut response, ANSWER_BYTES_MAX).await.map_err(|unread| match unread {
+            Unread::Large => Denied::Refused(format!("the answer of the token server {token_url} is too large")),
+            Unread::Cut(_) => Denied::Unavailable(format!("the answer of the token server {token_url} was cut off")),
+        })?;
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status != 200 {
             return Err(self.refusal(status, &body));

@@ -1,89 +1,38 @@
-//! Why a call gave no answer, by what the caller does next, in words for the operator.
+//! Refusals of the admin API, in words for the operator, and what they are worth to the caller.
 
 use super::call::Operation;
-use crate::accounts::AccountsError;
-use crate::wire::{ErrorBody, ErrorCode, Exception};
-
-/// Longest text of a server that is passed on, in characters.
-const SERVER_WORDS_CHARS_MAX: usize = 300;
-
-/// A call without an answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Failure {
-    /// The server says no, or must not be asked: sent again it would say no again.
-    #[error("{message}")]
-    Refused {
-        /// The HTTP status, where there was an answer.
-        status: Option<u16>,
-        /// What was tried, what came back, what to do.
-        message: String,
-    },
-    /// Certainly nothing was done: try again later.
-    #[error("{message}")]
-    Undone {
-        /// What was tried, what came back, what to do.
-        message: String,
-    },
-    /// It may have been done.
-    #[error("{message}")]
-    Unknown {
-        /// What was tried, what came back, what to do.
-        message: String,
-    },
-}
+use crate::accounts::reach::failure::{Failure, tidy};
+use crate::accounts::reach::protocol::Refused;
+use crate::wire::{ErrorBody, ErrorCode, Exception, HEADER_ERROR_TYPE};
 
 impl Failure {
-    /// Refused before anything was sent.
-    pub(super) fn refused_here(operation: Operation, why: String) -> Self {
-        Self::Refused { status: None, message: format!("{operation} was not sent: {why}") }
-    }
-
-    /// A key that cannot stand in a path.
-    pub(super) fn unusable_key(key: &str) -> Self {
-        let message = format!("{key:?} cannot be the id of an account or a user; nothing was sent");
-        Self::Refused { status: None, message }
-    }
-
     /// Whether the server knows no such thing.
     pub(super) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { status: Some(404), .. })
+        self.status() == Some(404)
     }
 
     /// Whether one bad item may have spoilt the whole request, so that the others are worth another.
     pub(super) fn may_be_one_item(&self) -> bool {
-        matches!(self, Self::Refused { status: Some(400 | 409 | 413 | 422), .. })
-    }
-}
-
-impl From<Failure> for AccountsError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Refused { status: _, message } => Self::Refused { message },
-            Failure::Undone { message } | Failure::Unknown { message } => Self::Unavailable { message },
-        }
+        matches!(self.status(), Some(400 | 409 | 413 | 422))
     }
 }
 
 /// What a refusal is about, for the words.
-pub(super) struct Refused<'a> {
-    pub(super) operation: Operation,
-    pub(super) endpoint: &'a str,
+pub(super) struct Context<'a> {
     pub(super) key_id: &'a str,
     pub(super) account: &'a str,
-    pub(super) status: u16,
-    /// `x-amzn-ErrorType`.
-    pub(super) error_type: Option<&'a str>,
-    pub(super) body: &'a [u8],
     /// Seconds by which the server's clock is ahead of ours, where it said the time.
     pub(super) ahead_s: Option<i64>,
 }
 
 /// A refusal of the whole request, with what to do about it.
-pub(super) fn refusal(refused: &Refused<'_>) -> Failure {
-    let Refused { operation, endpoint, key_id, account, status, error_type, body, ahead_s } = refused;
+pub(super) fn refusal(refused: &Refused<'_, Operation>, context: &Context<'_>) -> Failure {
+    let Refused { operation, base, status, headers, body } = refused;
+    let Context { key_id, account, ahead_s } = context;
+    let error_type = headers.get(HEADER_ERROR_TYPE).and_then(|value| value.to_str().ok());
     let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
     let exception = error_type.and_then(Exception::named);
-    let name = exception.map(Exception::name).or(*error_type).map(tidy).unwrap_or_else(|| match body.code {
+    let name = exception.map(Exception::name).or(error_type).map(tidy).unwrap_or_else(|| match body.code {
         Some(code) if code != ErrorCode::Unknown => code.to_string(),
         Some(_) | None => "an answer without a name".to_owned(),
     });
@@ -119,35 +68,27 @@ pub(super) fn refusal(refused: &Refused<'_>) -> Failure {
         413 => "the server takes only smaller requests".to_owned(),
         _ => "sent again it would be refused again; the server's log has more".to_owned(),
     };
-    let message = format!("{operation} was refused by {endpoint} with {status} {name}{said}: {advice}");
-    Failure::Refused { status: Some(*status), message }
+    let message = format!("{operation} was refused by {base} with {status} {name}{said}: {advice}");
+    Failure::Refused { status: Some(*status), kind: None, message }
 }
 
 /// From this difference on the clock is named as a reason, in seconds. AWS tolerates five minutes.
 const CLOCK_SKEW_TOLD_S: i64 = 60;
 
-/// Words of a server on one line, without control characters, and not too many of them.
-pub(super) fn tidy(words: &str) -> String {
-    let printable = words.chars().map(|c| if c.is_control() { ' ' } else { c });
-    printable.take(SERVER_WORDS_CHARS_MAX).collect::<String>().trim().to_owned()
-}
-
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use http::header::{HeaderMap, HeaderValue};
 
     fn refused(status: u16, error_type: Option<&str>, body: &str, ahead_s: Option<i64>) -> String {
-        refusal(&Refused {
-            operation: Operation::ListUsers,
-            endpoint: "https://seats.corp.example",
-            key_id: "AKID",
-            account: "corp",
-            status,
-            error_type,
-            body: body.as_bytes(),
-            ahead_s,
-        })
-        .to_string()
+        let mut headers = HeaderMap::new();
+        if let Some(name) = error_type {
+            headers.insert(HEADER_ERROR_TYPE, HeaderValue::from_str(name).unwrap());
+        }
+        let (operation, base) = (Operation::ListUsers, "https://seats.corp.example");
+        let refused = Refused { operation, base, status, headers: &headers, body: body.as_bytes() };
+        refusal(&refused, &Context { key_id: "AKID", account: "corp", ahead_s }).to_string()
     }
 
     #[test]

@@ -1,65 +1,13 @@
-//! Why a call gave no answer, by what the caller does next, in words for the operator.
+//! Refusals of a SCIM server, in words for the operator, and what they are worth to the caller.
 
 use super::call::Operation;
 use super::messages::ErrorBody;
-use crate::accounts::AccountsError;
-
-/// Longest text of a server that is passed on, in characters.
-const SERVER_WORDS_CHARS_MAX: usize = 300;
-
-/// A call without an answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Failure {
-    /// The server says no, or must not be asked: sent again it would say no again.
-    #[error("{message}")]
-    Refused {
-        /// The HTTP status, where there was an answer.
-        status: Option<u16>,
-        /// The kind of error (RFC 7644 3.12), where it was told.
-        kind: Option<String>,
-        /// What was tried, what came back, what to do.
-        message: String,
-    },
-    /// Certainly nothing was done: try again later.
-    #[error("{message}")]
-    Undone {
-        /// What was tried, what came back, what to do.
-        message: String,
-    },
-    /// It may have been done.
-    #[error("{message}")]
-    Unknown {
-        /// What was tried, what came back, what to do.
-        message: String,
-    },
-}
+use crate::accounts::reach::failure::{Failure, tidy};
 
 impl Failure {
-    /// Refused without an answer of the server.
-    pub(super) fn refused_here(message: String) -> Self {
-        Self::Refused { status: None, kind: None, message }
-    }
-
-    /// The status of a refusal.
-    pub(super) fn status(&self) -> Option<u16> {
-        match self {
-            Self::Refused { status, .. } => *status,
-            Self::Undone { .. } | Self::Unknown { .. } => None,
-        }
-    }
-
     /// Whether the server has no such thing, or cannot do it (RFC 7644 3.12, 4): then it is done without.
     pub(super) fn is_absence(&self) -> bool {
         matches!(self.status(), Some(400 | 404 | 405 | 406 | 410 | 501))
-    }
-}
-
-impl From<Failure> for AccountsError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Refused { status: _, kind: _, message } => Self::Refused { message },
-            Failure::Undone { message } | Failure::Unknown { message } => Self::Unavailable { message },
-        }
     }
 }
 
@@ -83,12 +31,6 @@ pub(super) fn refusal(operation: Operation, base: &str, status: u16, body: Error
     };
     let message = format!("{operation} was refused by {base} with {status}{named}{said}: {advice}");
     Failure::Refused { status: Some(status), kind, message }
-}
-
-/// Words of a server on one line, without control characters, and not too many of them.
-pub(super) fn tidy(words: &str) -> String {
-    let printable = words.chars().map(|c| if c.is_control() { ' ' } else { c });
-    printable.take(SERVER_WORDS_CHARS_MAX).collect::<String>().trim().to_owned()
 }
 
 #[cfg(test)]
