@@ -35,6 +35,8 @@ const CALL_DEADLINE: Duration = Duration::from_secs(15 * 60);
 const DELAY_MIN: Duration = Duration::from_millis(200);
 /// The longest wait between attempts that the server did not ask for.
 const DELAY_MAX: Duration = Duration::from_secs(20);
+/// Whoever waits that long is told why.
+const DELAY_TOLD: Duration = Duration::from_secs(30);
 /// No capacity, and yet it may have been done.
 const OVERLOADED: u16 = 503;
 
@@ -186,7 +188,10 @@ impl<P: Protocol> Client<P> {
                 let times = if tried == 1 { "1 attempt".to_owned() } else { format!("{tried} attempts") };
                 return Err(given_up(format!("{operation} at {base} gave no answer in {times}: {why}")));
             }
-            tracing::debug!(%operation, tried, delay_ms = delay.as_millis(), "sent again: {why}");
+            match delay >= DELAY_TOLD {
+                true => tracing::info!("{operation} at {base} is sent again in {} s: {why}", delay.as_secs()),
+                false => tracing::debug!(%operation, tried, delay_ms = delay.as_millis(), "sent again: {why}"),
+            }
             // Told to stop while it waits, it says what the last attempt came to: there is no time for another.
             tokio::select! {
                 () = sleep(delay) => {}

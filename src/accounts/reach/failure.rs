@@ -62,6 +62,14 @@ impl From<Failure> for AccountsError {
     }
 }
 
+/// A server's words without a secret that they quote.
+pub(in crate::accounts) fn without(words: &str, secret: &str) -> String {
+    match secret {
+        "" => words.to_owned(),
+        secret => words.replace(secret, "[secret]"),
+    }
+}
+
 /// Words of a server on one line, without control characters, and not too many of them.
 pub(in crate::accounts) fn tidy(words: &str) -> String {
     let printable = words.chars().map(|c| if c.is_control() { ' ' } else { c });

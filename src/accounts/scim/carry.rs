@@ -218,10 +218,17 @@ async fn one_by_one(client: &Arc<Client>, terms: &Terms, items: &[Item]) -> Vec<
 /// What the body of a good answer says; a body about somebody else says nothing.
 fn done(want: &Want, body: Value) -> Answer {
     match (User::of(body), want) {
-        (Some(user), Want::Create(_)) => Answer::Done(user),
+        (Some(user), Want::Create(asked)) if is_asked_for(&user, asked) => Answer::Done(user),
         (Some(user), Want::Change(change)) if *user.id() == change.id => Answer::Done(user),
         (Some(_) | None, _) => Answer::Unseen,
     }
+}
+
+/// Whether a user is the one that was to be made, by name or identity.
+fn is_asked_for(user: &User, asked: &Value) -> bool {
+    let is_named = user.user_name().zip(text(asked, "userName")).is_some_and(|(is, was)| is.eq_ignore_ascii_case(was));
+    let is_marked = user.external_id().zip(text(asked, "externalId")).is_some_and(|(is, was)| is == was);
+    is_named || is_marked
 }
 
 // ---- bulk (RFC 7644 3.7) ----
@@ -372,7 +379,7 @@ mod tests {
         let reply = json!({"Operations": [
             {"bulkId": "n1", "status": "409", "response": {"scimType": "uniqueness", "detail": "taken"}},
             {"bulkId": "n0", "status": "201", "location": "https://x/Users/7"},
-            {"bulkId": "n2", "status": 201, "response": {"id": "9"}},
+            {"bulkId": "n2", "status": 201, "response": {"id": "9", "userName": "A@corp.example"}},
             {"bulkId": "n3", "status": "503"},
         ]});
         let of = |index| bulk_answer(&reply, "/Users", index, &create);

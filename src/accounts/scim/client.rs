@@ -84,7 +84,9 @@ impl Protocol for Bearer {
 
     async fn refused(&self, refused: Refused<'_, Operation>, token: &HeaderValue) -> Trouble {
         let Refused { operation, base, status, headers: _, body } = refused;
-        let body = ErrorBody::of(&serde_json::from_slice(body).unwrap_or_default());
+        // A server, or what stands before it, may quote the request: the token is for no log.
+        let secret = token.to_str().unwrap_or_default().trim_start_matches("Bearer ");
+        let body = ErrorBody::of(&serde_json::from_slice(body).unwrap_or_default()).without(secret);
         let failure = refusal(operation, base, status, body, &self.desk.name());
         match status {
             UNAUTHORIZED if self.desk.is_renewed(token).await => Trouble::Expired(failure),

@@ -20,6 +20,8 @@ use serde_json::Value;
 
 /// Most times that an address is tried again that was taken: whoever has it may let go of it in another request.
 const TAKEN_MAX: u32 = 4;
+/// Most times that somebody is looked for anew whose key led to nobody.
+const LOST_MAX: u32 = 1;
 /// Most times that a change is made anew because somebody else was faster.
 const OVERTAKEN_MAX: u32 = 2;
 
@@ -98,6 +100,8 @@ pub(super) struct Errand<'a> {
     granted: Vec<Edit>,
     /// Whether the user was asked for by itself since the last change.
     is_sure: bool,
+    /// Whether the user was read since the last change: what a server answers to a change may be our own words.
+    is_reread: bool,
     /// Whether items of lists are named by their types.
     by_filter: bool,
     /// Set when the address cannot be had: then the seat counts alone.
@@ -107,8 +111,12 @@ pub(super) struct Errand<'a> {
     conflicts: u32,
     /// How often somebody else changed the user meanwhile.
     overtaken: u32,
+    /// How often a key that was found led to nobody when it was used.
+    lost: u32,
     /// A user was to be made, and there was one.
     was_there: bool,
+    /// A user was made, as the server says.
+    is_made: bool,
     parking: Parking,
     /// What the server said yes to and did not keep, in words.
     dropped: Option<String>,
@@ -124,12 +132,15 @@ impl<'a> Errand<'a> {
             asked: Vec::new(),
             granted: Vec::new(),
             is_sure: false,
+            is_reread: false,
             by_filter: true,
             unmovable: false,
             is_blocked: false,
             conflicts: 0,
             overtaken: 0,
+            lost: 0,
             was_there: false,
+            is_made: false,
             parking: Parking::No,
             dropped: None,
         };
@@ -248,6 +259,8 @@ impl<'a> Errand<'a> {
         let Step::Wants(want) = &self.step else { return };
         let want = want.clone();
         self.is_blocked = false;
+        self.is_made |= matches!((&answer, &want), (Answer::Done(_) | Answer::Unseen, Want::Create(_)));
+        self.is_reread = matches!(answer, Answer::Found(_));
         match answer {
             Answer::Done(user) => {
                 self.granted.append(&mut self.asked);
@@ -324,6 +337,13 @@ impl<'a> Errand<'a> {
     fn not_there(&mut self, want: &Want) {
         match want {
             Want::Look(Look::Key { .. }) if self.is_gain() && self.seen.is_none() => self.look_for(),
+            // Another one would be a second account of the same person.
+            Want::Look(Look::Whose { .. }) if self.is_gain() && self.is_made => {
+                self.settle(Outcome::Ambiguous(format!(
+                    "the account store said that it made {} and shows no such user",
+                    self.intent.email
+                )));
+            }
             Want::Look(Look::Whose { .. }) if self.is_gain() && self.was_there => {
                 self.settle(Outcome::Rejected(format!(
                     "the account store says that there is a user {} already, and shows none",
@@ -352,7 +372,10 @@ impl<'a> Errand<'a> {
                 self.look_for();
             }
             (Want::Change(_), Some(404 | 410)) if !matches!(kind, Some("noTarget")) => match self.is_gain() {
-                true if self.seen.as_ref().is_some_and(|user| self.intent.account.as_ref() == Some(user.id())) => {
+                true if self.lost < LOST_MAX
+                    && self.seen.as_ref().is_some_and(|user| self.intent.account.as_ref() == Some(user.id())) =>
+                {
+                    self.lost += 1;
                     self.seen = None;
                     self.look_for();
                 }
@@ -412,7 +435,11 @@ impl<'a> Errand<'a> {
         let id = user.id().clone();
         self.seen = Some(user);
         if edits.is_empty() {
-            return self.settle_as_seen();
+            // Nothing is confirmed from the answer to a change alone: some servers send back what they were sent.
+            return match self.is_reread || self.granted.is_empty() && !self.is_made {
+                true => self.settle_as_seen(),
+                false => self.look_up(id, false),
+            };
         }
         let is_new = edits.iter().any(|edit| !self.granted.contains(edit));
         if is_new {

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: users themselves, which are kept as the server wrote them (`user`).
 
+use crate::accounts::reach::failure::without;
 use serde_json::{Map, Value, json};
 
 /// The media type of every body (RFC 7644 8.1).
@@ -107,6 +108,12 @@ impl ErrorBody {
     pub(super) fn of(body: &Value) -> Self {
         let owned = |name| text(body, name).map(str::to_owned);
         Self { scim_type: owned("scimType"), detail: owned("detail").or_else(|| owned("message")) }
+    }
+
+    /// The same without a secret that it quotes.
+    pub(super) fn without(self, secret: &str) -> Self {
+        let clean = |words: Option<String>| words.map(|words| without(&words, secret));
+        Self { scim_type: clean(self.scim_type), detail: clean(self.detail) }
     }
 }
 

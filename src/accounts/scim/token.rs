@@ -6,7 +6,7 @@
 //! Deliberately absent: tokens on the disk, refresh tokens, users who would have to consent.
 
 use super::messages::{number, text};
-use crate::accounts::reach::failure::tidy;
+use crate::accounts::reach::failure::{tidy, without};
 use crate::accounts::reach::line::{Unread, read};
 use crate::web::chain;
 use base64::Engine as _;
@@ -201,7 +201,9 @@ impl ClientCredentials {
 
     fn refusal(&self, status: u16, body: &Value) -> Denied {
         let Self { token_url, client_id, .. } = self;
-        let said = [text(body, "error"), text(body, "error_description")].into_iter().flatten().map(tidy);
+        let said = [text(body, "error"), text(body, "error_description")].into_iter().flatten();
+        // The server may quote what it was sent.
+        let said = said.map(|words| tidy(&without(words, self.client_secret.expose_secret())));
         let said = said.collect::<Vec<_>>().join(", ");
         let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
         let message = format!("the token server {token_url} answered {status}{said}");

@@ -33,6 +33,68 @@ async fn what_is_dropped_is_named_and_no_seat_is_confirmed() {
     assert_eq!(fake.shown(), "anna View, bert View");
 }
 
+/// An answer may be no more than our own words sent back.
+#[tokio::test]
+async fn what_a_server_answers_to_a_change_confirms_nothing() {
+    let fake = Fake::start().await;
+    fake.book().echoes = true;
+    fake.book().drops = vec!["active", "roles"];
+    fake.add("anna", "View", json!({"externalId": guid("anna").to_string()}));
+    fake.add("bert", "View", json!({"externalId": guid("bert").to_string()}));
+    let outcomes = told(&client(&fake).apply(&[suspension("anna"), promotion("bert"), creation("carl")]).await);
+    assert_eq!(outcomes[0], "rejected: the account store said yes and did not keep active: the seat is not confirmed");
+    for outcome in &outcomes[1..] {
+        assert!(outcome.contains("did not keep"), "{outcomes:?}");
+    }
+}
+
+/// The first of these took the address and the seat of whoever the server named.
+#[tokio::test]
+async fn an_answer_about_somebody_else_is_nobodys() {
+    let fake = Fake::start().await;
+    fake.add("stranger", "Full", json!({}));
+    fake.book().makes = Some("id-stranger");
+    let before = fake.book().users.clone();
+    for bulk in [false, true] {
+        fake.book().config["bulk"] = json!({"supported": bulk, "maxOperations": 10, "maxPayloadSize": 100_000});
+        let mut client = client(&fake);
+        let outcomes = told(&client.apply(&[creation("anna"), creation("bert")]).await);
+        assert!(outcomes.iter().all(|outcome| outcome.contains("anna@") || outcome.contains("bert@")), "{outcomes:?}");
+        assert!(outcomes.iter().all(|outcome| !outcome.ends_with(" pro")), "{outcomes:?}");
+    }
+    assert_eq!(fake.count("change"), 0);
+    assert_eq!(fake.book().users, before);
+}
+
+#[tokio::test]
+async fn who_was_made_and_is_not_shown_is_not_made_again() {
+    let fake = Fake::start().await;
+    fake.book().hides_made = true;
+    let outcomes = told(&client(&fake).apply(&[creation("anna")]).await);
+    assert!(outcomes[0].contains("said that it made anna@corp.example and shows no such user"), "{outcomes:?}");
+    assert_eq!(fake.count("create"), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_leads_to_nobody_is_not_tried_for_ever() {
+    let fake = Fake::start().await;
+    fake.add("anna", "View", json!({"externalId": guid("anna").to_string()}));
+    let gone = Fault::Before { status: 404, retry_after: None, body: "" };
+    fake.fail("change", &vec![gone; 30]);
+    let outcomes = told(&client(&fake).apply(&[promotion("anna")]).await);
+    assert!(outcomes[0].contains("404"), "{outcomes:?}");
+    assert!(fake.count("change") <= 3, "{}", fake.count("change"));
+}
+
+#[tokio::test]
+async fn a_secret_that_is_quoted_is_not_told() {
+    let fake = Fake::start().await;
+    let quoting = r#"{"detail": "no such token: hunter2"}"#;
+    fake.fail("create", &[Fault::Before { status: 403, retry_after: None, body: quoting }]);
+    let outcomes = told(&client(&fake).apply(&[creation("anna")]).await);
+    assert!(outcomes[0].contains("no such token: [secret]") && !outcomes[0].contains("hunter2"), "{outcomes:?}");
+}
+
 #[tokio::test]
 async fn without_identity_nothing_is_missed() {
     let fake = Fake::start().await;

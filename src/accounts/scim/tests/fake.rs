@@ -50,6 +50,12 @@ pub(super) struct Book {
     pub(super) plain_paths: bool,
     /// Answers a change with 204.
     pub(super) is_terse: bool,
+    /// Answers with what it was asked for, whatever it keeps.
+    pub(super) echoes: bool,
+    /// Answers that it made this one, whoever was to be made, and makes nobody.
+    pub(super) makes: Option<&'static str>,
+    /// Makes users and does not show them.
+    pub(super) hides_made: bool,
     /// Checks If-Match.
     pub(super) versions: bool,
     /// Wants addresses to be unique, too.
@@ -270,11 +276,17 @@ impl Book {
         if self.is_taken(&user, "") {
             return (409, json!({"scimType": "uniqueness", "detail": "userName is taken"}));
         }
+        if let Some(other) = self.makes {
+            return (201, self.users[other].clone());
+        }
         self.made += 1;
         let id = format!("made-{}", self.made);
         user["id"] = json!(id);
-        self.keep(&id, user, true);
-        (201, self.users[&id].clone())
+        if self.hides_made {
+            return (204, Value::Null);
+        }
+        self.keep(&id, user.clone(), true);
+        (201, if self.echoes { user } else { self.users[&id].clone() })
     }
 
     fn change(&mut self, method: &str, id: &str, body: &Value, if_match: &str) -> Answered {
@@ -303,8 +315,12 @@ impl Book {
         if self.is_taken(&after, id) {
             return (409, json!({"scimType": "uniqueness", "detail": "userName is taken"}));
         }
-        self.keep(id, after, false);
-        if self.is_terse { (204, Value::Null) } else { (200, self.users[id].clone()) }
+        self.keep(id, after.clone(), false);
+        match (self.is_terse, self.echoes) {
+            (true, _) => (204, Value::Null),
+            (false, true) => (200, after),
+            (false, false) => (200, self.users[id].clone()),
+        }
     }
 
     /// Stores a user, less what this server drops.
