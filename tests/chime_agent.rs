@@ -6,71 +6,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod chain;
+mod faults;
 mod proxy;
 mod python;
 mod seatstore;
 
-use chain::{Chain, PASSES_MAX, Wanted, call, email};
-use proxy::{Fault, Request};
+use chain::{Chain, Change, PASSES_MAX, Protocol, Wanted, call, email};
+use faults::{a_directory_account_suffers, a_server_dies_in_the_middle, assert_asked, each_suffers};
+use proxy::Fault;
 use seatstore::letters;
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::process::Command;
-
-/// Most people of one request (`wire::CREATE_ITEMS_MAX` and its like), written out: the tests hold the code against them.
-const CREATES: usize = 50;
-const SUSPENSIONS: usize = 50;
-const UPDATES: usize = 20;
-const INVITATIONS: usize = 50;
-
-/// The first requests of every operation suffer these, in that order.
-fn each_suffers(faults: &'static [Fault]) -> impl FnMut(&Request) -> Fault + Send {
-    |request| faults.get(request.earlier).copied().unwrap_or(Fault::None)
-}
-
-/// What these people take of an operation: the fewest requests, and one more for each fault at most.
-#[track_caller]
-fn assert_asked(chain: &Chain, operation: &str, people: usize, most: usize, faults: &[Fault]) {
-    let fewest = people.div_ceil(most);
-    let asked = chain.proxy.asked(operation);
-    let passed_on = chain.proxy.counts().get(operation).copied().unwrap_or_default().passed_on;
-    assert!(
-        (fewest..=fewest + faults.len()).contains(&asked) && passed_on >= fewest,
-        "{operation} for {people} people: asked {asked} times, {passed_on} passed on; {fewest} are enough"
-    );
-}
-
-/// 170 people of a directory account come, move, go and come back, and each request meets these faults first.
-#[track_caller]
-fn a_directory_account_suffers(faults: &'static [Fault]) {
-    let mut chain = Chain::new("EnterpriseDirectory", 170);
-    let mut ever = BTreeSet::new();
-    chain.want(0..130, Wanted::Plus);
-    ever.extend(0..130);
-    chain.proxy.script(each_suffers(faults));
-    chain.converge();
-    chain.assert_held(&ever);
-    assert_asked(&chain, "BatchCreateUser", 130, CREATES, faults);
-
-    // 45 move, 60 go, 40 come.
-    chain.want(0..45, Wanted::Pro);
-    chain.want(70..130, Wanted::Nothing);
-    chain.want(130..170, Wanted::Pro);
-    ever.extend(130..170);
-    chain.proxy.forget();
-    chain.converge();
-    chain.assert_held(&ever);
-    assert_asked(&chain, "BatchCreateUser", 40, CREATES, faults);
-    assert_asked(&chain, "BatchUpdateUser", 45, UPDATES, faults);
-    assert_asked(&chain, "BatchSuspendUser", 60, SUSPENSIONS, faults);
-
-    // They come back, with the licence they had.
-    chain.want(70..130, Wanted::Plus);
-    chain.proxy.forget();
-    chain.converge();
-    chain.assert_held(&ever);
-    assert_asked(&chain, "BatchUnsuspendUser", 60, SUSPENSIONS, faults);
-}
 
 /// 52 people of an LWA account have signed up; they get their licence, go and come back.
 #[track_caller]
@@ -82,21 +28,21 @@ fn an_lwa_account_suffers(faults: &'static [Fault]) {
     chain.proxy.script(each_suffers(faults));
     chain.converge();
     chain.assert_held(&ever);
-    assert_asked(&chain, "BatchUpdateUser", 53, UPDATES, faults);
+    assert_asked(&chain, &[(Change::Update, 53)], faults);
     chain.want(0..52, Wanted::Nothing);
     chain.proxy.forget();
     chain.converge();
     chain.assert_held(&ever);
-    assert_asked(&chain, "BatchSuspendUser", 52, SUSPENSIONS, faults);
+    assert_asked(&chain, &[(Change::Suspend, 52)], faults);
     // Some come back with another licence than they had.
     chain.want(0..21, Wanted::Plus);
     chain.want(21..52, Wanted::Pro);
     chain.proxy.forget();
     chain.converge();
     chain.assert_held(&ever);
-    assert_asked(&chain, "BatchUpdateUser", 21, UPDATES, faults);
+    assert_asked(&chain, &[(Change::Update, 21)], faults);
     // Those with the licence they had need not wait for the others when a fault holds these up.
-    assert_asked(&chain, "BatchUnsuspendUser", 52, SUSPENSIONS, faults);
+    assert_asked(&chain, &[(Change::Unsuspend, 52)], faults);
 }
 
 /// 52 people of a team are asked, accept, get their licence and go; nobody gets a second letter.
@@ -107,68 +53,24 @@ fn a_team_account_suffers(faults: &'static [Fault]) {
     chain.want(53..54, Wanted::Plus);
     chain.proxy.script(each_suffers(faults));
     chain.converge();
-    assert_asked(&chain, "InviteUsers", 54, INVITATIONS, faults);
+    assert_asked(&chain, &[(Change::Invite, 54)], faults);
     chain.accept(0..54);
     assert_eq!(letters(&chain.server.spool()).len(), 54, "one letter each");
     chain.proxy.forget();
     chain.converge();
-    assert_asked(&chain, "BatchUpdateUser", 53, UPDATES, faults);
+    assert_asked(&chain, &[(Change::Update, 53)], faults);
     chain.want(0..52, Wanted::Nothing);
     chain.proxy.forget();
     chain.converge();
-    assert_asked(&chain, "BatchSuspendUser", 52, SUSPENSIONS, faults);
+    assert_asked(&chain, &[(Change::Suspend, 52)], faults);
     let left = [(email(52), ("Pro", "Registered")), (email(53), ("Plus", "Registered"))];
     let left = left.map(|(email, (licence, status))| (email, (licence.to_owned(), status.to_owned())));
     assert_eq!(chain.users(), left.into(), "and nobody else");
 }
 
-macro_rules! faults {
-    ($($name:ident: $faults:expr;)+) => {
-        mod directory {
-            use super::*;
-            $(
-                #[test]
-                fn $name() {
-                    a_directory_account_suffers(&$faults);
-                }
-            )+
-        }
-
-        mod lwa {
-            use super::*;
-            $(
-                #[test]
-                fn $name() {
-                    an_lwa_account_suffers(&$faults);
-                }
-            )+
-        }
-
-        mod team {
-            use super::*;
-            $(
-                #[test]
-                fn $name() {
-                    a_team_account_suffers(&$faults);
-                }
-            )+
-        }
-    };
-}
-
-faults! {
-    nothing: [];
-    a_throttle_that_says_when: [Fault::Throttle { retry_after: Some(1) }];
-    a_burst_of_throttles: [Fault::Throttle { retry_after: None }; 3];
-    failures_before_the_effect: [Fault::Refuse(500), Fault::Refuse(503)];
-    failures_after_the_effect: [Fault::Deny(500)];
-    cut_answers: [Fault::CutAnswer];
-    resets_before_the_effect: [Fault::Reset];
-    resets_after_the_effect: [Fault::ResetAfter];
-    time_outs_before_the_effect: [Fault::HangBefore];
-    time_outs_after_the_effect: [Fault::HangAfter];
-    one_after_the_other: [Fault::Throttle { retry_after: None }, Fault::Deny(500), Fault::ResetAfter, Fault::CutAnswer];
-}
+each_fault!(directory, |faults| a_directory_account_suffers(Protocol::Chime, faults));
+each_fault!(lwa, an_lwa_account_suffers);
+each_fault!(team, a_team_account_suffers);
 
 /// An invitation is the one change that is not the same when made twice: a second letter.
 #[test]
@@ -185,7 +87,8 @@ fn nobody_is_invited_twice() {
         let users = chain.users();
         assert_eq!(users.keys().cloned().collect::<BTreeSet<_>>(), (0..52).map(email).collect(), "{fault:?}");
         let asked = chain.proxy.asked("InviteUsers");
-        assert!(asked <= 52usize.div_ceil(INVITATIONS) + 1, "{fault:?}: asked {asked} times");
+        let fewest: usize = Protocol::Chime.fewest(Change::Invite, 52).iter().map(|(_, requests)| requests).sum();
+        assert!(asked <= fewest + 1, "{fault:?}: asked {asked} times");
         // Everybody follows the link of a letter; no letter is left over.
         chain.call("accept", json!({"Emails": (0..52).map(email).collect::<Vec<_>>()}));
         assert_eq!(letters(&chain.server.spool()).len(), 52, "{fault:?}: one letter each");
@@ -231,29 +134,7 @@ fn one_bad_id_in_a_batch_of_twenty() {
     assert_eq!(chain.users()[&email(7)], ("Pro".to_owned(), "Registered".to_owned()));
 }
 
-/// A server that is down is waited for, and one that was killed in the middle is caught up with.
 #[test]
 fn a_server_that_dies_in_the_middle() {
-    let mut chain = Chain::new("EnterpriseDirectory", 120);
-    chain.want(0..120, Wanted::Pro);
-    chain.write_directory();
-    chain.server.kill9();
-    let pass = chain.sync();
-    assert!(pass.code != 0 && pass.told.contains(&chain.proxy.url()), "it says where nobody is: {pass:#?}");
-    chain.server.resume();
-    chain.proxy.set_upstream(chain.server.address());
-    let process = chain.server.process_id().to_string();
-    chain.proxy.script(move |request| {
-        if request.operation == "BatchCreateUser" && request.earlier == 1 {
-            assert!(Command::new("kill").args(["-KILL", &process]).status().unwrap().success());
-        }
-        Fault::None
-    });
-    assert_ne!(chain.sync().code, 0, "it died on the way");
-    chain.server.kill9();
-    chain.server.resume();
-    chain.proxy.mend();
-    chain.proxy.set_upstream(chain.server.address());
-    chain.converge();
-    chain.assert_held(&(0..120).collect());
+    a_server_dies_in_the_middle(Protocol::Chime, "BatchCreateUser", 1);
 }

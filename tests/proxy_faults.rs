@@ -206,3 +206,16 @@ fn a_script_sees_what_is_asked_and_how_often_it_was() {
     let expected = expected.map(|(operation, earlier)| (operation.to_owned(), earlier, body.clone()));
     assert_eq!(told.try_iter().collect::<Vec<_>>(), expected);
 }
+
+#[test]
+fn requests_over_scim_have_names() {
+    let (address, _) = server();
+    let proxy = Proxy::start(address);
+    let mut stream = connect(&proxy);
+    for target in ["/scim/v2/a/Users", "/scim/v2/a/Users/7", "/scim/v2/a/Users?filter=x", "/scim/v2/a/Bulk"] {
+        ask(&mut stream, target);
+        assert_eq!(listen(&mut stream, PATIENCE).1, End::Whole);
+    }
+    let names: Vec<String> = proxy.counts().into_keys().collect();
+    assert_eq!(names, ["POST /Bulk of ", "POST /Users", "POST /Users/{id}", "POST /Users?filter"]);
+}

@@ -3,6 +3,11 @@
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
+mod protocol;
+
+#[allow(unused_imports)] // As above.
+pub use protocol::{Change, Protocol};
+
 use crate::proxy::Proxy;
 use crate::python;
 use crate::seatstore::Server;
@@ -19,9 +24,6 @@ use tempfile::TempDir;
 pub const PASSES_MAX: usize = 3;
 /// For one attempt of the agent.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// What changes something in the account store.
-const CHANGES: [&str; 5] =
-    ["BatchCreateUser", "BatchUpdateUser", "BatchSuspendUser", "BatchUnsuspendUser", "InviteUsers"];
 
 /// What one person is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +49,11 @@ pub struct Chain {
     pub proxy: Proxy,
     pub server: Server,
     pub account: String,
+    protocol: Protocol,
     folder: TempDir,
     people: Vec<Wanted>,
+    /// The number in each one's address.
+    addresses: Vec<usize>,
 }
 
 impl Chain {
@@ -68,19 +73,35 @@ impl Chain {
     }
 
     /// The same on a server that does not run yet.
-    pub fn on(mut server: Server, kind: &str, people: usize) -> Self {
+    pub fn on(server: Server, kind: &str, people: usize) -> Self {
+        Self::speaking(Protocol::Chime, server, kind, people)
+    }
+
+    /// A directory account, with an agent that speaks that.
+    pub fn over(protocol: Protocol, people: usize) -> Self {
+        Self::speaking(protocol, Server::new(), "EnterpriseDirectory", people)
+    }
+
+    fn speaking(protocol: Protocol, mut server: Server, kind: &str, people: usize) -> Self {
         let account = server.account("Corp", kind, if kind == "Team" { &[] } else { &["corp.test"] });
+        protocol.prepare(&server, &account);
         server.resume();
         let proxy = Proxy::start(server.address());
         let folder = tempfile::Builder::new().prefix("seatsync-chain-").tempdir().unwrap();
-        let chain = Self { proxy, server, account, folder, people: vec![Wanted::Nothing; people] };
+        let (wanted, addresses) = (vec![Wanted::Nothing; people], (0..people).collect());
+        let chain = Self { proxy, server, account, protocol, folder, people: wanted, addresses };
         chain.keep_account(&chain.account);
         chain
     }
 
+    /// What the agent and the server speak.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     /// The agent keeps that account from now on.
     pub fn keep_account(&self, account: &str) {
-        let accounts = self.server.accounts_section(&self.proxy.url(), account);
+        let accounts = self.protocol.accounts_section(&self.server, &self.proxy.url(), account);
         self.configure(&format!("{accounts}timeout = \"{}s\"\n", TIMEOUT.as_secs()));
     }
 
@@ -122,6 +143,11 @@ impl Chain {
         self.people[range].fill(wanted);
     }
 
+    /// Two people exchange their addresses.
+    pub fn exchange(&mut self, one: usize, other: usize) {
+        self.addresses.swap(one, other);
+    }
+
     /// The directory as it is now.
     pub fn write_directory(&self) {
         let mut ldif = String::new();
@@ -130,7 +156,7 @@ impl Chain {
                 ldif,
                 "dn: CN=p{index},DC=x\nobjectClass: user\ncn: p{index}\nsAMAccountName: p{index}\nmail: {}\n\
                  userAccountControl: 512\nentryUUID: 00000000-0000-4000-8000-{index:012x}\n\n",
-                email(index)
+                email(self.addresses[index])
             )
             .unwrap();
         }
@@ -185,7 +211,8 @@ impl Chain {
         let pass = self.sync();
         assert_eq!(pass.code, 0, "{pass:#?}");
         let counts = self.proxy.counts();
-        let asked = CHANGES.into_iter().map(|change| (change, counts.get(change).map_or(0, |count| count.asked)));
+        let changes = self.protocol.changes().iter().copied();
+        let asked = changes.map(|change| (change, counts.get(change).map_or(0, |count| count.asked)));
         let asked: BTreeMap<_, _> = asked.filter(|(_, asked)| *asked > 0).collect();
         assert_eq!(asked, expected.iter().copied().collect(), "{pass:#?}");
         self.converge();
@@ -203,7 +230,7 @@ impl Chain {
         let counts = self.proxy.counts();
         let pass = self.sync();
         assert!(pass.code == 0 && pass.report["in_sync"] == true, "after {passes:#?} there is still {pass:#?}");
-        for change in CHANGES {
+        for change in self.protocol.changes().iter().copied() {
             let before = counts.get(change).copied().unwrap_or_default();
             assert_eq!(self.proxy.asked(change), before.asked, "a pass with nothing to do asks for no {change}");
         }
@@ -233,7 +260,8 @@ impl Chain {
     pub fn assert_held(&self, ever: &BTreeSet<usize>) {
         let users = self.users();
         for (index, wanted) in self.people.iter().enumerate() {
-            let found = users.get(&email(index)).map(|(licence, status)| (licence.as_str(), status.as_str()));
+            let found =
+                users.get(&email(self.addresses[index])).map(|(licence, status)| (licence.as_str(), status.as_str()));
             match wanted {
                 Wanted::Plus => assert_eq!(found, Some(("Plus", "Registered")), "{index}"),
                 Wanted::Pro => assert_eq!(found, Some(("Pro", "Registered")), "{index}"),

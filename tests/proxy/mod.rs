@@ -1,12 +1,13 @@
 //! A proxy that breaks things on purpose, between the agent and `seatstore`. It knows requests from each other (method, path,
-//! `?operation=`), asks the test's script what to do with each, and counts them.
+//! `?operation=`, and what a bulk over SCIM is made of), asks the test's script what to do with each, and counts them.
 //!
-//! Requests go on byte for byte: they are signed. Plain HTTP/1.1 with `Content-Length`, as both ends speak it; anything else
+//! Requests go on byte for byte: some are signed. Plain HTTP/1.1 with `Content-Length`, as both ends speak it; anything else
 //! fails the test at its next look at [`Proxy::counts`].
 
 #![allow(dead_code)] // Shared by several test crates; none uses all of it.
 
-use std::collections::{BTreeMap, HashMap};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -50,7 +51,8 @@ pub enum Fault {
 /// A request, as a script sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The name in the contract: `BatchUpdateUser` and so on; method and path where there is none.
+    /// The name in the contract: `BatchUpdateUser` and so on. Over SCIM the method and what it is about: `PATCH /Users/{id}`,
+    /// `GET /Users?filter`, `POST /Bulk of PATCH`. Method and target where there is neither.
     pub operation: String,
     /// `GET` and so on.
     pub method: String,
@@ -336,14 +338,15 @@ fn judge(message: &[u8], shared: &Shared) -> Result<(Request, Fault, SocketAddr)
         return Err(format!("no request line in {head:?}"));
     };
     let mut state = shared.state();
-    let operation = operation(method, target);
+    let body = &message[body_at..];
+    let operation = scim_operation(method, target, body).unwrap_or_else(|| operation(method, target));
     let count = state.counts.entry(operation.clone()).or_default();
     let request = Request {
         operation,
         method: method.to_owned(),
         target: target.to_owned(),
         earlier: count.asked,
-        body: message[body_at..].to_vec(),
+        body: body.to_vec(),
     };
     count.asked += 1;
     let fault = (state.script)(&request);
@@ -374,6 +377,27 @@ pub fn operation(method: &str, target: &str) -> String {
         _ => return format!("{method} {target}"),
     };
     name.to_owned()
+}
+
+/// The name of a request over SCIM.
+fn scim_operation(method: &str, target: &str, body: &[u8]) -> Option<String> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let (_account, path) = path.strip_prefix("/scim/v2/")?.split_once('/')?;
+    let is_filtered = query.split('&').any(|pair| pair.starts_with("filter="));
+    Some(match path.split('/').collect::<Vec<_>>().as_slice() {
+        ["Bulk"] => format!("{method} /Bulk of {}", methods_of_bulk(body).join(" ")),
+        [kind] if is_filtered => format!("{method} /{kind}?filter"),
+        [kind, _] => format!("{method} /{kind}/{{id}}"),
+        _ => format!("{method} /{path}"),
+    })
+}
+
+/// The methods of its operations, each once.
+fn methods_of_bulk(body: &[u8]) -> Vec<String> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let operations = body["Operations"].as_array().into_iter().flatten();
+    let methods: BTreeSet<&str> = operations.filter_map(|it| it["method"].as_str()).collect();
+    methods.into_iter().map(str::to_owned).collect()
 }
 
 /// Sends a request to the server and gives its answer, or nothing where there is none. A connection for each request: the

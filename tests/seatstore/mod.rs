@@ -246,6 +246,24 @@ impl Server {
         section
     }
 
+    /// Makes a token with which an agent may keep that account over SCIM. A running server knows it after a
+    /// [`Server::reload`].
+    #[track_caller]
+    pub fn write_scim_token(&self, account: &str) {
+        let issued = self.run(&["key", "new", "--scim", "--account", account]);
+        write_secret(&self.path("agent-token"), issued["token"].as_str().expect("a token"));
+    }
+
+    /// As [`Server::accounts_section`], over SCIM with the token that was written last.
+    pub fn scim_section(&self, url: &str, account: &str) -> String {
+        format!(
+            "[accounts]\nkind = \"scim\"\naccount = \"corp\"\nbase_url = \"{url}/scim/v2/{account}\"\n\
+             bearer_token_file = {:?}\ntier_in = \"entitlements[licence]\"\n\
+             tier_values = {{ pro = \"Pro\", plus = \"Plus\" }}\n",
+            self.path("agent-token")
+        )
+    }
+
     /// A file in its folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
