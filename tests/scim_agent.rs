@@ -100,20 +100,24 @@ fn one_by_one_with_faults_strewn_in() {
     assert_eq!((chain.proxy.asked("POST /Users"), chain.proxy.asked("POST /Bulk of PATCH")), (0, 0));
 }
 
-/// Everything is carried out and no answer arrives, until the agent gives up: the next pass sees what became of it, and does
-/// none of it again.
+/// Everything is carried out and no answer arrives, but to the first user that is made, without which no other would be: the next
+/// pass sees what became of it, and does none of it again.
 #[test]
 fn a_pass_that_gets_no_answer() {
     let mut chain = Chain::over(Protocol::Scim, 60);
     let everybody: BTreeSet<usize> = (0..60).collect();
     chain.want(0..60, Wanted::Plus);
-    let lose_answers = |request: &Request| if is_change(request) { Fault::ResetAfter } else { Fault::None };
+    let lose_answers = |request: &Request| match request.operation.as_str() {
+        "POST /Users" => Fault::None,
+        _ if is_change(request) => Fault::ResetAfter,
+        _ => Fault::None,
+    };
     let begin = |chain: &Chain| {
         chain.proxy.forget();
         chain.proxy.script(lose_answers);
         chain.write_directory();
         let pass = chain.sync();
-        assert_ne!(pass.code, 0, "nothing is confirmed: {pass:#?}");
+        assert_ne!(pass.code, 0, "it is not confirmed: {pass:#?}");
         chain.proxy.mend();
         // It was done all the same.
         chain.assert_held(&everybody);

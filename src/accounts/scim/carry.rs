@@ -20,6 +20,8 @@ use std::sync::Arc;
 const ROUNDS_MAX: usize = 24;
 /// What stands around the operations of a bulk request, in bytes, with room to spare.
 const BULK_ENVELOPE_BYTES: usize = 256;
+/// Most of the first ones that are made alone, one after the other, while nothing is known of any of them.
+const FIRSTS_MAX: usize = 3;
 
 /// One thing to be sent, and whose errand it is. Two errands may want the same.
 #[derive(Clone, Debug)]
@@ -49,7 +51,7 @@ pub(super) async fn carry(
     trust: &mut Trust,
     intents: &[Intent],
 ) -> Vec<Outcome> {
-    let mut first = None;
+    let mut firsts = Vec::new();
     let mut errands: Vec<Errand<'_>> = intents.iter().map(|intent| Errand::begin(intent, terms)).collect();
     for _ in 0..ROUNDS_MAX {
         if errands.iter().all(|errand| errand.wants().is_none()) {
@@ -63,26 +65,28 @@ pub(super) async fn carry(
             errands.get_mut(index).into_iter().for_each(Errand::park);
         }
         look(lookout, terms, &mut errands).await;
-        create(client, terms, &mut errands, trust, &mut first).await;
+        create(client, terms, &mut errands, trust, &mut firsts).await;
     }
     errands.into_iter().map(Errand::outcome).collect()
 }
 
-/// Everybody who is to be made now; in the beginning one alone, whose end the others wait for.
+/// Everybody who is to be made now; in the beginning one alone, whose end the others wait for. One whose answer was lost proves
+/// nothing: then it is the turn of another, and of nobody when that goes on.
 async fn create(
     client: &Arc<Client>,
     terms: &Terms,
     errands: &mut [Errand<'_>],
     trust: &mut Trust,
-    first: &mut Option<usize>,
+    firsts: &mut Vec<usize>,
 ) {
     let is_creation = |errand: &Errand<'_>| matches!(errand.wants(), Some(Want::Create(_)));
     if *trust == Trust::Untried {
-        let has_ended = |index: usize| errands.get(index).is_some_and(|errand| errand.wants().is_none());
+        let last = firsts.last().and_then(|index| errands.get(*index));
+        let is_known = last.is_some_and(|errand| errand.wants().is_none() && !errand.is_in_doubt());
         let dropped = errands.iter().find_map(Errand::dropped);
         match dropped {
             Some(why) => *trust = Trust::Lost(why.to_owned()),
-            None if first.is_some_and(has_ended) => *trust = Trust::Tried,
+            None if is_known => *trust = Trust::Tried,
             None => {}
         }
     }
@@ -91,8 +95,12 @@ async fn create(
         Trust::Lost(why) => errands.iter_mut().filter(|errand| is_creation(errand)).for_each(|it| it.hold_back(why)),
         // What becomes of those who are there already may tell enough.
         Trust::Untried if errands.iter().any(|errand| errand.wants().is_some() && !is_creation(errand)) => {}
+        Trust::Untried if firsts.len() >= FIRSTS_MAX => {
+            errands.iter_mut().filter(|errand| is_creation(errand)).for_each(Errand::put_off);
+        }
         Trust::Untried => {
-            *first = errands.iter().position(is_creation);
+            let first = errands.iter().position(is_creation);
+            firsts.extend(first);
             if let Some(one) = first.and_then(|index| errands.get_mut(index..=index)) {
                 send(client, terms, one, true, |_, want| matches!(want, Want::Create(_))).await;
             }

@@ -206,6 +206,18 @@ impl<'a> Errand<'a> {
         self.settle(Outcome::Rejected(format!("not sent, since for another user {why}")));
     }
 
+    /// Nothing is sent for it in this pass: of those before it nothing is known.
+    pub(super) fn put_off(&mut self) {
+        let why = "not sent, since the account store did not say what became of the users that were made before it; the \
+                   next pass goes on";
+        self.settle(Outcome::Ambiguous(why.to_owned()));
+    }
+
+    /// Whether it ended and nobody knows how.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        matches!(self.step, Step::Settled(Outcome::Ambiguous(_)))
+    }
+
     pub(super) fn outcome(self) -> Outcome {
         match self.step {
             Step::Settled(outcome) => outcome,

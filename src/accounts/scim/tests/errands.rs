@@ -257,3 +257,17 @@ async fn a_server_that_drops_licences_makes_one_user_and_not_a_thousand() {
     assert!(outcomes.iter().all(|told| told.ends_with(" pro")), "{outcomes:?}");
     assert_eq!(fake.book().users.len(), 20);
 }
+
+/// A first one of whom nothing is known proves nothing of the server.
+#[tokio::test]
+async fn a_first_user_whose_answer_is_lost_lets_nobody_be_made_unseen() {
+    let everybody: Vec<Intent> = (0..20).map(|number| creation(&format!("p{number}"))).collect();
+    for (lost, made) in [(1, 2), (20, 3)] {
+        let fake = Fake::start().await;
+        fake.book().drops = vec!["roles"];
+        fake.fail("create", &vec![Fault::Cut; lost]);
+        let outcomes = told(&client(&fake).apply(&everybody).await);
+        assert_eq!(fake.count("create"), made, "{outcomes:?}");
+        assert!(outcomes[19].contains("not sent, since"), "{outcomes:?}");
+    }
+}
