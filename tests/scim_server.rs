@@ -238,6 +238,47 @@ fn a_directory_account_follows_its_client() {
     assert_eq!(client.get(&path).expect(200).at("/active"), true);
 }
 
+/// Where nobody is made, nobody moves to: by none of the ways in which an address changes.
+#[test]
+fn an_address_outside_the_claimed_domains_is_nobodys() {
+    let (server, client) = directory();
+    let id = client.create("in@corp.test", "Pro");
+    let path = format!("/Users/{id}");
+    let outside = "outside the claimed domains: corp.test";
+    client.post("/Users", &user("out@evil.test", "")).refused(403, None, outside);
+    let replace = |path: &str, value: Value| json!([{"op": "replace", "path": path, "value": value}]);
+    for operations in [
+        replace("userName", json!("out@evil.test")),
+        replace("emails", json!([{"value": "out@evil.test"}])),
+        replace("emails[type eq \"work\"].value", json!("out@evil.test")),
+        replace("emails.value", json!("out@sub.corp.test")),
+        json!([{"op": "replace", "value": {"userName": "out@evil.test", "emails": [{"value": "out@evil.test"}]}}]),
+        // With a name besides that is no address.
+        json!([{"op": "replace", "value": {"userName": "in", "emails": [{"value": "out@evil.test"}]}}]),
+    ] {
+        client.patch(&path, operations).refused(403, None, outside);
+    }
+    client.put(&path, &user("out@evil.test", "")).refused(403, None, outside);
+    let named = json!({"schemas": [USER], "userName": "in", "emails": [{"value": "out@evil.test"}]});
+    client.put(&path, &named).refused(403, None, outside);
+    let bulk = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [{"method": "PUT", "path": path, "data": user("out@evil.test", "")}],
+    });
+    assert_eq!(client.post("/Bulk", &bulk).expect(200).at("/Operations/0/status"), "403");
+    let account = client.base.rsplit_once('/').unwrap().1;
+    let rename = ["user", "--account", account, "rename", "in@corp.test", "out@evil.test"];
+    let renamed = server.command(&rename).output().unwrap();
+    assert!(!renamed.status.success(), "{renamed:?}");
+    assert_eq!(may_sign_in(&server, "out@evil.test"), false);
+    assert_eq!(may_sign_in(&server, "in@corp.test"), true, "refused, and nothing taken");
+    assert_eq!(client.get(&path).expect(200).text("/userName"), "in@corp.test");
+    // Within, it moves.
+    client.patch(&path, replace("userName", json!("within@corp.test"))).expect(200);
+    server.run(&["user", "--account", account, "rename", "within@corp.test", "In@corp.test"]);
+    assert_eq!(client.get(&path).expect(200).text("/emails/0/value"), "In@corp.test");
+}
+
 #[test]
 fn a_team_invites_and_lets_go() {
     let mut server = Server::new();

@@ -406,24 +406,25 @@ impl Account {
     /// Gives users new addresses, all at one moment: two may exchange theirs, or one take the address another leaves.
     /// One answer a wish, in the same order; a refused one leaves that user as is.
     ///
-    /// A claimed domain decides who may come, not where an address may move: whether its holder keeps a seat there is
-    /// for the rules of the agent.
+    /// Where nobody new may come with an address, nobody moves to it either: else a claimed domain would keep out only who
+    /// says at once where the way leads. Who is outside already stays, and may come in.
     ///
     /// # Errors
-    /// For each: `NotFound`, `Conflict` for an address that another user has or is given.
+    /// For each: `NotFound`, `Conflict` for an address that another user has or is given, `Forbidden` for one outside the
+    /// claimed domains (not `Team`, which invites anybody), `PreconditionFailed` for a device's of a domain that was released.
     pub fn rename(&mut self, wishes: &[(UserId, Email)]) -> Vec<Result<(), Refusal>> {
         let mut refusals: Vec<Option<Refusal>> = Vec::with_capacity(wishes.len());
         let (mut moving, mut given) = (HashSet::new(), HashSet::new());
         for (id, email) in wishes {
-            let refusal = if !self.users.contains_key(id) {
-                Some(not_found(id))
-            } else if moving.contains(id) || given.contains(email) {
+            let refusal = if moving.contains(id) || given.contains(email) {
                 Some(Refusal::new(RefusalCode::Conflict, format!("{email} or user {id} stands twice in one rename")))
             } else {
+                self.known(id).and_then(|user| self.check_welcome(user, email)).err()
+            };
+            if refusal.is_none() {
                 moving.insert(id);
                 given.insert(email);
-                None
-            };
+            }
             refusals.push(refusal);
         }
         // A wish that is refused keeps its old address, which another may have counted on: until none is refused more.
@@ -585,6 +586,17 @@ impl Account {
         }
         let message = format!("{email} is outside the claimed domains: {}", self.profile.domains.join(", "));
         Err(Refusal::new(RefusalCode::Forbidden, message))
+    }
+
+    /// Whether a user may have that address in place of the present one: where somebody new could come with it.
+    fn check_welcome(&self, user: &User, email: &Email) -> Result<(), Refusal> {
+        if user.email == *email {
+            return Ok(());
+        }
+        if user.is_shared_device() {
+            return self.check_not_released(email);
+        }
+        if self.profile.kind.is_enterprise() { self.check_claimed(email) } else { Ok(()) }
     }
 
     fn check_not_released(&self, email: &Email) -> Result<(), Refusal> {

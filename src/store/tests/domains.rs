@@ -132,13 +132,57 @@ fn who_is_asked_and_signs_up_with_the_domain_accepts_with_it() {
 fn an_address_that_leaves_a_released_domain_leaves_its_fate() {
     let mut book = Book::default();
     let id = grown(&mut book);
+    book.claim_domain(&id, "b.example", TOKEN.to_owned(), day(4)).unwrap();
+    book.verify_domain(&id, "b.example").unwrap();
     let account = book.account_mut(&id).unwrap();
     account.release(DOMAIN, day(5)).unwrap();
-    let mut rename = |user: &str, to: &str| account.rename(&[(user_id(user), email(to))]).remove(0).unwrap();
-    rename("active@a.example", "moved@else.example");
-    rename("active@else.example", "moved@a.example");
+    let mut rename = |user: &str, to: &str| account.rename(&[(user_id(user), email(to))]).remove(0);
+    rename("active@a.example", "moved@b.example").unwrap();
+    assert_eq!(rename("active@else.example", "moved@a.example").unwrap_err().code, RefusalCode::Forbidden);
     let standing = standing(&book);
-    assert_eq!(standing[..2], ["active@a.example: Plus", "active@else.example: released"]);
+    assert_eq!(standing[..2], ["active@a.example: Plus", "active@else.example: Plus"]);
+}
+
+/// Else a claimed domain would keep out only who does not come by a detour.
+#[test]
+fn an_address_moves_only_to_where_somebody_may_come() {
+    let mut book = Book::default();
+    let id = grown(&mut book);
+    let account = book.account_mut(&id).unwrap();
+    account.create_device("Hall", &email("hall@a.example"), user_id("hall"), day(4)).unwrap();
+    for kind in [AccountKind::EnterpriseLwa, AccountKind::EnterpriseOidc, AccountKind::EnterpriseDirectory] {
+        account.become_enterprise(kind).unwrap();
+        let users: Vec<User> = account.users().cloned().collect();
+        for user in ["active@a.example", "suspended@a.example", "invited@a.example", "active@else.example"] {
+            for outside in ["x@evil.example", "x@sub.a.example", "x@else.example"] {
+                let refusal = account.rename(&[(user_id(user), email(outside))]).remove(0).unwrap_err();
+                assert_eq!(refusal.code, RefusalCode::Forbidden, "{kind}: {user} to {outside}");
+                assert!(refusal.message.contains("outside the claimed domains: a.example"), "{refusal}");
+            }
+        }
+        assert!(account.users().eq(&users), "refused, and changed");
+        // Of several each by itself; who is refused keeps an address that another had counted on.
+        let wishes = [("active@a.example", "x@evil.example"), ("suspended@a.example", "active@a.example")];
+        let wishes = wishes.map(|(user, to)| (user_id(user), email(to)));
+        let codes: Vec<RefusalCode> =
+            account.rename(&wishes).into_iter().filter_map(Result::err).map(|it| it.code).collect();
+        assert_eq!(codes, [RefusalCode::Forbidden, RefusalCode::Conflict]);
+        assert!(account.users().eq(&users), "refused, and changed");
+    }
+    // As for who comes: within, in other letters, from outside to within, and a device anywhere that was not released.
+    for (user, to) in [
+        ("active@a.example", "married@A.example"),
+        ("suspended@else.example", "SUSPENDED@else.example"),
+        ("active@else.example", "in@a.example"),
+        ("hall", "hall@rooms.example"),
+    ] {
+        assert_eq!(account.rename(&[(user_id(user), email(to))]), [Ok(())], "{user} to {to}");
+    }
+    // A team invites anybody.
+    let team = account_id("team");
+    let account = book.create_account(&team, "Team", day(0)).unwrap();
+    account.invite(&email("p@a.example"), None, user_id("p"), day(0)).unwrap();
+    assert_eq!(account.rename(&[(user_id("p"), email("p@evil.example"))]), [Ok(())]);
 }
 
 #[test]
