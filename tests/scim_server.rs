@@ -279,6 +279,37 @@ fn an_address_outside_the_claimed_domains_is_nobodys() {
     assert_eq!(client.get(&path).expect(200).text("/emails/0/value"), "In@corp.test");
 }
 
+/// A directory identity is one user's, in whatever writing it comes; and goes out as it came.
+#[test]
+fn one_identity_in_many_writings_is_one_user() {
+    let (_server, client) = directory();
+    let writings = [
+        "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+        "0F1E2D3C-4B5A-6978-8796-A5B4C3D2E1F0",
+        "{0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0}",
+        "{0F1E2D3C-4B5A-6978-8796-A5B4C3D2E1F0}",
+        "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+        "urn:uuid:0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+    ];
+    let body = |name: &str, external_id: &str| json!({"schemas": [USER], "userName": format!("{name}@corp.test"), "externalId": external_id});
+    let other = client.create("other@corp.test", "Pro");
+    for first in writings {
+        let made = client.post("/Users", &body("first", first)).expect(201);
+        assert_eq!(made.text("/externalId"), first);
+        for second in writings {
+            client.post("/Users", &body("second", second)).refused(409, Some("uniqueness"), "user");
+            let replace = json!([{"op": "replace", "path": "externalId", "value": second}]);
+            client.patch(&format!("/Users/{other}"), replace.clone()).refused(409, Some("uniqueness"), "user");
+            // Its own, in another writing.
+            let changed = client.patch(&format!("/Users/{}", made.text("/id")), replace).expect(200);
+            assert_eq!(changed.text("/externalId"), second);
+        }
+        assert_eq!(client.get("/Users").expect(200).at("/totalResults"), 2);
+        client.delete(&format!("/Users/{}", made.text("/id"))).expect(204);
+    }
+    client.post("/Users", &body("second", writings[1])).expect(201);
+}
+
 #[test]
 fn a_team_invites_and_lets_go() {
     let mut server = Server::new();

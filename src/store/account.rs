@@ -38,7 +38,7 @@ pub struct Account {
     by_external: HashMap<ObjectGuid, UserId>,
     /// Those names to sign in with that are no addresses, in lower case.
     by_user_name: HashMap<String, UserId>,
-    /// Those names of clients that are no directory identities.
+    /// Those names of clients that are no directory identities in the usual writing; any other writing is under the usual one.
     by_external_id: HashMap<String, UserId>,
     /// What differs from what was last drained, as it was then.
     touched: Touched,
@@ -608,7 +608,8 @@ impl Account {
     }
 
     fn check_external(&self, external: Option<ObjectGuid>, id: &UserId) -> Result<(), Refusal> {
-        match external.and_then(|guid| self.by_external.get(&guid)).filter(|holder| *holder != id) {
+        let holders = external.map(|guid| [self.by_external.get(&guid), self.by_writing(&guid)]);
+        match holders.into_iter().flatten().flatten().find(|holder| *holder != id) {
             None => Ok(()),
             Some(holder) => {
                 let message = format!("user {holder} belongs to that directory identity already");

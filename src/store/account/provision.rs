@@ -1,12 +1,13 @@
 //! What a provisioning client (SCIM) says of a user: kept, handed out, and what the client finds the user by.
 //!
 //! Invariants, checked by `laws`: a name to sign in with, and a name that a client has for a user, belong to one user of the
-//! account at most; a user is known to clients by a directory identity or by a text, not by both; who was put away is
-//! suspended.
+//! account at most, and a directory identity is one name in whatever writing; a user is known to clients by a directory
+//! identity or by a text, not by both; who was put away is suspended.
 
 use super::{Account, DISPLAY_NAME_CHARS_MAX, not_found};
 use crate::model::{Email, ObjectGuid, Tier, UserId};
 use crate::store::user::{Invitation, Provisioned, Refusal, RefusalCode, User, UserDetails};
+use uuid::Uuid;
 
 /// Longest name to sign in with, and longest name that a client has for a user, in bytes.
 pub const PROVISIONED_BYTES_MAX: usize = 254;
@@ -51,8 +52,10 @@ impl Account {
 
     /// The user whom a client knows by that text, compared as written.
     pub fn by_external_id(&self, text: &str) -> Option<&User> {
-        let given = self.by_external_id.get(text).and_then(|id| self.users.get(id));
-        given.or_else(|| self.by_external(&identity(text)?))
+        let given = self.by_external_id.get(&key(text)).and_then(|id| self.users.get(id));
+        let as_written =
+            given.filter(|user| user.provisioned_ref().and_then(|it| it.external_id.as_deref()) == Some(text));
+        as_written.or_else(|| self.by_external(&identity(text)?))
     }
 
     /// Notes what a client says. A name that it has for the user and that is written as a directory identity is one.
@@ -72,9 +75,12 @@ impl Account {
         let external_id = external_id.as_deref().filter(|_| guid.is_none());
         if let Some(text) = external_id {
             check_text(text, PROVISIONED_BYTES_MAX, "a name that a client has for a user")?;
-            if let Some(other) = self.by_external_id.get(text).filter(|other| *other != id) {
-                return Err(Refusal::new(RefusalCode::Conflict, format!("user {other} has the external id {text:?}")));
+            if let Some(other) = self.by_external_id.get(&key(text)).filter(|other| *other != id) {
+                let message =
+                    format!("user {other} has the external id {text:?}, or the same identity in another writing");
+                return Err(Refusal::new(RefusalCode::Conflict, message));
             }
+            self.check_external(any_identity(text), id)?;
         }
         self.check_external(guid, id)?;
         for name in [given_name, family_name, formatted_name].into_iter().flatten() {
@@ -157,7 +163,7 @@ impl Account {
             self.by_user_name.insert(name.to_lowercase(), user.id.clone());
         }
         if let Some(text) = &provisioned.external_id {
-            self.by_external_id.insert(text.clone(), user.id.clone());
+            self.by_external_id.insert(key(text), user.id.clone());
         }
     }
 
@@ -167,15 +173,26 @@ impl Account {
             self.by_user_name.remove(&name.to_lowercase());
         }
         if let Some(text) = &provisioned.external_id {
-            self.by_external_id.remove(text);
+            self.by_external_id.remove(&key(text));
         }
+    }
+
+    /// Who is known to clients by another writing of that directory identity.
+    pub(super) fn by_writing(&self, guid: &ObjectGuid) -> Option<&UserId> {
+        self.by_external_id.get(&guid.to_string())
     }
 
     /// What a user who is to be added would break, in words.
     pub(super) fn flaw_of_provisioned(&self, user: &User) -> Option<String> {
+        if let Some(other) = user.external.and_then(|guid| self.by_writing(&guid)) {
+            return Some(format!("user {other} has the same directory identity, in another writing"));
+        }
         let provisioned = user.provisioned_ref()?;
         let name = provisioned.user_name.as_ref().and_then(|name| self.by_user_name.get(&name.to_lowercase()));
-        let text = provisioned.external_id.as_ref().and_then(|text| self.by_external_id.get(text));
+        let text = provisioned.external_id.as_ref().and_then(|text| {
+            let in_words = self.by_external_id.get(&key(text));
+            in_words.or_else(|| self.by_external.get(&any_identity(text)?))
+        });
         if let Some(other) = name.or(text) {
             Some(format!("user {other} has the same user name or external id"))
         } else if provisioned.user_name.as_ref().is_some_and(|name| Email::parse(name).is_some()) {
@@ -214,6 +231,18 @@ impl Account {
 /// The directory identity that is written exactly so: what comes in any other way would not go out as it came.
 fn identity(text: &str) -> Option<ObjectGuid> {
     ObjectGuid::parse(text).filter(|guid| guid.to_string() == text)
+}
+
+/// The directory identity in any writing: in capitals, in braces, as a URN, or in 32 digits alone.
+fn any_identity(text: &str) -> Option<ObjectGuid> {
+    let text = text.trim();
+    let bare = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
+    Uuid::try_parse(bare.trim()).ok().map(|uuid| ObjectGuid::from_bytes(uuid.into_bytes()))
+}
+
+/// What no two users have: the text, or the directory identity that it writes, in one form.
+fn key(text: &str) -> String {
+    any_identity(text).map_or_else(|| text.to_owned(), |guid| guid.to_string())
 }
 
 /// Takes a name that a client had for a user away, since a directory identity comes in its place.
