@@ -99,6 +99,15 @@ pub enum Literal {
 }
 
 impl Filter {
+    /// How many comparisons it makes of one value at most.
+    pub fn terms(&self) -> usize {
+        match self {
+            Self::Or(terms) | Self::And(terms) => terms.iter().map(Self::terms).sum(),
+            Self::Not(term) | Self::Within(_, term) => term.terms(),
+            Self::Present(_) | Self::Compare(..) => 1,
+        }
+    }
+
     /// `attribute eq "text"`.
     pub fn equals(name: &str, text: &str) -> Self {
         let path = AttributePath { urn: None, name: name.to_owned(), part: None };

@@ -18,8 +18,11 @@ use serde_json::{Map, Value};
 /// Most operations of one request.
 pub const OPERATIONS_MAX: usize = 1_000;
 
-/// Most comparisons of values in one request: a list that grows by each operation would else be looked at for minutes.
+/// Most comparisons of values in one request: a list that grows by each operation would else be looked at for minutes. Whoever
+/// applies them does nothing else meanwhile, so that it is a fraction of a second.
 pub const COMPARISONS_MAX: usize = 5_000_000;
+/// What a value costs that is copied, changed, or held against one term of a filter, in comparisons: texts are folded for it.
+const COMPARISONS_OF_A_TERM: usize = 25;
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,6 +248,7 @@ impl<'a> Work<'a> {
         let before = place.get(&attribute.name);
         let after = match (op, attribute.multi_valued, before, given) {
             (Op::Add, true, Some(Value::Array(before)), Value::Array(given)) => {
+                self.compared(before.len().saturating_mul(COMPARISONS_OF_A_TERM))?;
                 let mut all = before.clone();
                 for value in given {
                     self.compared(all.len())?;
@@ -286,6 +290,7 @@ impl<'a> Work<'a> {
         let Some(Value::Array(values)) = place.get_mut(&attribute.name) else {
             return if op == Op::Remove { Ok(()) } else { Err(no_target(&attribute.name)) };
         };
+        self.compared(values.len().saturating_mul(COMPARISONS_OF_A_TERM))?;
         for each in values.iter_mut().filter_map(Value::as_object_mut) {
             self.whole(each, op, part, value)?;
         }
@@ -306,11 +311,16 @@ impl<'a> Work<'a> {
             Some(Value::Array(values)) => values,
             Some(_) | None => Vec::new(),
         };
-        self.compared(values.len())?;
+        let of_each = filter.terms().saturating_mul(COMPARISONS_OF_A_TERM);
+        self.compared(values.len().saturating_mul(of_each))?;
         let fitting: Vec<usize> =
             values.iter().enumerate().filter(|(_, it)| filter.fits_value(it, attribute)).map(|(at, _)| at).collect();
         match (op, part) {
-            (Op::Remove, None) => values.retain(|it| !filter.fits_value(it, attribute)),
+            (Op::Remove, None) => {
+                let mut fitting = fitting.into_iter().peekable();
+                let mut at = 0..;
+                values.retain(|_| fitting.next_if_eq(&at.next().unwrap_or_default()).is_none());
+            }
             (Op::Remove, Some(part)) => {
                 for at in fitting {
                     if let Some(members) = values.get_mut(at).and_then(Value::as_object_mut) {

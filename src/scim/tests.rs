@@ -291,9 +291,17 @@ fn lists_that_grow_without_end_are_refused() {
     assert!(patched(json!([add(0), add(1_000)])).is_ok());
     let many: Vec<Value> = (0..20).map(|number| add(1_000 * number)).collect();
     assert_eq!(patched(json!(many)).unwrap_err().status, 413);
-    let found = json!({"op": "remove", "path": "emails[value eq \"x\"]"});
-    let many: Vec<Value> = std::iter::once(add(0)).chain(std::iter::repeat_n(found, 900)).collect();
-    assert!(patched(json!(many)).is_ok());
+    let once = json!({"op": "remove", "path": "emails[value eq \"x\"]"});
+    let found = |times: usize, operation: &Value| {
+        let many: Vec<Value> = std::iter::once(add(0)).chain(std::iter::repeat_n(operation.clone(), times)).collect();
+        patched(json!(many)).map(drop).map_err(|problem| problem.status)
+    };
+    assert_eq!((found(150, &once), found(900, &once)), (Ok(()), Err(413)));
+    // Each term of a filter counts, and each value that is changed.
+    let terms = json!({"op": "remove", "path": "emails[value co \"x\" or value co \"y\" or not (value pr)]"});
+    assert_eq!((found(50, &terms), found(150, &terms)), (Ok(()), Err(413)));
+    let each = json!({"op": "replace", "path": "emails.type", "value": "work"});
+    assert_eq!((found(50, &each), found(900, &each)), (Ok(()), Err(413)));
 }
 
 #[test]

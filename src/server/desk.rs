@@ -8,7 +8,7 @@ use crate::model::Timestamp;
 use crate::store::{Book, DiskBook, Entry, Refusal, Session, SledDisk, StoreDisk, StoreError};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Most jobs that wait for the desk.
@@ -17,6 +17,8 @@ const JOBS_MAX: usize = 1_024;
 const WRITE_RECORDS: usize = 1_000;
 /// Most jobs that share one write: somebody waits for it.
 const WRITE_JOBS: usize = 256;
+/// A write is begun at the latest so long after the first of its jobs: somebody waits for that one.
+const WRITE_AFTER: Duration = Duration::from_millis(100);
 /// How long a job waits to be taken in.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
 
@@ -202,8 +204,10 @@ fn together<D: StoreDisk>(disk: &mut DiskBook<D>, first: Job, inbox: &mut mpsc::
     let records_max = disk.records_max();
     let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         disk.session(|session| {
+            let begun = Instant::now();
             verdicts.push(first(session));
-            while session.records() < WRITE_RECORDS.min(records_max) && verdicts.len() < WRITE_JOBS {
+            let is_small = |session: &Session<'_>| session.records() < WRITE_RECORDS.min(records_max);
+            while is_small(session) && verdicts.len() < WRITE_JOBS && begun.elapsed() < WRITE_AFTER {
                 match inbox.try_recv() {
                     Ok(Task::Do(job)) => verdicts.push(job(session)),
                     Ok(other) => {
@@ -306,6 +310,35 @@ mod tests {
         thread.join();
         let kept = crate::store::sled_disk::look(&path).unwrap();
         assert_eq!(kept.account(&corp()).unwrap().users().len(), 360);
+    }
+
+    #[tokio::test]
+    async fn who_was_long_at_the_desk_does_not_wait_for_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let (desk, _thread) = desk(&folder.path().join("book")).await;
+        let (begun, has_begun) = oneshot::channel();
+        let (queued, is_queued) = std::sync::mpsc::channel::<()>();
+        let (answered, is_answered) = std::sync::mpsc::channel::<()>();
+        let long = desk.several(move |_| {
+            let since = Instant::now();
+            begun.send(()).unwrap();
+            is_queued.recv().unwrap();
+            while since.elapsed() < WRITE_AFTER {
+                std::thread::yield_now();
+            }
+        });
+        let next = async {
+            has_begun.await.unwrap();
+            let next = desk.several(move |_| is_answered.recv_timeout(QUEUE_WAIT).is_ok());
+            let told = async { queued.send(()).unwrap() };
+            tokio::join!(biased; next, told).0.unwrap()
+        };
+        let long = async {
+            long.await.unwrap();
+            // Were the write shared, this would be told only after the next one has given up.
+            _ = answered.send(());
+        };
+        assert!(tokio::join!(long, next).1, "one waited for the other");
     }
 
     #[tokio::test]

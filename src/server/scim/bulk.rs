@@ -1,6 +1,6 @@
 //! Many changes in one request (RFC 7644 3.7): one after the other, each granted or refused by itself.
 //!
-//! A few hundred of them share a write to the disk. An operation names what an earlier one made by `bulkId:` and its id; what a
+//! A few hundred of them share a write to the disk, if that is quick: whoever else asks comes in between. An operation names what an earlier one made by `bulkId:` and its id; what a
 //! later one makes it cannot name, since nothing is done out of order.
 
 use super::act::{Change, Done, Ground};
@@ -13,9 +13,13 @@ use crate::server::desk::{Caller, Desk};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A write is shared by operations until it has so many records.
 const RECORDS_OF_A_WRITE: usize = 400;
+/// So long operations have the desk to themselves: an operation that was begun is finished, and the next waits for its turn
+/// behind whoever came meanwhile.
+const TIME_AT_THE_DESK: Duration = Duration::from_millis(50);
 /// Most names of attributes that are told as let pass.
 const IGNORED_MAX: usize = 20;
 /// How deep values are searched for what an earlier operation made.
@@ -87,13 +91,13 @@ pub(super) async fn carry_out(
         let (items, ground, caller, mut running) = (items.clone(), ground.clone(), caller.clone(), course);
         let worked = desk.several(move |session| {
             let before = session.records();
-            let at = Timestamp::now();
+            let (at, begun) = (Timestamp::now(), Instant::now());
             while let Some(item) = items.get(running.answers.len()).filter(|_| running.failed < fail_on_errors) {
                 let done = item.change.clone().and_then(|change| running.resolved(change)).and_then(|change| {
                     session.act(caller.as_str(), change.operation(), at, |book| change.make(book, &ground, at))
                 });
                 running.note(item, done, &ground);
-                if session.records() >= before + RECORDS_OF_A_WRITE {
+                if session.records() >= before + RECORDS_OF_A_WRITE || begun.elapsed() >= TIME_AT_THE_DESK {
                     break;
                 }
             }
