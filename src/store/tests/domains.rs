@@ -175,6 +175,8 @@ fn an_address_moves_only_to_where_somebody_may_come() {
         ("suspended@else.example", "SUSPENDED@else.example"),
         ("active@else.example", "in@a.example"),
         ("hall", "hall@rooms.example"),
+        ("active@a.example", "aside@parked.invalid"),
+        ("active@a.example", "married@a.example"),
     ] {
         assert_eq!(account.rename(&[(user_id(user), email(to))]), [Ok(())], "{user} to {to}");
     }
