@@ -164,7 +164,7 @@ impl World for OwnWorld {
 #[tokio::test]
 async fn first_assignments_take_as_few_requests_as_the_server_allows() {
     const PEOPLE: usize = 500;
-    for (manner, writes, looks_max) in [(Manner::Rich, 2, 8), (Manner::Plain, PEOPLE, 8)] {
+    for (manner, writes, looks_max) in [(Manner::Rich, 2, 8), (Manner::Plain, PEOPLE, 10)] {
         let mut world = ScimWorld::new(ScimServer::strict(manner), "entitlements[licence]");
         let at = Timestamp::UNIX_EPOCH;
         let join = |number: usize| Intent {

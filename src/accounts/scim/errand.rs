@@ -409,7 +409,7 @@ impl<'a> Errand<'a> {
                 self.asked = asked;
             }
             // An address that cannot be had holds up a rename, but no seat.
-            (Want::Change(_), Some(400 | 409 | 422)) if asked.iter().any(is_of_address) => {
+            (Want::Change(_), Some(400 | 403 | 409 | 422)) if asked.iter().any(is_of_address) => {
                 self.give_up_address(&message)
             }
             // Something was done before: how the user is now is for the next pass to find out.
