@@ -37,10 +37,6 @@ impl World for EmbeddedWorld {
         self.store.as_mut().unwrap()
     }
 
-    fn keeps_identity(&self) -> bool {
-        true
-    }
-
     fn tiers(&self) -> [Tier; 2] {
         [Tier::new("pro"), Tier::new("plus")]
     }

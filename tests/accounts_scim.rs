@@ -66,15 +66,9 @@ impl World for ScimWorld {
         &mut self.store
     }
 
-    fn keeps_identity(&self) -> bool {
-        true
-    }
-
     fn tiers(&self) -> [Tier; 2] {
         [Tier::new("pro"), Tier::new("plus")]
     }
-
-    async fn come(&mut self, _: &[Email]) {}
 
     async fn made_by_hand(&mut self, email: &Email) {
         let name = email.as_str();
@@ -95,10 +89,6 @@ impl World for ScimWorld {
             }
         }
         self.server.make(&user);
-    }
-
-    async fn invitations(&mut self, _: &Email) -> u32 {
-        0
     }
 
     async fn restart(&mut self) {
@@ -137,22 +127,12 @@ impl World for OwnWorld {
         &mut self.store
     }
 
-    fn keeps_identity(&self) -> bool {
-        true
-    }
-
     fn tiers(&self) -> [Tier; 2] {
         [Tier::new("pro"), Tier::new("plus")]
     }
 
-    async fn come(&mut self, _: &[Email]) {}
-
     async fn made_by_hand(&mut self, email: &Email) {
         self.client.create(email.as_str(), "Plus");
-    }
-
-    async fn invitations(&mut self, _: &Email) -> u32 {
-        0
     }
 
     async fn restart(&mut self) {

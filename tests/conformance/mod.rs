@@ -19,19 +19,23 @@ pub trait World {
     fn store(&mut self) -> &mut Self::Store;
 
     /// Whether the store keeps the directory identity with the account.
-    fn keeps_identity(&self) -> bool;
+    fn keeps_identity(&self) -> bool {
+        true
+    }
 
     /// The licences `[high, low]`; `low` is the default.
     fn tiers(&self) -> [Tier; 2];
 
-    /// People do what only they can do: accept the invitation (Team), register (EnterpriseLWA).
-    async fn come(&mut self, emails: &[Email]);
+    /// People do what only they can do: accept the invitation (Team), register (EnterpriseLWA). Nothing, where there is neither.
+    async fn come(&mut self, _: &[Email]) {}
 
     /// Somebody makes an account by hand, with the default licence.
     async fn made_by_hand(&mut self, email: &Email);
 
     /// How often that address was invited since it last had no account.
-    async fn invitations(&mut self, email: &Email) -> u32;
+    async fn invitations(&mut self, _: &Email) -> u32 {
+        0
+    }
 
     /// The store, or our connection to it, is closed and opened again.
     async fn restart(&mut self);
