@@ -551,10 +551,14 @@ impl<'a> Errand<'a> {
             Some(Edit::Identity(_)) => "; if this product keeps no such thing, write external_id = false",
             Some(Edit::Active(_) | Edit::UserName(_) | Edit::Address(_)) | None => "",
         };
-        let message = format!(
-            "the account store said yes and did not keep {}: the seat is not confirmed{advice}",
-            names.join(" and ")
-        );
+        let names = names.join(" and ");
+        let message = match edits {
+            [Edit::Active(false)] => format!(
+                "the account store said yes and did not keep {names}: whoever it is may still sign in; deactivate the user \
+                 there by hand, and ask whether this product takes `active` over SCIM"
+            ),
+            _ => format!("the account store said yes and did not keep {names}: the seat is not confirmed{advice}"),
+        };
         self.dropped = Some(message.clone());
         self.settle(Outcome::Rejected(message));
     }
