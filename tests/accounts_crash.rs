@@ -190,6 +190,7 @@ fn batch(kind: StoreKind, seed: u64, number: u64) -> Vec<Intent> {
             from: Seat::Vacant,
             to,
             because: "crash".to_owned(),
+            details: None,
         }
     });
     intents.collect()

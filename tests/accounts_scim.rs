@@ -157,6 +157,7 @@ async fn first_assignments_take_as_few_requests_as_the_server_allows() {
             from: Seat::Vacant,
             to: Seat::Active(Tier::new("pro")),
             because: String::new(),
+            details: None,
         };
         let outcomes = world.store.apply(&(0..PEOPLE).map(join).collect::<Vec<_>>()).await;
         assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done(Some(_)))), "{outcomes:?}");

@@ -10,7 +10,7 @@ mod site;
 use ad::{ADMINISTRATOR, ADMINISTRATOR_PASSWORD, Ad, BASE, READER, READER_PASSWORD, group, person};
 use following::{Came, Follower, counts};
 use seatsync::directory::ldap::{LdapSettings, LdapUrl};
-use seatsync::model::{Delta, Member, MemberChange};
+use seatsync::model::{Delta, DetailSource, Member, MemberChange};
 use std::time::{Duration, Instant};
 
 /// An account that may replicate, and see what is deleted.
@@ -24,10 +24,20 @@ const OUTSIDE: &str = "CN=Users,DC=ad,DC=test";
 /// Leaves most people out.
 const NOT_BIG: &str = "(!(sAMAccountName=big*))";
 
+/// Names, which are read of people for an account store that shows them.
+fn names() -> Vec<DetailSource> {
+    let source = |name: &str, attributes: &[&str]| DetailSource {
+        name: name.into(),
+        attributes: attributes.iter().map(|attribute| (*attribute).to_owned()).collect(),
+    };
+    vec![source("displayName", &["displayName", "cn"]), source("title", &["title"])]
+}
+
 fn settings(ad: &Ad, bind_dn: &str) -> LdapSettings {
     LdapSettings {
         ca_file: Some(ad.ca()),
         email_attributes: vec!["mail".to_owned(), "userPrincipalName".to_owned()],
+        details: names(),
         ..LdapSettings::new(vec![LdapUrl::parse(&ad.url()).unwrap()], ZOO, bind_dn, READER_PASSWORD.into())
     }
 }
@@ -55,6 +65,10 @@ fn people_are_followed_in_whatever_is_done_to_them() {
     assert_eq!(counts(&follower.assert_followed("mail cleared")), one);
     ad.set_mail("fred", "other@ad.test");
     assert_eq!(counts(&follower.assert_followed("another mail")), one);
+    ad.set(&person("fred"), "displayName", "Fred Smith");
+    assert_eq!(counts(&follower.assert_followed("another display name")), one);
+    ad.modify(&format!("dn: {}\nchangetype: modify\ndelete: displayName\n", person("fred")));
+    assert_eq!(counts(&follower.assert_followed("no display name")), one);
     ad.set(&person("fred"), "description", "of no interest");
     assert_eq!(counts(&follower.assert_followed("something of no interest")), [0; 4]);
     ad.disable("fred");
@@ -380,7 +394,8 @@ impl History {
         let (people, groups) = (self.people.clone(), self.groups.clone());
         let (who, which) = (self.one_of(&people), self.one_of(&groups));
         let (dn, group_dn) = (&people[who], &groups[which]);
-        match self.draw(24) {
+        match self.draw(25) {
+            24 => Self::modified(dn, &format!("replace: title\ntitle: {}", self.new_name())),
             0 | 1 => {
                 let name = self.new_name();
                 self.people.push(person(&name));

@@ -59,6 +59,14 @@ impl World {
         assert_eq!(found, expected);
     }
 
+    /// Given name, family name and display name on the server; empty where there is none.
+    #[track_caller]
+    fn assert_named(&self, email: &str, expected: [&str; 3]) {
+        let user = self.server.user(email).unwrap();
+        let found = [&user["name"]["givenName"], &user["name"]["familyName"], &user["displayName"]];
+        assert_eq!(found.map(|name| name.as_str().unwrap_or_default()), expected, "{user}");
+    }
+
     /// The requests that write, by the server's own log.
     fn writes(&self) -> usize {
         ["POST", "PUT", "PATCH", "DELETE"].into_iter().map(|method| self.server.requests(method)).sum()
@@ -80,12 +88,19 @@ impl World {
 fn a_year_at(server: ScimServer, writes: impl Fn(usize) -> usize) {
     let world = World::new(server, "entitlements[licence]");
     let World { ad, site, server } = &world;
+    for (attribute, value) in [("givenName", "Bob"), ("sn", "O'Brien-\u{141}uk"), ("displayName", "Bob \"B\" O'Brien")]
+    {
+        ad.set(&ad::person("bob"), attribute, value);
+    }
     let checked = site.check();
     assert_eq!(checked.code, 0, "{checked:#?}");
     assert!(
         checked.stdout.contains("ok    tiers         tiers stand in entitlements[licence]: pro is \"Full\""),
         "{checked:#?}"
     );
+
+    let names = "ok    names         name.givenName from givenName, name.familyName from sn, displayName from displayName or cn";
+    assert!(checked.stdout.contains(names), "{checked:#?}");
 
     site.sync_and_settle();
     world.assert_at_rest();
@@ -98,6 +113,8 @@ fn a_year_at(server: ScimServer, writes: impl Fn(usize) -> usize) {
         ("disabled@ad.test", ""),
     ]);
     assert_eq!(world.writes(), writes(server.users().len()), "in as few requests as the server takes");
+    world.assert_named("alice@ad.test", ["", "", "alice"]);
+    world.assert_named("bob@ad.test", ["Bob", "O'Brien-\u{141}uk", "Bob \"B\" O'Brien"]);
 
     ad.add_to_group("App-Plus", &["joiner"]);
     ad.add_to_group("App-Pro", &["bob"]);
@@ -119,8 +136,13 @@ fn a_year_at(server: ScimServer, writes: impl Fn(usize) -> usize) {
     ad.add_to_group("App-Plus", &["leaver"]);
     ad.enable("mover");
     ad.rename(&ad::person("alice"), "Alice Married");
+    ad.set(&ad::person("bob"), "sn", "Smith");
+    ad.modify(&format!("dn: {}\nchangetype: modify\ndelete: givenName\n", ad::person("bob")));
     site.sync_and_settle();
     world.assert_at_rest();
+    world.assert_named("alice@ad.test", ["", "", "Alice Married"]);
+    // What the directory has no value for any more stays as it is.
+    world.assert_named("bob@ad.test", ["Bob", "Smith", "Bob \"B\" O'Brien"]);
     world.assert_held(&[
         ("leaver@ad.test", "View active"),
         ("mover@ad.test", "Full active"),

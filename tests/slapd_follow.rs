@@ -10,7 +10,7 @@ mod openldap;
 use following::{Came, Follower, counts};
 use openldap::{BASE, PEOPLE_AND_GROUPS, READER, READER_PASSWORD, Slapd};
 use seatsync::directory::ldap::{LdapSettings, LdapUrl};
-use seatsync::model::Delta;
+use seatsync::model::{Delta, DetailSource};
 
 /// What makes a slapd tell what changes, and remember what was deleted.
 const PROVIDER: &str = "moduleload syncprov\nindex entryCSN,entryUUID eq\noverlay syncprov\nsyncprov-sessionlog 1000";
@@ -22,9 +22,19 @@ const DYNAMIC: &str = "moduleload dynlist\noverlay dynlist";
 const PEOPLE: &str = "ou=people,dc=corp,dc=test";
 const GROUPS: &str = "ou=groups,dc=corp,dc=test";
 
+/// Names, which are read of people for an account store that shows them.
+fn names() -> Vec<DetailSource> {
+    let source = |name: &str, attributes: &[&str]| DetailSource {
+        name: name.into(),
+        attributes: attributes.iter().map(|attribute| (*attribute).to_owned()).collect(),
+    };
+    vec![source("displayName", &["displayName", "cn"]), source("title", &["title"])]
+}
+
 fn settings(slapd: &Slapd) -> LdapSettings {
     LdapSettings {
         allow_cleartext: true,
+        details: names(),
         ..LdapSettings::new(vec![LdapUrl::parse(&slapd.url()).unwrap()], BASE, READER, READER_PASSWORD.into())
     }
 }
@@ -317,7 +327,8 @@ impl History {
         let which = self.draw(self.groups.len() as u64) as usize;
         let group = self.groups[which].clone();
         let place = [PEOPLE, GROUPS][self.draw(2) as usize];
-        match self.draw(10) {
+        match self.draw(11) {
+            10 => modified(&dn, &format!("replace: title\ntitle: {name}")),
             0 => {
                 self.people.push(person(&name));
                 added(&name)

@@ -6,7 +6,7 @@
 
 use seatsync::model::{
     Action, Counts, Email, Fact, GroupRef, HeldNote, HistoryEntry, Holding, Intent, Memory, ObjectGuid, Origin, PassId,
-    PassRecord, PassResult, RememberedGroup, Seat, Settlement, Tier, Timestamp, UserId,
+    PassRecord, PassResult, RememberedGroup, Seat, Settlement, Shown, Tier, Timestamp, UserId,
 };
 use seatsync::state::{Access, Closing, LocalState, StateSettings, StateStore};
 use std::io::{BufRead, BufReader, Write};
@@ -57,14 +57,15 @@ fn intent(who: u32, step: u64) -> Intent {
         from: Seat::Vacant,
         to: Seat::Active(Tier::new("pro")),
         because: "in Chime Pro".to_owned(),
+        details: None,
     }
 }
 
 fn settlement(who: u32, step: u64) -> Settlement {
-    let Intent { pass, at, action, guid, account: _, email, from, to, because } = intent(who, step);
+    let Intent { pass, at, action, guid, account: _, email, from, to, because, .. } = intent(who, step);
     let holding = Holding { id: UserId::new(&step.to_string()), email: email.clone(), seat: to.clone() };
     let entry = HistoryEntry { at, pass, guid, email, action, from, to, because, error: None };
-    Settlement { guid, fact: Fact::Holds(holding), closes_intent: true, entry: Some(entry) }
+    Settlement { guid, fact: Fact::Holds(holding), closes_intent: true, entry: Some(entry), details: Shown::AsBefore }
 }
 
 fn closing(step: u64) -> Closing {

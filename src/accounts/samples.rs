@@ -36,6 +36,7 @@ pub(in crate::accounts) fn intent(action: Action, name: &str, known: bool, from:
         from,
         to,
         because: "tested".into(),
+        details: None,
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn accounts(config: &Path, options: AccountsOptions) -> Result<
 fn text(account: &str, observed: &[Observed]) -> String {
     let rows: Vec<Vec<String>> = observed
         .iter()
-        .map(|Observed { id, email, seat, external: _ }| {
+        .map(|Observed { id, email, seat, .. }| {
             let tier = seat.tier().map_or("-", |tier| tier.name());
             vec![email.to_string(), tier.to_owned(), crate::status::status_word(seat).to_owned(), id.to_string()]
         })

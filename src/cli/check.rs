@@ -12,7 +12,7 @@ use crate::config::{AccountsConfig, ChimeConfig, Config, ScheduleConfig, ScimCon
 use crate::decide::{FoundGroup, GroupRole, Standing, absorb, desire};
 use crate::directory::ldap::{Ldap, ProbeResult};
 use crate::directory::{self, Directory};
-use crate::model::{Memory, Origin, Timestamp, Warning};
+use crate::model::{DetailSource, Memory, Origin, Timestamp, Warning};
 use crate::notify;
 use crate::state::{StateError, StateStore};
 use chrono::Offset as _;
@@ -321,6 +321,8 @@ async fn over_scim(config: &ScimConfig, findings: &mut Findings) -> Result<(), S
         false => "external_id = false: accounts are known by key, name and address alone",
     };
     findings.tell("identity", Ok(identity.to_owned()))?;
+    let names: Vec<String> = config.details.iter().map(DetailSource::to_string).collect();
+    findings.tell("names", Ok(if names.is_empty() { "none are given".to_owned() } else { names.join(", ") }))?;
     seats(&mut store, findings).await
 }
 

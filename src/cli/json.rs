@@ -102,7 +102,7 @@ pub(super) fn plan(report: &Report) -> PlanDocument {
 }
 
 fn change_document(change: &Change, status: &Status) -> ChangeDocument {
-    let Change { action, guid, email, dn, account: _, from, to, because } = change;
+    let Change { action, guid, email, dn, account: _, from, to, because, details: _ } = change;
     let (status, error, held) = match status {
         Status::Planned => ("planned", None, None),
         Status::Held(why) => ("held", None, Some(why.clone())),
@@ -146,7 +146,7 @@ struct UserDocument {
 pub(super) fn accounts(account: &str, observed: &[Observed]) -> AccountsDocument {
     let users = observed
         .iter()
-        .map(|Observed { id, email, seat, external: _ }| UserDocument {
+        .map(|Observed { id, email, seat, .. }| UserDocument {
             id: id.to_string(),
             email: email.to_string(),
             tier: seat.tier().map(ToString::to_string),

@@ -118,7 +118,7 @@ fn sign(action: Action) -> Sign {
 
 /// `  + create   alice@corner.example   vacant -> pro    in Chime Pro via Engineering`
 fn line(out: &mut String, ReportedChange { change, status }: &ReportedChange, width: usize, colour: bool) {
-    let Change { action, guid: _, email, dn: _, account: _, from, to, because } = change;
+    let Change { action, guid: _, email, dn: _, account: _, from, to, because, details: _ } = change;
     let sign = sign(*action);
     let (sign, paint) = match sign {
         Sign::Takes => ('-', "31"),

@@ -8,7 +8,7 @@ use crate::config::{EmailConfig, NotifyConfig, SmtpConfig, SmtpLogin, WebhookCon
 use crate::config::{ScimConfig, ScimLogin, ScimPaging};
 use crate::directory::{self, ldap, ldif};
 use crate::halt::Halt;
-use crate::model::{Meter, StoreKind, Timestamp};
+use crate::model::{DetailSource, Meter, StoreKind, Timestamp};
 use crate::notify;
 use crate::pass::{Kept, World};
 use crate::smtp::{SmtpCredentials, SmtpSettings};
@@ -52,11 +52,13 @@ pub(super) fn read(path: &Path) -> Result<Config, ConfigError> {
     let (check_filter, check_ca_file) = (ldap::check_filter, ldap::check_ca_file);
     let check_webhook_secret = notify::check_secret;
     let check_tier_place = |text: &str| scim::TierPlace::parse(text).map(drop);
+    let check_detail = scim::check_detail;
     let env = Environment {
         check_filter,
         check_ca_file,
         check_webhook_secret,
         check_tier_place,
+        check_detail,
         ..Environment::of_process()
     };
     crate::config::load_with(path, &env)
@@ -80,18 +82,27 @@ pub(super) fn open(config: &Config, purpose: Purpose, ties: &Ties) -> Result<Age
 pub(super) fn directory(config: &Config, ties: &Ties) -> Result<directory::Configured, Stop> {
     Ok(match &config.directory {
         DirectoryConfig::Ldap(ldap) => {
-            let directory = ldap::Ldap::new(ldap_settings(ldap, &ties.meter)?);
+            let directory = ldap::Ldap::new(ldap_settings(ldap, details(config), &ties.meter)?);
             directory::Configured::Ldap(Box::new(if ties.follows { directory.following() } else { directory }))
         }
         DirectoryConfig::Ldif(file) => directory::Configured::Ldif(ldif::Ldif::new(ldif::LdifSettings {
             path: file.path.clone(),
             base_dn: file.base_dn.clone(),
             email_attributes: file.email_attributes.clone(),
+            details: details(config),
         })),
     })
 }
 
-fn ldap_settings(config: &LdapConfig, meter: &Meter) -> Result<ldap::LdapSettings, Stop> {
+/// What the account store is given of people besides seat and address.
+fn details(config: &Config) -> Vec<DetailSource> {
+    match &config.accounts {
+        AccountsConfig::Scim(scim) => scim.details.clone(),
+        AccountsConfig::Embedded { .. } | AccountsConfig::Chime(_) => Vec::new(),
+    }
+}
+
+fn ldap_settings(config: &LdapConfig, details: Vec<DetailSource>, meter: &Meter) -> Result<ldap::LdapSettings, Stop> {
     let urls = config
         .urls
         .iter()
@@ -109,6 +120,7 @@ fn ldap_settings(config: &LdapConfig, meter: &Meter) -> Result<ldap::LdapSetting
         timeout: config.timeout,
         user_filter: config.user_filter.clone(),
         email_attributes: config.email_attributes.clone(),
+        details,
         limits: ldap::ReadLimits { kept_bytes_max: config.memory_bytes_max, ..ldap::ReadLimits::default() },
         meter: meter.clone(),
     })
@@ -213,6 +225,7 @@ pub(super) fn open_scim(config: &ScimConfig, ties: &Ties) -> Result<scim::Scim, 
         tier_in,
         tier_values,
         external_id,
+        details: _,
         paging,
         ca_file,
         timeout,

@@ -200,19 +200,30 @@ pub(super) fn certificates(text: &Text<'_>, ground: &Ground<'_>, found: &mut Fou
     None
 }
 
-/// One name or a list of names.
 fn email_attributes(section: &Section<'_>, found: &mut Found) -> Vec<String> {
     let key = "email_attribute";
-    let default = || vec!["mail".to_owned()];
-    let Some((_, written)) = section.entry(key) else { return default() };
+    match section.has(key) {
+        true => attribute_names(section, key, ("\"mail\"", "[\"mail\", \"userPrincipalName\"]"), found),
+        false => vec!["mail".to_owned()],
+    }
+}
+
+/// One name of an attribute or a list of them; the examples are of either.
+pub(super) fn attribute_names(
+    section: &Section<'_>,
+    key: &str,
+    (one, several): (&str, &str),
+    found: &mut Found,
+) -> Vec<String> {
+    let Some((_, written)) = section.entry(key) else { return Vec::new() };
     let texts = if written.get_ref().is_array() {
-        section.texts(key, "[\"mail\", \"userPrincipalName\"]", found).unwrap_or_default()
+        section.texts(key, several, found).unwrap_or_default()
     } else {
-        section.text(key, "\"mail\"", found).into_iter().collect()
+        section.text(key, one, found).into_iter().collect()
     };
     if written.get_ref().as_array().is_some_and(|array| array.is_empty()) {
         let problem = Problem::wrong(written.span(), format!("`{key}` lists no attribute"));
-        found.add(problem.help("such as: email_attribute = [\"mail\", \"userPrincipalName\"]"));
+        found.add(problem.help(format!("such as: {key} = {several}")));
     }
     let mut names = Vec::with_capacity(texts.len());
     for text in texts {

@@ -11,6 +11,7 @@
 
 mod accounts;
 mod check;
+mod details;
 mod diagnose;
 mod directory;
 mod ground;
@@ -32,7 +33,7 @@ pub use schedule::Schedule;
 pub use secret::SECRET_BYTES_MAX;
 pub use smtp::{SmtpConfig, SmtpLogin, SmtpSecurity};
 
-use crate::model::{Limits, Rules, StoreKind, Tier};
+use crate::model::{DetailSource, Limits, Rules, StoreKind, Tier};
 use chrono_tz::Tz;
 use raw::Section;
 use secrecy::SecretString;
@@ -176,6 +177,8 @@ pub struct ScimConfig {
     pub tier_values: Vec<(Tier, String)>,
     /// Whether the identity of the directory is kept in `externalId`.
     pub external_id: bool,
+    /// Which attributes of the directory it is given of a person, and what it calls them.
+    pub details: Vec<DetailSource>,
     /// How lists are read.
     pub paging: ScimPaging,
     /// PEM certificates to trust instead of the system's roots.
@@ -285,6 +288,8 @@ pub struct Environment {
     pub check_webhook_secret: fn(&str) -> Result<(), String>,
     /// Says what is wrong with a place for tiers. By default any will do.
     pub check_tier_place: fn(&str) -> Result<(), String>,
+    /// Whether a text can name what an account store is given of a person, in words where it cannot.
+    pub check_detail: fn(&str) -> Result<(), String>,
 }
 
 impl Default for Environment {
@@ -295,6 +300,7 @@ impl Default for Environment {
             check_ca_file: |_| Ok(()),
             check_webhook_secret: |_| Ok(()),
             check_tier_place: |_| Ok(()),
+            check_detail: |_| Ok(()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ScimConfig;
 use super::accounts::Served;
+use super::details::details;
 use super::diagnose::{Complaint, Found, Problem};
 use super::ground::Ground;
 use super::raw::{Section, kind};
@@ -27,6 +28,7 @@ pub(super) const KEYS: &[&str] = &[
     "tier_in",
     "tier_values",
     "external_id",
+    "attributes",
     "paging",
     "suspend",
     "on_leave",
@@ -97,6 +99,7 @@ pub(super) fn scim(
         let problem = Problem::wrong(at, "tier_in = \"none\" goes with one [[tier]] only");
         found.add(problem.help("say where the product keeps the tier, or put all groups into one [[tier]]"));
     }
+    let details = details(section, ground, tier_in.as_deref(), found);
     let pagings = [("auto", ScimPaging::AsTold), ("index", ScimPaging::Index), ("cursor", ScimPaging::Cursor)];
     let read = |text: &str| value::one_of("a way of paging", text, &pagings);
     let paging = section.parsed("paging", "\"auto\"", read, found);
@@ -110,6 +113,7 @@ pub(super) fn scim(
         tier_in: tier_in?,
         tier_values,
         external_id,
+        details,
         paging: paging.or(preset.map(|preset| preset.paging)).unwrap_or(ScimPaging::AsTold),
         ca_file: served.ca_file,
         timeout: served.timeout,

@@ -111,7 +111,7 @@ fn each_difference<H, T>(
 }
 
 fn of_person(seeds: &RandomState, person: &Person) -> u64 {
-    let Person { guid: _, dn, account_name, mailbox, disabled, expires, sid, primary_group_rid } = person;
+    let Person { guid: _, dn, account_name, mailbox, disabled, expires, sid, primary_group_rid, details } = person;
     let mut hasher = seeds.build_hasher();
     dn.text().hash(&mut hasher);
     match mailbox {
@@ -120,7 +120,7 @@ fn of_person(seeds: &RandomState, person: &Person) -> u64 {
         // As written: two spellings of one address are equal.
         Mailbox::Address(email) => (2u8, email.as_str()).hash(&mut hasher),
     }
-    (account_name, disabled, expires, sid, primary_group_rid).hash(&mut hasher);
+    (account_name, disabled, expires, sid, primary_group_rid, details.as_ref().map(|it| it.mark())).hash(&mut hasher);
     hasher.finish()
 }
 

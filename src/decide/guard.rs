@@ -273,7 +273,8 @@ impl<'a> GroupGuard<'a> {
                         | Cause::DomainNotClaimed
                         | Cause::NoEmail,
                     )
-                    | Because::EmailChanged { .. } => false,
+                    | Because::EmailChanged { .. }
+                    | Because::DetailsChanged => false,
                 };
                 // Without a baseline nobody can say who was in it: it may have been anybody. The same is true of a seat of
                 // its tier that no group known to us explains, such as one given just before the group went away.
@@ -339,7 +340,7 @@ fn falls_below(change: &Change, group: &FoundGroup, tiers: &Tiers) -> bool {
 }
 
 fn approved_form(change: &Change) -> ApprovedChange {
-    let Change { action, guid, email, dn: _, account, from, to, because } = change.clone();
+    let Change { action, guid, email, dn: _, account, from, to, because, details: _ } = change.clone();
     ApprovedChange { guid, action, from, to, account, email, because: because.to_string() }
 }
 
@@ -480,7 +481,7 @@ impl Cleared {
 
 /// What an approval is about. Texts of the store's and the directory's are quoted: they cannot pretend to be more parts.
 fn write_line(text: &mut String, change: &Change) {
-    let Change { action, guid, email, dn: _, account, from, to, because } = change;
+    let Change { action, guid, email, dn: _, account, from, to, because, details: _ } = change;
     let account = account.as_ref().map_or_else(String::new, UserId::to_string);
     let (email, because) = (email.key(), because.to_string());
     // `Debug` of a seat: its `Display` hides the tier of a suspended one. Writing to a `String` cannot fail.

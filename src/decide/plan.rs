@@ -5,8 +5,8 @@
 
 use super::desired::{Desired, DesiredSet, KeepReason, Subject, is_claimed};
 use crate::model::{
-    Action, Because, Cause, Change, Email, Holding, ObjectGuid, Person, Rules, Seat, Snapshot, StoreKind, Tier, Tiers,
-    Warning, WarningKind,
+    Action, Because, Cause, Change, Email, Holding, Memory, ObjectGuid, Person, Rules, Seat, Snapshot, StoreKind, Tier,
+    Tiers, Warning, WarningKind,
 };
 use foldhash::fast::RandomState;
 use std::cell::OnceCell;
@@ -41,11 +41,12 @@ pub(super) struct Parts {
 
 /// Compares what should be with what the account store last confirmed. `renames`: whether the store can change the
 /// address of an account.
-pub fn plan(desired: &DesiredSet, snapshot: &Snapshot, rules: &Rules, kind: StoreKind, renames: bool) -> Plan {
+pub fn plan(desired: &DesiredSet, memory: &Memory, rules: &Rules, kind: StoreKind, renames: bool) -> Plan {
     let planner = Planner {
-        open: open(desired, snapshot),
+        open: open(desired, memory),
         desired,
-        snapshot,
+        memory,
+        snapshot: &memory.snapshot,
         rules,
         kind,
         renames,
@@ -188,6 +189,7 @@ struct Planner<'a> {
     /// Everybody for whom something may be to do or to say, with the account that is known; sorted by identity.
     open: Vec<(Subject<'a>, Option<&'a Holding>)>,
     desired: &'a DesiredSet,
+    memory: &'a Memory,
     snapshot: &'a Snapshot,
     rules: &'a Rules,
     tiers: Tiers,
@@ -214,11 +216,14 @@ impl<'a> Planner<'a> {
         let prevented = self
             .desired
             .unprotected(&subject.guid)
-            .and_then(|desired| self.consider(Subject { desired, ..subject }, holding).change);
-        let warning = prevented.map(|Change { action, guid: _, email, dn: _, account: _, from, to, because }| {
-            let message = format!("protected: {action} from {from} to {to} ({because}) is not done");
-            Warning::new(WarningKind::Protected, email.as_str(), message)
-        });
+            .and_then(|desired| self.consider(Subject { desired, ..subject }, holding).change)
+            // Protected is what somebody holds; names are nobody's loss, and not worth a warning at each pass.
+            .filter(|change| change.because != Because::DetailsChanged);
+        let warning =
+            prevented.map(|Change { action, guid: _, email, dn: _, account: _, from, to, because, details: _ }| {
+                let message = format!("protected: {action} from {from} to {to} ({because}) is not done");
+                Warning::new(WarningKind::Protected, email.as_str(), message)
+            });
         Step { warning, ..Step::default() }
     }
 
@@ -296,23 +301,25 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The seat is as it should be; perhaps the address is not. Seats nobody uses or wants keep what they have.
+    /// The seat is as it should be; perhaps the address or the details are not. Seats nobody uses or wants keep what they have.
     fn rename(&self, turn: Turn<'_>) -> Step {
-        let Some((holding, _)) =
-            turn.holding.zip(turn.own).filter(|(holding, own)| is_renamed(&holding.seat) && holding.email != **own)
-        else {
-            return Step::default();
-        };
-        match self.address(turn, Action::Rename, true) {
-            Address::Changed(email, leans) => {
-                let (from, to) = (holding.seat.clone(), holding.seat.clone());
-                let because = Because::EmailChanged { from: holding.email.clone() };
-                let change = change(turn, Action::Rename, email, from, to, because);
-                Step { change: Some(change), leans, ..Step::default() }
+        let Some(holding) = turn.holding.filter(|holding| is_renamed(&holding.seat)) else { return Step::default() };
+        let moved = turn.own.filter(|own| holding.email != **own).map(|_| self.address(turn, Action::Rename, true));
+        let rename =
+            |email, because| change(turn, Action::Rename, email, holding.seat.clone(), holding.seat.clone(), because);
+        let (change, leans, warning) = match moved {
+            Some(Address::Changed(email, leans)) => {
+                (Some(rename(email, Because::EmailChanged { from: holding.email.clone() })), leans, None)
             }
-            Address::Stays(_, warning) => Step { warning: Some(warning), ..Step::default() },
-            Address::Right(..) | Address::Taken(_) | Address::None => Step::default(),
-        }
+            moved => {
+                let is_due = holding.seat.is_held()
+                    && turn.person.is_some_and(|who| is_described_anew(self.memory, who, holding));
+                let change = is_due.then(|| rename(holding.email.clone(), Because::DetailsChanged));
+                let warning = if let Some(Address::Stays(_, warning)) = moved { Some(warning) } else { None };
+                (change, Vec::new(), warning)
+            }
+        };
+        Step { change, warning, leans, waiting: None }
     }
 
     /// The address an action uses. An account keeps the one it has when the person has no usable one, when the store
@@ -429,21 +436,30 @@ impl<'a> Planner<'a> {
 
 /// Everybody who is not as desired to the letter: this look is all that most people cost. Both lists are sorted by identity
 /// and are walked together.
-fn open<'a>(desired: &'a DesiredSet, snapshot: &'a Snapshot) -> Vec<(Subject<'a>, Option<&'a Holding>)> {
-    let mut holdings = snapshot.iter().peekable();
+fn open<'a>(desired: &'a DesiredSet, memory: &'a Memory) -> Vec<(Subject<'a>, Option<&'a Holding>)> {
+    let mut holdings = memory.snapshot.iter().peekable();
     let with_holding = desired.subjects().map(|subject| {
         while holdings.next_if(|(guid, _)| **guid < subject.guid).is_some() {}
         (subject, holdings.next_if(|(guid, _)| **guid == subject.guid).map(|(_, holding)| holding))
     });
-    with_holding.filter(|(subject, holding)| !is_settled(*subject, *holding)).collect()
+    with_holding.filter(|(subject, holding)| !is_settled(memory, *subject, *holding)).collect()
 }
 
-/// Whether somebody has exactly the seat that is due, at the own address.
-fn is_settled(subject: Subject<'_>, holding: Option<&Holding>) -> bool {
+/// Whether somebody has exactly the seat that is due, at the own address, with the own details.
+fn is_settled(memory: &Memory, subject: Subject<'_>, holding: Option<&Holding>) -> bool {
     let Desired::Seated { tier, because: _ } = subject.desired else { return false };
     let own = subject.person.and_then(|person| person.mailbox.address());
-    holding
-        .is_some_and(|holding| matches!(&holding.seat, Seat::Active(now) if now == tier) && Some(&holding.email) == own)
+    holding.is_some_and(|holding| {
+        matches!(&holding.seat, Seat::Active(now) if now == tier)
+            && Some(&holding.email) == own
+            && !subject.person.is_some_and(|person| is_described_anew(memory, person, holding))
+    })
+}
+
+/// Whether the details of a person are not those that the account was last given. Where the directory has none, they stay.
+fn is_described_anew(memory: &Memory, person: &Person, holding: &Holding) -> bool {
+    let Some(details) = &person.details else { return false };
+    memory.details.get(&person.guid) != Some(&details.mark().on(&holding.id))
 }
 
 /// Whether an account with this seat follows its person's address when nothing else is done to it.
@@ -478,5 +494,6 @@ fn change(turn: Turn<'_>, action: Action, email: Email, from: Seat, to: Seat, be
         from,
         to,
         because,
+        details: person.and_then(|person| person.details.clone()),
     }
 }

@@ -4,8 +4,9 @@
 
 use super::{Cleared, DesiredSet, Plan, Roster, absorb, clear, desire, inherit, plan};
 use crate::model::{
-    Change, Dn, Email, Fact, Group, GroupRef, Holding, Limit, Limits, Mailbox, Member, Memory, ObjectGuid, Origin,
-    Person, Reading, RememberedGroup, Rules, Seat, StoreKind, Tier, TierRule, Timestamp, UserId, WarningKind,
+    Change, Detail, Details, Dn, Email, Fact, Group, GroupRef, Holding, Limit, Limits, Mailbox, Member, Memory,
+    ObjectGuid, Origin, Person, Reading, RememberedGroup, Rules, Seat, Settlement, Shown, StoreKind, Tier, TierRule,
+    Timestamp, UserId, WarningKind,
 };
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -94,6 +95,7 @@ impl World {
             expires: None,
             sid: None,
             primary_group_rid: None,
+            details: None,
         });
         self.people.last_mut().unwrap()
     }
@@ -154,7 +156,7 @@ impl World {
     pub(super) fn decide(&self) -> Decided {
         let roster = absorb(self.reading());
         let desired = desire(&roster, &self.rules, &self.memory, self.now);
-        let plan = plan(&desired, &self.memory.snapshot, &self.rules, self.kind, self.renames);
+        let plan = plan(&desired, &self.memory, &self.rules, self.kind, self.renames);
         let cleared = clear(plan.clone(), &desired, &self.rules, &self.limits, &self.memory, self.now);
         Decided { roster, desired, plan, cleared }
     }
@@ -166,7 +168,7 @@ impl World {
         let tiers = self.rules.order();
         let go = decided.cleared.go();
         for change in go {
-            self.memory.snapshot.learn(change.guid, &Fact::Holds(obeyed(change)));
+            self.memory.learn(&obeyed(change));
         }
         let applied: HashSet<ObjectGuid> =
             go.iter().filter(|change| change.is_loss(&tiers)).map(|change| change.guid).collect();
@@ -195,9 +197,17 @@ impl World {
     }
 }
 
-fn obeyed(change: &Change) -> Holding {
+fn obeyed(change: &Change) -> Settlement {
     let id = change.account.clone().unwrap_or_else(|| UserId::new(&format!("account-{}", change.guid)));
-    Holding { id, email: change.email.clone(), seat: change.to.clone() }
+    let details = change.details.as_ref().filter(|_| change.to.is_held());
+    let details = details.map_or(Shown::AsBefore, |details| Shown::Took(details.mark().on(&id)));
+    let fact = Fact::Holds(Holding { id, email: change.email.clone(), seat: change.to.clone() });
+    Settlement { guid: change.guid, fact, closes_intent: true, entry: None, details }
+}
+
+/// A name that the account store shows.
+pub(super) fn details(name: u8) -> Option<Arc<Details>> {
+    Details::of(vec![Detail { name: "displayName".into(), value: format!("name {name}").into() }])
 }
 
 impl Decided {
@@ -266,6 +276,8 @@ struct Draw {
     account_mail: u8,
     is_ghost: bool,
     absent_hours: Option<u8>,
+    /// In the directory, and last sent.
+    names: (Option<u8>, Option<u8>),
 }
 
 fn draw() -> impl Strategy<Value = Draw> {
@@ -279,8 +291,9 @@ fn draw() -> impl Strategy<Value = Draw> {
         0u8..8,
         prop::bool::weighted(0.1),
         prop::option::weighted(0.3, 0u8..72),
+        (prop::option::weighted(0.5, 0u8..2), prop::option::weighted(0.5, 0u8..2)),
     )
-        .prop_map(|(mail, status, member_of, was, seat, account_mail, is_ghost, absent_hours)| Draw {
+        .prop_map(|(mail, status, member_of, was, seat, account_mail, is_ghost, absent_hours, names)| Draw {
             mail,
             status,
             member_of,
@@ -289,6 +302,7 @@ fn draw() -> impl Strategy<Value = Draw> {
             account_mail,
             is_ghost,
             absent_hours,
+            names,
         })
 }
 
@@ -378,6 +392,7 @@ impl World {
                 10 => Mailbox::Malformed("not an address".into()),
                 _ => Mailbox::Missing,
             };
+            person.details = draw.names.0.and_then(details);
             person.disabled = draw.status == 8;
             person.expires = (draw.status == 9).then_some(now.into());
         }
@@ -394,7 +409,11 @@ impl World {
             7 => format!("old-{name}@corp.example"),
             _ => own,
         };
-        self.memory.snapshot.learn(id(name), &Fact::Holds(holding(name, &account_mail, seat)));
+        let holding = holding(name, &account_mail, seat);
+        let sent = draw.names.1.and_then(details);
+        let sent = sent.map_or(Shown::AsBefore, |details| Shown::Took(details.mark().on(&holding.id)));
+        let (guid, fact) = (id(name), Fact::Holds(holding));
+        self.memory.learn(&Settlement { guid, fact, closes_intent: false, entry: None, details: sent });
         if let Some(hours) = draw.absent_hours {
             let start = self.now.checked_sub(jiff::SignedDuration::from_hours(hours.into())).unwrap();
             self.memory.absent.insert(id(name), start);

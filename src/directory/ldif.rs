@@ -9,7 +9,7 @@ mod entry;
 mod records;
 
 use super::{Cursor, Directory, DirectoryError, Read, referral};
-use crate::model::{Dn, DnKey, ObjectGuid, Reading, Wanted};
+use crate::model::{DetailSource, Dn, DnKey, ObjectGuid, Reading, Wanted};
 use entry::{Entry, Source, WANTED};
 use records::{Attribute, Fault, Record, Records};
 use std::collections::HashMap;
@@ -36,6 +36,8 @@ pub struct LdifSettings {
     pub base_dn: Option<String>,
     /// Where the e-mail address of a person stands; the first with a value decides.
     pub email_attributes: Vec<String>,
+    /// What else is read of people, for an account store that shows it.
+    pub details: Vec<DetailSource>,
 }
 
 /// A directory in a file; read anew each time.
@@ -108,7 +110,7 @@ fn read_text(mut input: impl BufRead, settings: &LdifSettings) -> Result<Reading
         return Err(DirectoryError::Refused { message });
     }
     skip_byte_order_mark(&mut input)
-        .and_then(|()| Collector::new(&settings.email_attributes, base).collect(input))
+        .and_then(|()| Collector::new(settings, base).collect(input))
         .map_err(|fault| told(&settings.path, fault))
 }
 
@@ -127,7 +129,7 @@ fn skip_byte_order_mark(input: &mut impl BufRead) -> Result<(), Fault> {
 
 /// Entries on their way to a reading.
 struct Collector<'a> {
-    email_attributes: &'a [String],
+    settings: &'a LdifSettings,
     base: Option<DnKey>,
     reading: Reading,
     /// Line of each name, of all entries.
@@ -141,15 +143,16 @@ struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    fn new(email_attributes: &'a [String], base: Option<DnKey>) -> Self {
+    fn new(settings: &'a LdifSettings, base: Option<DnKey>) -> Self {
         let (reading, names, identities) = Default::default();
-        Self { email_attributes, base, reading, names, identities, counted: 0, described: 0 }
+        Self { settings, base, reading, names, identities, counted: 0, described: 0 }
     }
 
     fn collect(mut self, input: impl BufRead) -> Result<Reading, Fault> {
-        let emails = self.email_attributes;
+        let LdifSettings { email_attributes, details, .. } = self.settings;
+        let more = || email_attributes.iter().chain(details.iter().flat_map(|source| &source.attributes));
         let mut records = Records::new(input, |name: &str| {
-            WANTED.contains(&name) || emails.iter().any(|email| email.eq_ignore_ascii_case(name))
+            WANTED.contains(&name) || more().any(|more| more.eq_ignore_ascii_case(name))
         });
         while let Some(record) = records.next()? {
             match record {
@@ -193,7 +196,7 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         self.described += 1;
-        match (Source { dn_line, attributes }).decode(dn, self.email_attributes)? {
+        match (Source { dn_line, attributes }).decode(dn, self.settings)? {
             Entry::Person(person) => {
                 note(&mut self.identities, person.guid, dn_line, "entry with this identity")?;
                 self.reading.people.push(person);

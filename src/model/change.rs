@@ -1,6 +1,6 @@
 //! One action for one person: planned, guarded, journaled, sent, answered.
 
-use super::{Email, ObjectGuid, Observed, PassId, Seat, Tiers, Timestamp, UserId};
+use super::{Details, Email, ObjectGuid, Observed, PassId, Seat, Tiers, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub enum Action {
     Resume,
     /// Take the account out (team accounts): undone only by a new invitation.
     Remove,
-    /// Follow a changed e-mail address; the seat stays.
+    /// Follow a changed e-mail address, or changed details; the seat stays.
     Rename,
 }
 
@@ -126,6 +126,8 @@ pub enum Because {
         /// The address it has.
         from: Email,
     },
+    /// The details of the person are not those that were last sent.
+    DetailsChanged,
 }
 
 impl fmt::Display for Because {
@@ -134,6 +136,7 @@ impl fmt::Display for Because {
             Self::InGroup(path) => write!(f, "in {path}"),
             Self::Unseated(cause) => fmt::Display::fmt(cause, f),
             Self::EmailChanged { from } => write!(f, "e-mail was {from} in the account store"),
+            Self::DetailsChanged => f.write_str("names in the directory are not those last sent"),
         }
     }
 }
@@ -157,6 +160,9 @@ pub struct Change {
     pub to: Seat,
     /// Why.
     pub because: Because,
+    /// The details that the account shall show. Not part of what is shown, approved or kept: they go with whatever is done.
+    #[serde(skip)]
+    pub details: Option<Arc<Details>>,
 }
 
 impl Change {
@@ -192,13 +198,16 @@ pub struct Intent {
     pub to: Seat,
     /// Why, in words, for the history.
     pub because: String,
+    /// The details that the account shall show. They are not kept on the disk: an open intent is looked up, and not sent again.
+    #[serde(skip)]
+    pub details: Option<Arc<Details>>,
 }
 
 impl Intent {
     /// The intent of a change.
     pub fn of(change: &Change, pass: PassId, at: Timestamp) -> Self {
-        let Change { action, guid, email, dn: _, account, from, to, because } = change.clone();
-        Self { pass, at, action, guid, account, email, from, to, because: because.to_string() }
+        let Change { action, guid, email, dn: _, account, from, to, because, details } = change.clone();
+        Self { pass, at, action, guid, account, email, from, to, because: because.to_string(), details }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the agent remembers between passes: the value that `state` loads and keeps.
 
 use super::{
-    Action, Email, GroupRef, HeldNote, HistoryEntry, Holding, Intent, ObjectGuid, PassRecord, Seat, Snapshot,
-    Timestamp, UserId,
+    Action, DetailsMark, Email, GroupRef, HeldNote, HistoryEntry, Holding, Intent, ObjectGuid, PassRecord, Seat,
+    Snapshot, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -30,6 +30,19 @@ pub struct Settlement {
     pub closes_intent: bool,
     /// What the history says about it.
     pub entry: Option<HistoryEntry>,
+    /// What is known now of the details that the account shows.
+    pub details: Shown,
+}
+
+/// What is known of the details that an account shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// As before.
+    AsBefore,
+    /// Perhaps others: they were sent, and nobody knows what became of them.
+    Unknown,
+    /// These were taken.
+    Took(DetailsMark),
 }
 
 /// Where the memory comes from: how far its emptiness can be trusted.
@@ -98,6 +111,8 @@ pub struct Memory {
     pub origin: Origin,
     /// The seats last confirmed.
     pub snapshot: Snapshot,
+    /// The details that the account store last took, by person. Who is not here may have been given none, or others.
+    pub details: HashMap<ObjectGuid, DetailsMark>,
     /// Intents whose answer was never recorded: each means "look again".
     pub open: Vec<Intent>,
     /// The groups of the mapping as last found.
@@ -115,11 +130,27 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Takes in what the account store said.
+    pub fn learn(&mut self, settlement: &Settlement) {
+        let Settlement { guid, fact, closes_intent: _, entry: _, details } = settlement;
+        self.snapshot.learn(*guid, fact);
+        match (details, fact) {
+            (Shown::Took(mark), _) => {
+                self.details.insert(*guid, *mark);
+            }
+            (Shown::Unknown, _) | (Shown::AsBefore, Fact::NoAccount) => {
+                self.details.remove(guid);
+            }
+            (Shown::AsBefore, Fact::Holds(_) | Fact::Unchanged) => {}
+        }
+    }
+
     /// A memory of nothing, with that reason.
     pub fn empty(origin: Origin) -> Self {
         Self {
             origin,
             snapshot: Snapshot::default(),
+            details: HashMap::new(),
             open: Vec::new(),
             groups: BTreeMap::new(),
             absent: HashMap::new(),

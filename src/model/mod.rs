@@ -5,6 +5,7 @@
 //! Deliberately absent: anything async, any clock (a time is always an argument), any text format of a server or a file.
 
 pub mod change;
+pub mod details;
 pub mod dn;
 pub mod email;
 pub mod exchange;
@@ -23,6 +24,7 @@ pub mod snapshot;
 pub mod tier;
 
 pub use change::{Action, Because, Cause, Change, GroupPath, Intent, Outcome};
+pub use details::{Detail, DetailSource, Details, DetailsMark};
 pub use dn::{Containers, Dn, DnKey};
 pub use email::{Email, Mailbox};
 pub use exchange::{Exchange, Meter, Peer, Went};
@@ -30,7 +32,7 @@ pub use expiry::Expiry;
 pub use filetime::FileTime;
 pub use group::{Group, Member};
 pub use guid::ObjectGuid;
-pub use memory::{Approval, Fact, Memory, Origin, RememberedGroup, Settlement};
+pub use memory::{Approval, Fact, Memory, Origin, RememberedGroup, Settlement, Shown};
 pub use person::Person;
 pub use reading::{Delta, GroupChange, MemberChange, News, Reading, Wanted};
 pub use report::{Counts, HeldNote, HistoryEntry, PassId, PassRecord, PassResult, Warning, WarningKind};

@@ -1,8 +1,9 @@
 //! People as a directory describes them.
 
-use super::{Dn, FileTime, Mailbox, ObjectGuid, Sid, Timestamp};
+use super::{Details, Dn, FileTime, Mailbox, ObjectGuid, Sid, Timestamp};
 use compact_str::CompactString;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A user entry as read. Contacts, computers and managed service accounts are not people and never become one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Person {
     pub sid: Option<Sid>,
     /// `primaryGroupID`: membership in that group stands in no `member` attribute.
     pub primary_group_rid: Option<u32>,
+    /// Names and the like, where the account store is to have them.
+    pub details: Option<Arc<Details>>,
 }
 
 impl Person {
@@ -33,7 +36,7 @@ impl Person {
 
     /// Whether it is the other one to the letter.
     pub fn is_written_like(&self, other: &Self) -> bool {
-        let Self { guid, dn, account_name, mailbox, disabled, expires, sid, primary_group_rid } = self;
+        let Self { guid, dn, account_name, mailbox, disabled, expires, sid, primary_group_rid, details } = self;
         *guid == other.guid
             && dn.is_written_like(&other.dn)
             && *account_name == other.account_name
@@ -42,6 +45,7 @@ impl Person {
             && *expires == other.expires
             && *sid == other.sid
             && *primary_group_rid == other.primary_group_rid
+            && *details == other.details
     }
 
     /// Whether the directory lets this person sign in at `now`. Locked and must-change people are enabled.
@@ -61,6 +65,6 @@ mod tests {
 
     #[test]
     fn a_million_people_fit_into_little_memory() {
-        assert_eq!(size_of::<Person>(), 168);
+        assert_eq!(size_of::<Person>(), 176);
     }
 }

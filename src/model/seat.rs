@@ -1,6 +1,6 @@
 //! What one person holds in the account store.
 
-use super::{Email, ObjectGuid, Tier};
+use super::{DetailsMark, Email, ObjectGuid, Tier};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
@@ -181,6 +181,8 @@ pub struct Observed {
     pub seat: Seat,
     /// The directory identity the store keeps with the account, where it keeps one (SCIM's `externalId`, RFC 7643 3.1).
     pub external: Option<ObjectGuid>,
+    /// The details that were sent and taken, in the answer to a change.
+    pub details: Option<DetailsMark>,
 }
 
 /// What the account store last confirmed of one person's account: the value of the snapshot.
@@ -195,7 +197,7 @@ pub struct Holding {
 }
 
 impl From<Observed> for Holding {
-    fn from(Observed { id, email, seat, external: _ }: Observed) -> Self {
+    fn from(Observed { id, email, seat, external: _, details: _ }: Observed) -> Self {
         Self { id, email, seat }
     }
 }

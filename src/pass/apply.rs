@@ -6,7 +6,8 @@
 use super::{PassError, Preview, Step, Watch, World};
 use crate::accounts::AccountStore;
 use crate::model::{
-    Action, Approval, Change, Fact, HistoryEntry, Intent, Memory, ObjectGuid, Outcome, Seat, Settlement, Timestamp,
+    Action, Approval, Change, Fact, HistoryEntry, Intent, Memory, ObjectGuid, Observed, Outcome, Seat, Settlement,
+    Shown, Timestamp,
 };
 use crate::state::{SETTLE_MAX, StateError, StateStore, begun, settled};
 use std::collections::HashMap;
@@ -133,6 +134,11 @@ fn settle(intent: &Intent, answer: &Outcome, at: Timestamp) -> Option<Settlement
         Outcome::Rejected(_) => Fact::Unchanged,
         Outcome::Ambiguous(_) => return None,
     };
+    let details = match answer {
+        Outcome::Done(Some(Observed { id, details: Some(mark), .. })) => Shown::Took(mark.on(id)),
+        _ if intent.details.is_some() => Shown::Unknown,
+        _ => Shown::AsBefore,
+    };
     let entry = HistoryEntry {
         at,
         pass: intent.pass.clone(),
@@ -144,7 +150,7 @@ fn settle(intent: &Intent, answer: &Outcome, at: Timestamp) -> Option<Settlement
         because: intent.because.clone(),
         error: verdict(intent, answer).err(),
     };
-    Some(Settlement { guid: intent.guid, fact, closes_intent: true, entry: Some(entry) })
+    Some(Settlement { guid: intent.guid, fact, closes_intent: true, entry: Some(entry), details })
 }
 
 /// Whether the answer is what was wanted: a store that says yes and does something else has not done it.
@@ -188,6 +194,7 @@ mod tests {
                 because: String::new(),
                 pass: PassId::new(at, 0),
                 at,
+                details: None,
             })
         };
         runs.iter().flat_map(|(action, count)| std::iter::repeat_n(*action, *count)).filter_map(intent).collect()

@@ -102,7 +102,8 @@ fn because() -> BoxedStrategy<Because> {
     prop_oneof![
         path.prop_map(|names| Because::InGroup(GroupPath(names))),
         cause.prop_map(Because::Unseated),
-        email().prop_map(|from| Because::EmailChanged { from })
+        email().prop_map(|from| Because::EmailChanged { from }),
+        Just(Because::DetailsChanged)
     ]
     .boxed()
 }
@@ -112,7 +113,7 @@ prop_compose! {
         action in action(), guid in guid(), email in email(), dn in text(), account in option::of(account()),
         from in seat(), to in seat(), because in because(),
     ) -> Change {
-        Change { action, guid, email, dn, account, from, to, because }
+        Change { action, guid, email, dn, account, from, to, because, details: None }
     }
 }
 
@@ -233,7 +234,7 @@ proptest! {
         crosses(&entry)?;
         crosses(&step)?;
         crosses(&Request { audit, only, expect })?;
-        crosses(&Observed { id, email, seat, external })?;
+        crosses(&Observed { id, email, seat, external, details: None })?;
     }
 }
 

@@ -31,7 +31,7 @@ use crate::decide::{Adoption, Cleared, DesiredSet, Plan, Roster, adopt, clear, d
 use crate::directory::{Directory, DirectoryError};
 use crate::model::{
     Counts, Email, Fact, HeldNote, Limits, Memory, ObjectGuid, Origin, PassId, PassRecord, PassResult, Rules,
-    Settlement, StoreKind, Tiers, Timestamp, Warning, WarningKind,
+    Settlement, Shown, StoreKind, Tiers, Timestamp, Warning, WarningKind,
 };
 use crate::state::{Closing, SETTLE_MAX, StateError, StateStore, finished, settled};
 use look::{Scene, guard_emptied, list, look, look_for, see};
@@ -426,14 +426,14 @@ fn decide(
     at: Timestamp,
 ) -> (DesiredSet, Plan) {
     let desired = desire(roster, rules, memory, at);
-    let planned = plan(&desired, &memory.snapshot, rules, kind, renames);
+    let planned = plan(&desired, memory, rules, kind, renames);
     (desired, planned)
 }
 
 /// Facts into the memory of this pass, and onto the list of what is to be written.
 fn learn(memory: &mut Memory, learned: &mut Vec<Settlement>, settlements: Vec<Settlement>) {
     for settlement in settlements {
-        memory.snapshot.learn(settlement.guid, &settlement.fact);
+        memory.learn(&settlement);
         learned.push(settlement);
     }
 }
@@ -446,7 +446,7 @@ fn take_in(memory: &mut Memory, learned: &mut Vec<Settlement>, warnings: &mut Ve
 
 /// A fact that nobody's action brought about.
 fn observation(guid: ObjectGuid, fact: Fact) -> Settlement {
-    Settlement { guid, fact, closes_intent: false, entry: None }
+    Settlement { guid, fact, closes_intent: false, entry: None, details: Shown::AsBefore }
 }
 
 /// Whom a name given by an operator means: in the directory, or in the snapshot when gone from there.

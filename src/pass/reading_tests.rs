@@ -30,6 +30,7 @@ fn person(number: u128) -> Person {
         expires: None,
         sid: None,
         primary_group_rid: None,
+        details: None,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::accounts::{AccountStore, Sought};
 use crate::model::{
-    Fact, HistoryEntry, Intent, ObjectGuid, Observed, PassId, Seat, Settlement, Timestamp, Warning, WarningKind,
+    Fact, HistoryEntry, Intent, ObjectGuid, Observed, PassId, Seat, Settlement, Shown, Timestamp, Warning, WarningKind,
 };
 use std::collections::HashSet;
 
@@ -68,5 +68,5 @@ fn settle_by_observation(intent: &Intent, found: Option<Observed>, pass: &PassId
         error: None,
     });
     let fact = found.map_or(Fact::NoAccount, |observed| Fact::Holds(observed.into()));
-    Settlement { guid: intent.guid, fact, closes_intent: true, entry }
+    Settlement { guid: intent.guid, fact, closes_intent: true, entry, details: Shown::Unknown }
 }

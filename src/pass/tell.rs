@@ -90,7 +90,7 @@ impl Line {
 
 fn change(reported: &ReportedChange, addresses: bool, shown: &impl Fn(&str) -> String) -> Option<Line> {
     let ReportedChange { change, status } = reported;
-    let Change { action, guid, email, dn: _, account: _, from, to, because } = change;
+    let Change { action, guid, email, dn: _, account: _, from, to, because, details: _ } = change;
     let error = match status {
         Status::Done => None,
         Status::Failed(why) if why.starts_with(NOT_SENT) => return None,

@@ -58,7 +58,10 @@ fn changed(who: &str, action: Action, from: Seat, to: Seat, because: Because, st
     let email = Email::parse(&format!("{who}@corp.example")).unwrap();
     let guid = ObjectGuid::from_u128(u128::from(who.as_bytes()[0]));
     let dn = format!("CN={who},DC=corp,DC=example");
-    ReportedChange { change: Change { action, guid, email, dn, account: None, from, to, because }, status }
+    ReportedChange {
+        change: Change { action, guid, email, dn, account: None, from, to, because, details: None },
+        status,
+    }
 }
 
 fn pro() -> Seat {

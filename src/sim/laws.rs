@@ -1,6 +1,6 @@
 //! What must hold whatever fails.
 
-use super::world::{Body, Dice, SimDirectory, SimState, SimStore, Stopper, calm, email, rules, seats};
+use super::world::{Body, Dice, SimDirectory, SimState, SimStore, Stopper, calm, details, email, rules, seats};
 use crate::model::{Email, Origin};
 use crate::model::{Limit, Limits, Observed, PassResult, Seat, StoreKind, Tier, Timestamp, UserId};
 use crate::pass::{self, Kept, PassError, Request, World};
@@ -48,12 +48,13 @@ fn simulate(seed: u64, kind: StoreKind) {
     *world.accounts.dice.borrow_mut() = Dice(seed ^ 0xdead);
     let (bodies, answers) = (world.directory.bodies.clone(), world.directory.answers.clone());
     let (fuse, stopper) = (world.directory.fuse.clone(), world.directory.stopper.clone());
-    let SimStore { users, double_invitations, trouble, .. } = world.accounts.clone();
+    let SimStore { users, shown, double_invitations, trouble, .. } = world.accounts.clone();
     let stranger = Observed {
         id: UserId::new("stranger"),
         email: Email::parse("break.glass@elsewhere.example").unwrap(),
         seat: Seat::Active(Tier::new("pro")),
         external: None,
+        details: None,
     };
     users.borrow_mut().insert(stranger.id.clone(), stranger.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -64,7 +65,8 @@ fn simulate(seed: u64, kind: StoreKind) {
         for _ in 0..dice.roll(4) {
             let number = usize::try_from(dice.roll(PEOPLE as u64)).unwrap();
             let body = &mut bodies.borrow_mut()[number];
-            match dice.roll(6) {
+            match dice.roll(7) {
+                6 => body.name = u8::try_from(dice.roll(3)).unwrap(),
                 0 => body.exists = !body.exists,
                 1 => body.enabled = !body.enabled,
                 2 | 3 => body.pro = !body.pro,
@@ -153,6 +155,12 @@ fn simulate(seed: u64, kind: StoreKind) {
     let mut expected = wanted(&bodies.borrow(), kind, &before);
     expected.retain(|_, seat| *seat != Seat::Vacant);
     assert_eq!(now_seats, expected, "seed {seed}: not converged");
+    for (number, body) in bodies.borrow().iter().enumerate().filter(|(_, body)| body.name > 0) {
+        let user = users.borrow().values().find(|user| user.email == email(number) && user.seat.is_held()).cloned();
+        let named = user.map(|user| shown.borrow().get(&user.id).copied());
+        let due = details(body.name).map(|details| details.mark());
+        assert!(named.is_none() || named == Some(due), "seed {seed}: another name is shown for {number}");
+    }
     assert!(world.state.memory.borrow().open.is_empty(), "seed {seed}: an intent was left open");
     assert_eq!(world.state.memory.borrow().origin, Origin::Known);
     let report = runtime.block_on(pass::run(&mut world, &Request::default(), &|_| {})).unwrap();

@@ -3,9 +3,9 @@
 use crate::accounts::{AccountStore, AccountsError, Sought};
 use crate::directory::{Cursor, Directory, DirectoryError, Read};
 use crate::model::{
-    Action, Approval, Delta, Dn, Email, Fact, Group, GroupRef, HistoryEntry, Intent, Limits, Mailbox, Member, Memory,
-    News, ObjectGuid, Observed, Origin, Outcome, PassId, Person, Reading, Rules, Seat, Settlement, StoreKind, Tier,
-    TierRule, Timestamp, UserId, Wanted,
+    Action, Approval, Delta, Detail, Details, DetailsMark, Dn, Email, Fact, Group, GroupRef, HistoryEntry, Intent,
+    Limits, Mailbox, Member, Memory, News, ObjectGuid, Observed, Origin, Outcome, PassId, Person, Reading, Rules, Seat,
+    Settlement, StoreKind, Tier, TierRule, Timestamp, UserId, Wanted,
 };
 use crate::pass::{Halt, Kept, World};
 use crate::state::{Closing, StateError, StateStore};
@@ -99,12 +99,14 @@ pub(super) struct Body {
     pub expires: Option<Timestamp>,
     pub pro: bool,
     pub plus: bool,
+    /// Which name the directory has; none for the first.
+    pub name: u8,
 }
 
 impl Body {
     /// Somebody who is there.
     pub(super) fn in_groups(pro: bool, plus: bool) -> Self {
-        Self { exists: true, enabled: true, expires: None, pro, plus }
+        Self { exists: true, enabled: true, expires: None, pro, plus, name: 0 }
     }
 }
 
@@ -142,6 +144,7 @@ pub(super) fn calm(
         accounts: SimStore {
             kind,
             users: Rc::default(),
+            shown: Rc::default(),
             double_invitations: Rc::default(),
             dice: Rc::new(RefCell::new(Dice(1))),
             trouble: Rc::default(),
@@ -194,6 +197,7 @@ impl Directory for SimDirectory {
                 expires: body.expires.map(Into::into),
                 sid: None,
                 primary_group_rid: None,
+                details: details(body.name),
             })
             .collect();
         let group = |number: usize, name: &str, within: fn(&Body) -> bool| Group {
@@ -212,11 +216,19 @@ impl Directory for SimDirectory {
     }
 }
 
+/// What the directory has of a person's name.
+pub(super) fn details(name: u8) -> Option<Arc<Details>> {
+    let value = format!("name {name}").into();
+    Details::of((name > 0).then(|| Detail { name: "displayName".into(), value }).into_iter().collect())
+}
+
 /// The account store: survives the process. Some of its answers get lost.
 #[derive(Clone)]
 pub(super) struct SimStore {
     pub kind: StoreKind,
     pub users: Rc<RefCell<BTreeMap<UserId, Observed>>>,
+    /// The details that each account shows.
+    pub shown: Rc<RefCell<BTreeMap<UserId, DetailsMark>>>,
     /// Invitations sent to an address that had one open already: must stay 0.
     pub double_invitations: Rc<Cell<u32>>,
     pub dice: Rc<RefCell<Dice>>,
@@ -247,15 +259,19 @@ impl SimStore {
         let id = known.or_else(|| self.by_email(&intent.email)).unwrap_or_else(|| UserId::new(&intent.email.key()));
         if intent.to == Seat::Vacant {
             self.users.borrow_mut().remove(&id);
+            self.shown.borrow_mut().remove(&id);
             return None;
         }
         let before = self.users.borrow().get(&id).map(|user| user.seat.clone());
         if intent.action == Action::Invite && before == Some(Seat::Invited) {
             self.double_invitations.set(self.double_invitations.get() + 1);
         }
-        let user = Observed { id: id.clone(), email: intent.email.clone(), seat: intent.to.clone(), external: None };
-        self.users.borrow_mut().insert(id, user.clone());
-        Some(user)
+        let (email, seat) = (intent.email.clone(), intent.to.clone());
+        let user = Observed { id: id.clone(), email, seat, external: None, details: None };
+        self.users.borrow_mut().insert(id.clone(), user.clone());
+        let details = intent.details.as_ref().filter(|_| intent.to.is_held()).map(|details| details.mark());
+        self.shown.borrow_mut().extend(details.map(|mark| (id, mark)));
+        Some(Observed { details, ..user })
     }
 
     fn apply_one(&self, intent: &Intent) -> Outcome {
@@ -374,7 +390,7 @@ impl StateStore for SimState {
         self.wrote(&intents, &intents.iter().map(|intent| intent.pass.clone()).collect::<Vec<_>>());
         let open = &mut self.memory.borrow_mut().open;
         let mut all: BTreeMap<ObjectGuid, Intent> = open.drain(..).map(|intent| (intent.guid, intent)).collect();
-        all.extend(intents.iter().map(|intent| (intent.guid, intent.clone())));
+        all.extend(intents.iter().map(|intent| (intent.guid, Intent { details: None, ..intent.clone() })));
         open.extend(all.into_values());
         open.sort_by_key(|intent| intent.at);
         Ok(())
@@ -385,8 +401,9 @@ impl StateStore for SimState {
         let passes = settled.iter().filter_map(|each| Some(each.entry.as_ref()?.pass.clone()));
         self.wrote(&settled, &passes.collect::<Vec<_>>());
         let mut memory = self.memory.borrow_mut();
-        for Settlement { guid, fact, closes_intent, entry } in settled {
-            memory.snapshot.learn(*guid, fact);
+        for settlement in settled {
+            let Settlement { guid, fact, closes_intent, entry, details: _ } = settlement;
+            memory.learn(settlement);
             if *closes_intent {
                 memory.open.retain(|intent| intent.guid != *guid);
             }

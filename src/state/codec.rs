@@ -6,6 +6,7 @@
 //! | `r` | the [`Root`]: what the last pass left, in one record |
 //! | `z` | the [`Seal`]: what there is of all the others |
 //! | `s/` person | [`crate::model::Holding`]: the seat last confirmed |
+//! | `n/` person | [`crate::model::DetailsMark`]: the details last taken, such as names |
 //! | `j/` person | [`crate::model::Intent`]: sent or about to be, not yet answered |
 //! | `h/` number | [`crate::model::HistoryEntry`]; numbers rise, nothing is ever removed |
 //! | `p/` number | [`crate::model::PassRecord`]; the latest [`PASSES_MAX`] |
@@ -21,7 +22,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The format this program writes.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
+/// The same without [`DETAILS`].
+pub(super) const FORMAT_WITHOUT_DETAILS: u32 = 2;
 /// The same without a seal.
 pub(super) const FORMAT_UNSEALED: u32 = 1;
 
@@ -29,6 +32,7 @@ pub(super) const FORMAT_KEY: &[u8] = b"v";
 pub(super) const ROOT_KEY: &[u8] = b"r";
 pub(super) const SEAL_KEY: &[u8] = b"z";
 pub(super) const SEATS: &[u8] = b"s/";
+pub(super) const DETAILS: &[u8] = b"n/";
 pub(super) const JOURNAL: &[u8] = b"j/";
 pub(super) const HISTORY: &[u8] = b"h/";
 pub(super) const PASSES: &[u8] = b"p/";
@@ -60,7 +64,7 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Illegible> 
     }
 }
 
-/// `room` is [`SEATS`] or [`JOURNAL`].
+/// `room` is [`SEATS`], [`DETAILS`] or [`JOURNAL`].
 pub(super) fn person_key(room: &[u8], guid: &ObjectGuid) -> Vec<u8> {
     [room, guid.as_bytes()].concat()
 }

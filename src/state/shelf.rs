@@ -4,19 +4,19 @@
 //! begun, and every settlement that was acknowledged.
 
 use super::codec::{
-    DOCUMENTS, Document, FORMAT, FORMAT_KEY, FORMAT_UNSEALED, HISTORY, Illegible, JOURNAL, Marker, PASSES, PASSES_MAX,
-    PIECE_BYTES, ROOT_KEY, Root, SEAL_KEY, SEATS, Seal, clipped, decode, encode, is_tallied, number_key, number_of,
-    person_key, person_of,
+    DETAILS, DOCUMENTS, Document, FORMAT, FORMAT_KEY, FORMAT_UNSEALED, FORMAT_WITHOUT_DETAILS, HISTORY, Illegible,
+    JOURNAL, Marker, PASSES, PASSES_MAX, PIECE_BYTES, ROOT_KEY, Root, SEAL_KEY, SEATS, Seal, clipped, decode, encode,
+    is_tallied, number_key, number_of, person_key, person_of,
 };
 use super::{Closing, SETTLE_MAX, written};
 use crate::durable::{Batch, Database, DurableError, Table, Tally};
 use crate::model::{
-    Approval, Fact, GroupRef, HistoryEntry, Intent, Memory, ObjectGuid, Origin, RememberedGroup, Settlement, Snapshot,
-    Timestamp,
+    Approval, Fact, GroupRef, HistoryEntry, Intent, Memory, ObjectGuid, Origin, RememberedGroup, Settlement, Shown,
+    Snapshot, Timestamp,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Records in one batch where it is not the batch that keeps them together: 1,000 cost sled twice the memory and are no
 /// faster.
@@ -53,7 +53,7 @@ fn format(table: &Table) -> Result<Option<u32>, ShelfError> {
         };
     };
     match bytes.as_slice().try_into().map(u32::from_be_bytes) {
-        Ok(known @ (FORMAT | FORMAT_UNSEALED)) => Ok(Some(known)),
+        Ok(known @ (FORMAT | FORMAT_WITHOUT_DETAILS | FORMAT_UNSEALED)) => Ok(Some(known)),
         Ok(newer) if newer > FORMAT => Err(ShelfError::TooNew(newer)),
         Ok(older) => Err(Illegible(format!("format {older} never was")).into()),
         Err(_) => Err(Illegible("the format is not a number".to_owned()).into()),
@@ -108,7 +108,9 @@ impl Shelf {
             (_, None) => Root::new(new),
         };
         let seal = match format {
-            Some(FORMAT) => Some(seal(&table)?.ok_or_else(|| Illegible("the seal is missing".to_owned()))?),
+            Some(FORMAT | FORMAT_WITHOUT_DETAILS) => {
+                Some(seal(&table)?.ok_or_else(|| Illegible("the seal is missing".to_owned()))?)
+            }
             Some(_) | None => None,
         };
         let mut shelf = Self {
@@ -130,8 +132,10 @@ impl Shelf {
                 shelf.write(batch)?;
                 shelf.sync()?;
             }
-            (true, Some(FORMAT_UNSEALED)) => {
-                shelf.seal_as(shelf.tally()?);
+            (true, Some(older @ (FORMAT_UNSEALED | FORMAT_WITHOUT_DETAILS))) => {
+                if older == FORMAT_UNSEALED {
+                    shelf.seal_as(shelf.tally()?);
+                }
                 let mut batch = Batch::new();
                 batch.put(FORMAT_KEY, FORMAT.to_be_bytes());
                 shelf.write(batch)?;
@@ -247,6 +251,12 @@ impl Shelf {
             snapshot.extend([(person_of(SEATS, key)?, decode(value)?)]);
             Ok(())
         })?;
+        let mut details = HashMap::new();
+        self.each(DETAILS, |key, value| {
+            tally.add(key, value);
+            details.insert(person_of(DETAILS, key)?, decode(value)?);
+            Ok(())
+        })?;
         let mut open: Vec<Intent> = self.values(JOURNAL, &mut tally)?;
         written::in_order(&mut open);
         let passes = self.values(PASSES, &mut tally)?;
@@ -267,6 +277,7 @@ impl Shelf {
                 Marker::Rebuilt(why) => Origin::Rebuilt(why),
             },
             snapshot,
+            details,
             open,
             groups,
             absent: self.document::<Vec<_>>("absent", absent)?.unwrap_or_default().into_iter().collect(),
@@ -302,11 +313,16 @@ impl Shelf {
         }
         let mut batch = Batch::new();
         let mut history_next = self.history_next;
-        for Settlement { guid, fact, closes_intent, entry } in settled {
+        for Settlement { guid, fact, closes_intent, entry, details } in settled {
             match fact {
                 Fact::Unchanged => {}
                 Fact::Holds(holding) => batch.put(person_key(SEATS, guid), encode(holding)?),
                 Fact::NoAccount => batch.remove(person_key(SEATS, guid)),
+            }
+            match (details, fact) {
+                (Shown::Took(mark), _) => batch.put(person_key(DETAILS, guid), encode(mark)?),
+                (Shown::Unknown, _) | (Shown::AsBefore, Fact::NoAccount) => batch.remove(person_key(DETAILS, guid)),
+                (Shown::AsBefore, Fact::Holds(_) | Fact::Unchanged) => {}
             }
             if *closes_intent {
                 batch.remove(person_key(JOURNAL, guid));

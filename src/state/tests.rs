@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::codec::{Seal, decode, encode};
 use super::*;
 use crate::durable::{Batch, Database};
 use crate::model::memory::ApprovedChange;
@@ -62,13 +63,19 @@ fn intent(who: u8, salt: u8) -> Intent {
         from: seat(salt),
         to: seat(salt.wrapping_add(1)),
         because: "in Chime Pro via Engineering > Zürich".to_owned(),
+        details: None,
     }
 }
 
 fn entry(who: u8, salt: u8) -> HistoryEntry {
-    let Intent { pass, at, action, guid, account: _, email, from, to, because } = intent(who, salt);
+    let Intent { pass, at, action, guid, account: _, email, from, to, because, details: _ } = intent(who, salt);
     let error = salt.is_multiple_of(3).then(|| "refused: no such domain".to_owned());
     HistoryEntry { at, pass, guid, email, action, from, to, because, error }
+}
+
+fn details(salt: u8) -> DetailsMark {
+    let detail = Detail { name: "displayName".into(), value: format!("name {salt}").into() };
+    Details::of(vec![detail]).unwrap().mark()
 }
 
 fn settlement(who: u8, salt: u8) -> Settlement {
@@ -81,6 +88,11 @@ fn settlement(who: u8, salt: u8) -> Settlement {
         },
         closes_intent: salt % 3 != 1,
         entry: (!salt.is_multiple_of(5)).then(|| entry(who, salt)),
+        details: match salt % 7 {
+            0 => Shown::Unknown,
+            1..=3 => Shown::AsBefore,
+            _ => Shown::Took(details(salt)),
+        },
     }
 }
 
@@ -379,14 +391,14 @@ async fn the_records_of_a_newer_program_are_left_alone() {
     lived_in(&path).await;
     let database = Database::open(&path, 8 << 20).unwrap();
     let mut batch = Batch::new();
-    batch.put(b"v", 3_u32.to_be_bytes());
+    batch.put(b"v", 4_u32.to_be_bytes());
     database.tree(&format!("account/{ACCOUNT}")).unwrap().apply(&batch).unwrap();
     database.sync().unwrap();
     drop(database);
     let before = records(&path);
     for access in [Access::Write, Access::Look] {
         let refused = LocalState::open(settings(&path), access);
-        assert!(matches!(refused, Err(StateError::TooNew { message }) if message.contains("format 3")));
+        assert!(matches!(refused, Err(StateError::TooNew { message }) if message.contains("format 4")));
     }
     assert_eq!(records(&path), before);
 }
@@ -412,8 +424,32 @@ async fn a_state_of_the_first_format_is_read_and_sealed() {
     assert_eq!(look(&path).load().await.unwrap(), memory);
     assert_eq!(records(&path).get(&b"z"[..]), None, "looking changes nothing");
     assert_eq!(open(&path).load().await.unwrap(), memory);
-    assert_eq!(records(&path)[&b"v"[..]], 2_u32.to_be_bytes());
+    assert_eq!(records(&path)[&b"v"[..]], 3_u32.to_be_bytes());
     assert_eq!(open(&path).load().await.unwrap(), memory, "the seal is right");
+}
+
+#[tokio::test]
+async fn a_state_without_details_is_read_and_gets_them() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state");
+    let known = |details| Settlement { details, entry: None, ..settlement(1, 2) };
+    open(&path).settle(&[known(Shown::AsBefore)]).await.unwrap();
+    tamper(&path, |batch, found| {
+        let (now, then) = (3_u32.to_be_bytes(), 2_u32.to_be_bytes());
+        let mut seal: Seal = decode(&found[&b"z"[..]]).unwrap();
+        seal.tally.take(b"v", &now);
+        seal.tally.add(b"v", &then);
+        batch.put(b"v", then);
+        batch.put(b"z", encode(&seal).unwrap());
+    });
+    assert_eq!(look(&path).load().await.unwrap().snapshot.len(), 1);
+    assert_eq!(records(&path)[&b"v"[..]], 2_u32.to_be_bytes(), "looking changes nothing");
+    let mut state = open(&path);
+    assert_eq!(state.load().await.unwrap().snapshot.len(), 1);
+    state.settle(&[known(Shown::Took(details(1)))]).await.unwrap();
+    drop(state);
+    assert_eq!(records(&path)[&b"v"[..]], 3_u32.to_be_bytes());
+    assert_eq!(open(&path).load().await.unwrap().details, HashMap::from([(guid(1), details(1))]));
 }
 
 /// What sled may make of a file that was cut or damaged: fewer records, or older ones, all of them whole.
@@ -422,7 +458,7 @@ async fn a_record_that_is_gone_or_older_is_damage() {
     let home = tempfile::tempdir().unwrap();
     let sound = home.path().join("sound");
     lived_in(&sound).await;
-    let rooms: [&[u8]; 7] = [b"s/", b"j/", b"p/", b"d/", b"r", b"z", b"h/"];
+    let rooms: [&[u8]; 8] = [b"s/", b"n/", b"j/", b"p/", b"d/", b"r", b"z", b"h/"];
     for room in rooms {
         for older in [false, true] {
             let path = home.path().join(format!("state-{}-{older}", room.escape_ascii()).replace('/', ""));

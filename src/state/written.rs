@@ -21,9 +21,7 @@ pub fn begun(memory: &mut Memory, intents: Vec<Intent>) {
 
 /// After [`super::StateStore::settle`].
 pub fn settled(memory: &mut Memory, settled: &[Settlement]) {
-    for Settlement { guid, fact, closes_intent: _, entry: _ } in settled {
-        memory.snapshot.learn(*guid, fact);
-    }
+    settled.iter().for_each(|settlement| memory.learn(settlement));
     if !memory.open.is_empty() {
         let closed: HashSet<ObjectGuid> =
             settled.iter().filter(|each| each.closes_intent).map(|each| each.guid).collect();
@@ -73,9 +71,9 @@ pub(super) fn in_order(open: &mut [Intent]) {
     open.sort_by_key(|intent| (intent.at, intent.guid));
 }
 
-/// As it is kept: free text has a limit.
+/// As it is kept: free text has a limit, and details are not kept.
 pub(super) fn stored_intent(intent: Intent) -> Intent {
-    Intent { because: clipped(&intent.because), ..intent }
+    Intent { because: clipped(&intent.because), details: None, ..intent }
 }
 
 /// As it is kept: free text has a limit.

@@ -182,7 +182,7 @@ impl Daemon {
 impl Remembered {
     /// What there is to say of a memory.
     pub fn of(memory: &Memory, limits: &Limits, now: Timestamp) -> Self {
-        let Memory { origin, snapshot, open: _, groups: _, absent: _, approvals, held, passes, last_good } = memory;
+        let Memory { origin, snapshot, approvals, held, passes, last_good, .. } = memory;
         let rebuilt = match origin {
             Origin::Rebuilt(why) => Some(why.clone()),
             Origin::Fresh | Origin::Known => None,

@@ -479,7 +479,7 @@ impl Account {
             Seat::Invited if self.profile.kind == AccountKind::EnterpriseDirectory => Seat::Vacant,
             seat => seat,
         };
-        Observed { id: user.id.clone(), email: user.email.clone(), seat, external: user.external }
+        Observed { id: user.id.clone(), email: user.email.clone(), seat, external: user.external, details: None }
     }
 
     fn known(&self, id: &UserId) -> Result<&User, Refusal> {

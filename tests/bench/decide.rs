@@ -142,6 +142,7 @@ fn person(number: usize, containers: &mut Containers) -> Person {
         disabled: number.is_multiple_of(50),
         expires: None,
         sid: Sid::parse(&format!("S-1-5-21-3623811015-3361044348-30300820-{}", 1100 + number)),
+        details: None,
         primary_group_rid: Some(513),
     }
 }
@@ -221,7 +222,7 @@ impl World {
     }
 
     fn plan(&self, desired: &DesiredSet) -> Plan {
-        decide::plan(desired, &self.memory.snapshot, &self.rules, StoreKind::EnterpriseDirectory, true)
+        decide::plan(desired, &self.memory, &self.rules, StoreKind::EnterpriseDirectory, true)
     }
 
     fn clear(&self, plan: Plan, desired: &DesiredSet) -> Cleared {

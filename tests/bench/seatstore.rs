@@ -187,6 +187,7 @@ fn intent(index: usize, observed: Option<&Observed>, email: Email, from: Seat, t
         from,
         to,
         because: "bench".to_owned(),
+        details: None,
     }
 }
 

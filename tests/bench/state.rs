@@ -8,7 +8,7 @@
 
 use seatsync::model::{
     Action, Counts, Email, Fact, GroupRef, HistoryEntry, Holding, Intent, ObjectGuid, PassId, PassRecord, PassResult,
-    RememberedGroup, Seat, Settlement, Tier, Timestamp, UserId,
+    RememberedGroup, Seat, Settlement, Shown, Tier, Timestamp, UserId,
 };
 use seatsync::state::{Access, Closing, LocalState, SETTLE_MAX, StateSettings, StateStore};
 use std::collections::{BTreeMap, HashMap};
@@ -210,7 +210,13 @@ fn settlement(who: u128, salt: u128, told: bool) -> Settlement {
         because: intent.because,
         error: None,
     });
-    Settlement { guid: guid(who), fact: Fact::Holds(holding(who, salt)), closes_intent: told, entry }
+    Settlement {
+        guid: guid(who),
+        fact: Fact::Holds(holding(who, salt)),
+        closes_intent: told,
+        entry,
+        details: Shown::AsBefore,
+    }
 }
 
 fn intent(who: u128) -> Intent {
@@ -219,7 +225,18 @@ fn intent(who: u128) -> Intent {
     let account = Some(holding(who, 0).id);
     let because = "in Chime Pro via Engineering > Berlin".to_owned();
     let pass = PassId::new(at, 7);
-    Intent { pass, at, action: Action::Move, guid: guid(who), account, email: email(who), from, to, because }
+    Intent {
+        pass,
+        at,
+        action: Action::Move,
+        guid: guid(who),
+        account,
+        email: email(who),
+        from,
+        to,
+        because,
+        details: None,
+    }
 }
 
 /// Everybody in one, one in ten in another.

@@ -58,7 +58,7 @@ fn main() {
     let seated = (0..PEOPLE / 10 * 9).filter(|number| !number.is_multiple_of(50));
     memory.snapshot = seated.map(holding).collect();
     let desired = desire(&roster, &rules, &memory, now);
-    let planned = || plan(&desired, &memory.snapshot, &rules, StoreKind::EnterpriseDirectory, true);
+    let planned = || plan(&desired, &memory, &rules, StoreKind::EnterpriseDirectory, true);
     let mut plans: Vec<_> = (0..TIMES_MAX).map(|_| planned()).collect();
     assert_eq!(plans[0].changes().len(), PEOPLE / 10 * 9 / 100, "one in a hundred");
 

@@ -150,7 +150,13 @@ pub fn any_case(names: &Names, dice: &mut Dice<'_>) -> Case {
             let external = dice.one_in(2).then(|| person_guid(dice.roll(PERSONS + 2)));
             let text = dice.pick(&[format!("p{number}@corp.test"), "shared@corp.test".to_owned()]);
             let id = UserId::new(&format!("listed-{number}"));
-            accounts.push(Observed { id, email: email(&text), seat: Seat::Active(Tier::new("plus")), external });
+            accounts.push(Observed {
+                id,
+                email: email(&text),
+                seat: Seat::Active(Tier::new("plus")),
+                external,
+                details: None,
+            });
         }
     }
     let memory = of_many(memory, now);

@@ -95,6 +95,7 @@ fn wish(number: u32, action: Action, from: Option<&Observed>, to: Seat) -> Inten
         from: from.map_or(Seat::Vacant, |observed| observed.seat.clone()),
         to,
         because: "conformance".to_owned(),
+        details: None,
     }
 }
 

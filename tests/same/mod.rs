@@ -71,7 +71,7 @@ pub fn decisions(reading: Reading, case: &Case) -> Vec<String> {
     let mut absent: Vec<_> = desired.absent().iter().collect();
     absent.sort();
     lines.push(format!("{} seated, absent {absent:?}", desired.seated()));
-    let planned = plan(&desired, &memory.snapshot, rules, *kind, true);
+    let planned = plan(&desired, &memory, rules, *kind, true);
     lines.extend(planned.changes().iter().map(|change| format!("{change:?}")));
     lines.push(format!("{:?} {:?}", planned.warnings(), planned.waiting()));
     let cleared = clear(planned, &desired, rules, &Limits::default(), &memory, now);

@@ -313,7 +313,7 @@ impl<'a> Errand<'a> {
 
     /// The next step from what is observed.
     fn toward(&mut self, observed: Observed) {
-        let Observed { id, email, seat, external: _ } = observed.clone();
+        let Observed { id, email, seat, .. } = observed.clone();
         self.seen = Some(observed);
         if self.intent.action == Action::Rename {
             return self.follow_address(id, &email);

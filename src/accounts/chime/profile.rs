@@ -120,7 +120,7 @@ impl Profile {
         }
         let id = UserId::new(&user.user_id);
         match user.primary_email.as_deref().and_then(Email::parse) {
-            Some(email) => Seen::Person(Observed { id, email, seat: self.seat(user), external: None }),
+            Some(email) => Seen::Person(Observed { id, email, seat: self.seat(user), external: None, details: None }),
             None => Seen::Nameless(id),
         }
     }

@@ -235,6 +235,7 @@ mod tests {
             from: Seat::Vacant,
             to,
             because: "tested".to_owned(),
+            details: None,
         }
     }
 

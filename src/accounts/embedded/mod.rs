@@ -336,6 +336,7 @@ mod tests {
             from: Seat::Vacant,
             to: Seat::Active(Tier::new("pro")),
             because: "in pro".to_owned(),
+            details: None,
         }
     }
 

@@ -10,9 +10,9 @@ use super::look::{Look, Lookout};
 use super::messages::{ErrorBody, items, text, within};
 use super::user::User;
 use crate::accounts::reach::failure::{Failure, tidy};
-use crate::model::{Intent, Outcome};
+use crate::model::{Detail, Intent, Outcome};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Most rounds for one batch: the longest way (a key that is lost, a search, a change, an exchange of names, looks after each)
@@ -67,7 +67,24 @@ pub(super) async fn carry(
         look(lookout, terms, &mut errands).await;
         create(client, terms, &mut errands, trust, &mut firsts).await;
     }
+    tell_unkept(&errands);
     errands.into_iter().map(Errand::outcome).collect()
+}
+
+/// Says which details the server said yes to and did not keep. They cost nobody the seat, and are not sent again.
+fn tell_unkept(errands: &[Errand<'_>]) {
+    let mut unkept: BTreeMap<&str, (usize, &Detail)> = BTreeMap::new();
+    for detail in errands.iter().flat_map(Errand::unkept) {
+        unkept.entry(&detail.name).or_insert((0, detail)).0 += 1;
+    }
+    for (name, (people, first)) in unkept {
+        tracing::warn!(
+            people,
+            first = %tidy(&first.value),
+            "the account store said yes and did not keep {name} as it is in the directory; if it makes {name} itself, or has \
+             none, leave it out of `attributes`"
+        );
+    }
 }
 
 /// Everybody who is to be made now; in the beginning one alone, whose end the others wait for. One whose answer was lost proves

@@ -15,7 +15,7 @@ use super::messages::patch;
 use super::place::TierPlace;
 use super::user::{Edit, User, address_aside, name_aside};
 use crate::accounts::reach::failure::tidy;
-use crate::model::{Action, Email, Intent, Observed, Outcome, Seat, StoreKind, UserId};
+use crate::model::{Action, Detail, Email, Intent, Observed, Outcome, Seat, StoreKind, UserId};
 use serde_json::Value;
 
 /// Most times that an address is tried again that was taken: whoever has it may let go of it in another request.
@@ -120,6 +120,12 @@ pub(super) struct Errand<'a> {
     parking: Parking,
     /// What the server said yes to and did not keep, in words.
     dropped: Option<String>,
+    /// Why the server does not take the person's details; then the seat counts alone.
+    undescribed: Option<String>,
+    /// Whether the user shows the person's details, or was given them.
+    is_described: bool,
+    /// Details that the server said yes to and did not keep.
+    unkept: Vec<Detail>,
 }
 
 impl<'a> Errand<'a> {
@@ -143,6 +149,9 @@ impl<'a> Errand<'a> {
             is_made: false,
             parking: Parking::No,
             dropped: None,
+            undescribed: None,
+            is_described: false,
+            unkept: Vec::new(),
         };
         errand.set_out();
         errand
@@ -199,6 +208,11 @@ impl<'a> Errand<'a> {
     /// What the server said yes to and did not keep, in words.
     pub(super) fn dropped(&self) -> Option<&str> {
         self.dropped.as_deref()
+    }
+
+    /// Details that the server said yes to and did not keep.
+    pub(super) fn unkept(&self) -> &[Detail] {
+        &self.unkept
     }
 
     /// Nothing is sent for it, and why.
@@ -408,14 +422,38 @@ impl<'a> Errand<'a> {
                 self.is_blocked = true;
                 self.asked = asked;
             }
+            // Names that are not taken hold up no seat.
+            (Want::Change(_), Some(400 | 403 | 404 | 422 | 501)) if asked.iter().any(is_of_detail) => {
+                self.give_up_details(&message);
+                match self.seen.clone() {
+                    Some(user) => self.toward(user),
+                    None => self.settle(Outcome::Rejected(message)),
+                }
+            }
+            (Want::Create(_), Some(400 | 422)) if self.describes() => {
+                self.give_up_details(&message);
+                self.create();
+            }
             // An address that cannot be had holds up a rename, but no seat.
             (Want::Change(_), Some(400 | 403 | 409 | 422)) if asked.iter().any(is_of_address) => {
                 self.give_up_address(&message)
             }
             // Something was done before: how the user is now is for the next pass to find out.
             _ if !self.granted.is_empty() => self.settle(Outcome::Ambiguous(message)),
+            // Without names it may say that there are none: what it said to them counts.
+            (Want::Create(_), _) => {
+                let message = self.undescribed.take().unwrap_or(message);
+                self.settle(Outcome::Rejected(message));
+            }
             _ => self.settle(Outcome::Rejected(message)),
         }
+    }
+
+    fn give_up_details(&mut self, message: &str) {
+        self.undescribed = Some(format!(
+            "the account store does not take the names of the person ({message}); correct them in the directory, or leave \
+             them out of `attributes`. The seat stays as it is"
+        ));
     }
 
     fn give_up_address(&mut self, message: &str) {
@@ -449,7 +487,7 @@ impl<'a> Errand<'a> {
         if edits.is_empty() {
             // Nothing is confirmed from the answer to a change alone: some servers send back what they were sent.
             return match self.is_reread || self.granted.is_empty() && !self.is_made {
-                true => self.settle_as_seen(),
+                true => self.arrived(),
                 false => self.look_up(id, false),
             };
         }
@@ -491,7 +529,20 @@ impl<'a> Errand<'a> {
         if !self.unmovable {
             edits.extend(self.address_edits(user));
         }
+        let details = self.details().iter().filter(|detail| !user.shows(detail) && !self.unkept.contains(detail));
+        edits.extend(details.cloned().map(Edit::Detail));
         edits
+    }
+
+    /// Whether the user is to show the person's details: nobody is described anew who loses the seat.
+    fn describes(&self) -> bool {
+        self.undescribed.is_none() && self.intent.details.is_some() && matches!(self.intent.to, Seat::Active(_))
+    }
+
+    /// What the user is to show of the person.
+    fn details(&self) -> &'a [Detail] {
+        let details = self.intent.details.as_deref().filter(|_| self.describes());
+        details.map_or(&[], |details| details.values())
     }
 
     /// Whether the identity is to be noted: where there is none, and where that of somebody else is on the person's own
@@ -530,10 +581,12 @@ impl<'a> Errand<'a> {
 
     /// The server said yes, and did something else.
     fn not_kept(&mut self, edits: &[Edit]) {
-        let seat: Vec<&Edit> = edits.iter().filter(|edit| !is_of_address(edit)).collect();
-        if seat.is_empty() && self.intent.action != Action::Rename {
+        let details = edits.iter().filter_map(|edit| if let Edit::Detail(detail) = edit { Some(detail) } else { None });
+        self.unkept.extend(details.cloned());
+        let edits: Vec<Edit> = edits.iter().filter(|edit| !is_of_detail(edit)).cloned().collect();
+        if edits.iter().all(is_of_address) && (edits.is_empty() || self.intent.action != Action::Rename) {
             // As with an address that it refuses.
-            return self.settle_as_seen();
+            return self.arrived();
         }
         let place = &self.terms.mapping.place;
         let name = |edit: &Edit| match edit {
@@ -542,6 +595,7 @@ impl<'a> Errand<'a> {
             Edit::Identity(_) => "externalId".to_owned(),
             Edit::UserName(_) => "userName".to_owned(),
             Edit::Address(_) => "emails".to_owned(),
+            Edit::Detail(detail) => detail.name.to_string(),
         };
         let names: Vec<String> = edits.iter().map(name).collect();
         let advice = match edits.iter().find(|edit| !matches!(edit, Edit::Active(_))) {
@@ -549,10 +603,10 @@ impl<'a> Errand<'a> {
                 "; is tier_in the place where this product keeps licences, and the value one that it knows?"
             }
             Some(Edit::Identity(_)) => "; if this product keeps no such thing, write external_id = false",
-            Some(Edit::Active(_) | Edit::UserName(_) | Edit::Address(_)) | None => "",
+            Some(Edit::Active(_) | Edit::UserName(_) | Edit::Address(_) | Edit::Detail(_)) | None => "",
         };
         let names = names.join(" and ");
-        let message = match edits {
+        let message = match edits.as_slice() {
             [Edit::Active(false)] => format!(
                 "the account store said yes and did not keep {names}: whoever it is may still sign in; deactivate the user \
                  there by hand, and ask whether this product takes `active` over SCIM"
@@ -584,6 +638,7 @@ impl<'a> Errand<'a> {
         if mapping.place != TierPlace::Nowhere {
             edits.extend(mapping.value(tier).map(|value| Edit::Tier(value.to_owned())));
         }
+        edits.extend(self.details().iter().cloned().map(Edit::Detail));
         // Not as what was asked for: what is missing afterwards is asked for by itself.
         let body = User::creation(&mapping.place, &self.intent.email, &edits);
         self.step = Step::Wants(Want::Create(body));
@@ -610,6 +665,18 @@ impl<'a> Errand<'a> {
             && edits.iter().any(|edit| matches!(edit, Edit::Tier(_)))
     }
 
+    /// The user is as it shall be.
+    fn arrived(&mut self) {
+        match self.undescribed.take() {
+            Some(why) if self.intent.action == Action::Rename => self.settle(Outcome::Rejected(why)),
+            why => {
+                self.undescribed = why;
+                self.is_described = self.describes();
+                self.settle_as_seen();
+            }
+        }
+    }
+
     fn settle_as_seen(&mut self) {
         let observed = self.seen.as_ref().map(|user| self.observed(user));
         self.settle(Outcome::Done(observed));
@@ -618,12 +685,15 @@ impl<'a> Errand<'a> {
     /// The user as the agent sees it; one without an address is known by that of the intent.
     fn observed(&self, user: &User) -> Observed {
         let mapping = &self.terms.mapping;
-        mapping.observe(user).unwrap_or_else(|| Observed {
+        let observed = mapping.observe(user).unwrap_or_else(|| Observed {
             id: user.id().clone(),
             email: self.intent.email.clone(),
             seat: mapping.seat(user),
             external: user.identity().filter(|_| mapping.keeps_identity),
-        })
+            details: None,
+        });
+        let details = self.intent.details.as_ref().filter(|_| self.is_described);
+        Observed { details: details.map(|details| details.mark()), ..observed }
     }
 
     fn settle(&mut self, outcome: Outcome) {
@@ -634,6 +704,10 @@ impl<'a> Errand<'a> {
     fn is_gain(&self) -> bool {
         self.intent.action != Action::Rename && matches!(self.intent.to, Seat::Active(_))
     }
+}
+
+fn is_of_detail(edit: &Edit) -> bool {
+    matches!(edit, Edit::Detail(_))
 }
 
 fn is_of_address(edit: &Edit) -> bool {

@@ -71,6 +71,7 @@ impl Mapping {
             email: user.aside().and_then(|guid| address_aside(&guid)).or_else(|| user.address())?,
             seat: self.seat(user),
             external: if self.keeps_identity { user.identity() } else { None },
+            details: None,
         })
     }
 }

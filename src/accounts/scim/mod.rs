@@ -7,6 +7,7 @@
 //! | `messages` | the protocol's own words and bodies; pure |
 //! | `user` | one user as the server wrote it, read and edited; pure |
 //! | `mapping` | users as seats; pure |
+//! | `detail` | where names and other details stand in a user; pure |
 //! | `paging` | a list from its pages, complete or none; pure |
 //! | `errand` | one intent on its way to its target; pure |
 //! | `call` | one request as a value, and whether it may be said twice |
@@ -25,6 +26,7 @@ mod abilities;
 mod call;
 mod carry;
 mod client;
+mod detail;
 mod errand;
 mod look;
 mod mapping;
@@ -39,6 +41,7 @@ mod user;
 
 pub use abilities::{Abilities, Bulk, Declared, Paging};
 pub use call::Operation;
+pub use detail::check_detail;
 pub use mapping::Mapping;
 pub use place::{List, TierPlace};
 pub use token::{Authority, ClientCredentials};

@@ -77,7 +77,10 @@ impl TierPlace {
             (None, None) if name.eq_ignore_ascii_case("group") || name.eq_ignore_ascii_case("groups") => {
                 Err("membership of SCIM groups is not understood by this version".to_owned())
             }
-            (None, None) => extension(name),
+            (None, None) => {
+                let (urn, attribute) = extension(name)?;
+                Ok(Self::Extension { urn: urn.to_owned(), attribute: attribute.to_owned() })
+            }
         }
     }
 
@@ -110,7 +113,8 @@ fn inside_of(rest: &str) -> Result<String, String> {
     Ok(kind.to_owned())
 }
 
-fn extension(name: &str) -> Result<TierPlace, String> {
+/// A plain attribute with its schema in front: the two of them.
+pub(super) fn extension(name: &str) -> Result<(&str, &str), String> {
     let (urn, attribute) = match name.rsplit_once(':') {
         Some((urn, attribute)) if name.len() > 4 && name[..4].eq_ignore_ascii_case("urn:") => (urn, attribute),
         Some(_) | None => return Err("it is no place that this version knows".to_owned()),
@@ -123,7 +127,7 @@ fn extension(name: &str) -> Result<TierPlace, String> {
     if !is_urn || !is_name(attribute) {
         return Err("behind the name of the schema stands one plain attribute, such as …:User:licenceType".to_owned());
     }
-    Ok(TierPlace::Extension { urn: urn.to_owned(), attribute: attribute.to_owned() })
+    Ok((urn, attribute))
 }
 
 /// As in `tier_in`.

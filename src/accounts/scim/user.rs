@@ -2,9 +2,10 @@
 //!
 //! Everything that is not ours stays as it is: other entitlements, other addresses, attributes of which we know nothing.
 
+use super::detail::DetailPlace;
 use super::messages::{USER, items, member, operation, text, truth, within};
 use super::place::{List, TierPlace};
-use crate::model::{Email, ObjectGuid, UserId};
+use crate::model::{Detail, Email, ObjectGuid, UserId};
 use serde_json::{Map, Value, json};
 
 /// The longest key of a user that is taken, in bytes: it stands in a path.
@@ -32,6 +33,8 @@ pub(super) enum Edit {
     UserName(String),
     /// The address.
     Address(Email),
+    /// A name, or another detail of the person.
+    Detail(Detail),
 }
 
 impl User {
@@ -105,6 +108,11 @@ impl User {
         foremost.or_else(|| Email::parse(self.user_name()?))
     }
 
+    /// Whether a detail stands there as it is.
+    pub(super) fn shows(&self, Detail { name, value }: &Detail) -> bool {
+        DetailPlace::of(name).and_then(|place| place.read(&self.raw)) == Some(value)
+    }
+
     /// Who has put the name aside, and did not get it back.
     pub(super) fn aside(&self) -> Option<ObjectGuid> {
         let guid = self.user_name()?.to_lowercase();
@@ -139,7 +147,7 @@ impl User {
         let mut raw = Map::new();
         raw.insert("schemas".to_owned(), json!([USER]));
         raw.insert("userName".to_owned(), json!(name));
-        // Nothing else is known of the person here, and most products want something to show.
+        // Most products want something to show: whoever has a name is given it below.
         raw.insert("displayName".to_owned(), json!(name));
         raw.insert("emails".to_owned(), json!([{ "value": name, "type": "work", "primary": true }]));
         let mut user = Self { id: UserId::new(""), raw };
@@ -166,6 +174,10 @@ impl User {
             Edit::Identity(guid) => operation("replace", "externalId", json!(guid.to_string())),
             Edit::UserName(name) => operation("replace", "userName", json!(name)),
             Edit::Address(_) => whole("emails"),
+            Edit::Detail(Detail { name, value }) => {
+                let path = DetailPlace::of(name).map_or_else(|| name.to_string(), |place| place.path());
+                operation("replace", &path, json!(value.as_str()))
+            }
             Edit::Tier(value) => match place {
                 TierPlace::Nowhere | TierPlace::UserType => operation("replace", "userType", json!(value)),
                 TierPlace::Extension { urn, attribute } => {
@@ -191,6 +203,14 @@ impl User {
             Edit::Active(active) => self.set("active", json!(active)),
             Edit::Identity(guid) => self.set("externalId", json!(guid.to_string())),
             Edit::UserName(name) => self.set("userName", json!(name)),
+            Edit::Detail(Detail { name, value }) => {
+                let Some(place) = DetailPlace::of(name) else { return };
+                let (attribute, value) = place.with(&self.raw, value);
+                self.set(&attribute, value);
+                if let DetailPlace::Extension { urn, .. } = place {
+                    self.name_schema(urn);
+                }
+            }
             Edit::Address(email) => {
                 let mut emails = self.emails().to_vec();
                 match self.foremost().and_then(|index| emails.get_mut(index)) {
@@ -281,7 +301,7 @@ fn is_key(id: &str) -> bool {
 }
 
 /// Sets a member, whatever the case in which it stands there.
-fn put(object: &mut Map<String, Value>, name: &str, value: Value) {
+pub(super) fn put(object: &mut Map<String, Value>, name: &str, value: Value) {
     let name = object.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned().unwrap_or_else(|| name.to_owned());
     object.insert(name, value);
 }

@@ -21,6 +21,7 @@ bearer_token_file = "ldap-password"
 tier_in = "entitlements[licence]"
 tier_values = { pro = "Full" }
 external_id = false
+attributes = { displayName = ["displayName", "cn"], name.familyName = "sn", "urn:x:y:User:department" = "department" }
 paging = "cursor"
 suspend = "active"
 on_leave = "deactivate"
@@ -52,15 +53,59 @@ fn every_key_means_something_and_the_secret_is_not_shown() {
         scim.tier_values.iter().map(|(tier, value)| (tier.name(), value.as_str())).collect();
     assert_eq!(values, [("pro", "Full"), ("plus", "plus")], "a tier without a value has its name");
     assert_eq!((scim.external_id, scim.paging), (false, ScimPaging::Cursor));
+    assert_eq!(
+        details(&scim),
+        ["displayName from displayName or cn", "name.familyName from sn", "urn:x:y:User:department from department"]
+    );
     assert!(scim.ca_file.as_ref().is_some_and(|path| path.ends_with("corp-ca.pem")));
     assert_eq!((scim.timeout, scim.requests_max), (Duration::from_secs(5), 4));
     assert!(!format!("{scim:?}").contains(PASSWORD));
 }
 
+fn details(scim: &ScimConfig) -> Vec<String> {
+    let mut lines: Vec<String> = scim.details.iter().map(DetailSource::to_string).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn names_are_given_unless_somebody_says_otherwise() {
+    let usual = ["displayName from displayName or cn", "name.familyName from sn", "name.givenName from givenName"];
+    assert_eq!(details(&read(&without(&["attributes"]))), usual);
+    let with = |line: &str| format!("{}{line}\n", without(&["attributes"]));
+    assert_eq!(details(&read(&with("attributes = {}"))), [""; 0]);
+    let taken = without(&["attributes", "tier_in"]) + "tier_in = \"userType\"\nattributes = { userType = \"title\" }\n";
+    assert!(shown(&taken).contains("userType is where the tier stands"), "{}", shown(&taken));
+    for (line, expected) in [
+        ("attributes = \"sn\"", "`attributes` must be a table, not a text"),
+        ("attributes = { title = 1 }", "`title` must be a text in quotes, not a number"),
+        ("attributes = { title = \"a b\" }", "\"a b\" is not the name of an attribute"),
+        ("attributes = { title = [] }", "`title` lists no attribute"),
+        ("attributes = { title = \"a\", Title = \"b\" }", "title is written twice"),
+    ] {
+        assert!(shown(&with(line)).contains(expected), "{expected}:\n{}", shown(&with(line)));
+    }
+    let many: Vec<String> = (0..17).map(|number| format!("a{number} = \"x\"")).collect();
+    assert!(shown(&with(&format!("attributes = {{ {} }}", many.join(", ")))).contains("names more than 16"));
+    let folder = folder_with(PASSWORD);
+    let env = Environment { check_detail: |_| Err("no such thing".to_owned()), ..Environment::default() };
+    let problems = parse(&folder.path().join("seatsync.toml"), SCIM, &env).unwrap_err().to_string();
+    assert!(problems.contains("\"displayName\" cannot be given to the account store: no such thing"), "{problems}");
+}
+
 #[test]
 fn a_preset_is_what_is_not_written() {
-    let bare =
-        without(&["tier_in", "paging", "external_id", "suspend", "on_leave", "ca_file", "timeout", "requests_max"]);
+    let bare = without(&[
+        "tier_in",
+        "attributes",
+        "paging",
+        "external_id",
+        "suspend",
+        "on_leave",
+        "ca_file",
+        "timeout",
+        "requests_max",
+    ]);
     for (preset, tier_in, paging) in [
         ("figma", "roles[seatType]", ScimPaging::AsTold),
         ("salesforce", "entitlements[Profile]", ScimPaging::Index),

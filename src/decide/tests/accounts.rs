@@ -5,7 +5,7 @@ use crate::decide::{Adoption, absorb, adopt, explain, inherit};
 use crate::model::{Fact, Mailbox, ObjectGuid, Observed, Seat, StoreKind, Timestamp, UserId, WarningKind};
 
 fn observed(name: &str, address: &str, seat: Seat) -> Observed {
-    Observed { id: UserId::new(&format!("account-{name}")), email: email(address), seat, external: None }
+    Observed { id: UserId::new(&format!("account-{name}")), email: email(address), seat, external: None, details: None }
 }
 
 fn audit(world: &World, accounts: &[Observed]) -> Adoption {

@@ -1,6 +1,6 @@
 //! Following what changes gives what reading everything anew gives: over random directories with random histories.
 
-use crate::decide::worlds::{World, dn, email, holding, id, plus, pro};
+use crate::decide::worlds::{World, details, dn, email, holding, id, plus, pro};
 use crate::decide::{Differences, Fingerprint, NeedsWhole, Roster, absorb, clear, desire, follow, plan};
 use crate::model::{
     Delta, Dn, Fact, Group, GroupChange, GroupRef, Mailbox, Member, MemberChange, ObjectGuid, Person, Reading, Seat,
@@ -42,8 +42,10 @@ enum Event {
 fn any_person() -> impl Strategy<Value = Person> {
     let optional = |from: &'static [&'static str]| prop::option::weighted(0.8, select(from));
     let sid = prop::option::weighted(0.7, (select(&SIDS[..]), select(&[513u32, 600, 700][..])));
-    (select(&PEOPLE[..]), select(&NAMES[..]), optional(&UIDS), optional(&ADDRESSES), any::<bool>(), sid).prop_map(
-        |(guid, name, uid, address, disabled, sid)| Person {
+    let shown = prop::option::weighted(0.5, 0u8..2);
+    (select(&PEOPLE[..]), select(&NAMES[..]), optional(&UIDS), optional(&ADDRESSES), any::<bool>(), sid, shown)
+        .prop_map(|(guid, name, uid, address, disabled, sid, shown)| Person {
+            details: shown.and_then(details),
             guid: id(guid),
             dn: dn(name),
             account_name: uid.map(Into::into),
@@ -52,8 +54,7 @@ fn any_person() -> impl Strategy<Value = Person> {
             expires: None,
             primary_group_rid: sid.map(|(_, rid)| rid),
             sid: sid.and_then(|(domain, _)| Sid::parse(domain)?.sibling(1000)),
-        },
-    )
+        })
 }
 
 fn any_group() -> impl Strategy<Value = Group> {
@@ -221,7 +222,7 @@ fn seen(roster: &Roster) -> String {
 /// Everything that is decided from it.
 fn decided(roster: &Roster, world: &World) -> String {
     let desired = desire(roster, &world.rules, &world.memory, world.now);
-    let plan = plan(&desired, &world.memory.snapshot, &world.rules, world.kind, world.renames);
+    let plan = plan(&desired, &world.memory, &world.rules, world.kind, world.renames);
     let changes = format!("{:?} {:?} {:?}", plan.changes(), plan.warnings(), plan.waiting());
     let cleared = clear(plan, &desired, &world.rules, &world.limits, &world.memory, world.now);
     let remembered = desired.remembered(&world.memory, cleared.blocked_groups(), &HashSet::new());

@@ -1,6 +1,6 @@
 //! The seat matrix, addresses, and what is not touched.
 
-use crate::decide::worlds::{World, active, email, holding, id, plus, pro};
+use crate::decide::worlds::{World, active, details, email, holding, id, plus, pro};
 use crate::decide::{Desired, KeepReason, clear, explain};
 use crate::model::{Fact, Limit, Mailbox, Seat, StoreKind, WarningKind};
 use std::collections::HashSet;
@@ -111,6 +111,62 @@ fn a_changed_address_is_followed_in_place() {
     let decided = world.decide();
     assert_eq!(decided.planned(&world), [""; 0]);
     assert_eq!(decided.warned(), [WarningKind::GroupEmpty, WarningKind::EmailChanged]);
+}
+
+/// Names go with whatever is done, and by themselves when they have changed since they were last taken.
+#[test]
+fn changed_names_are_followed_in_place() {
+    let mut world = World::new();
+    world.person("alice").details = details(1);
+    world.person("bob");
+    world.group("Chime Pro", &["alice", "bob"]);
+    world.group("Chime Plus", &[]);
+    let created = world.pass();
+    assert_eq!(created.planned(&world), ["alice create vacant>pro", "bob create vacant>pro"]);
+    assert_eq!(created.plan.changes()[0].details.is_some(), created.plan.changes()[0].guid == id("alice"));
+    assert_eq!(world.decide().planned(&world), [""; 0]);
+
+    world.edit("alice").details = details(2);
+    let renamed = world.pass();
+    assert_eq!(renamed.planned(&world), ["alice rename pro>pro"]);
+    let change = &renamed.plan.changes()[0];
+    assert_eq!((&change.details, &change.email), (&details(2), &email("alice@corp.example")));
+    assert_eq!(change.because.to_string(), "names in the directory are not those last sent");
+    assert!(!change.is_loss(&world.rules.order()) && !change.is_gain(&world.rules.order()), "no limit counts it");
+    assert_eq!(world.decide().planned(&world), [""; 0]);
+
+    // With the address in one go; a directory that has no name any more changes nothing.
+    world.edit("alice").details = details(3);
+    world.edit("alice").mailbox = Mailbox::Address(email("smith@corp.example"));
+    assert_eq!(world.decide().plan.changes().len(), 1);
+    world.pass();
+    world.edit("alice").details = None;
+    assert_eq!(world.decide().planned(&world), [""; 0]);
+
+    // Another account of the same person has not been given them, and neither has one of which nothing is known.
+    world.edit("alice").details = details(3);
+    assert_eq!(world.decide().planned(&world), [""; 0]);
+    let moved = holding("second", "smith@corp.example", active(pro()));
+    world.memory.snapshot.learn(id("alice"), &Fact::Holds(moved));
+    assert_eq!(world.decide().planned(&world), ["alice rename pro>pro"]);
+}
+
+#[test]
+fn nobody_who_is_protected_suspended_or_leaving_is_renamed_for_a_name() {
+    let mut world = World::new();
+    for name in ["alice", "bob", "carol"] {
+        world.person(name).details = details(1);
+    }
+    world.group("Chime Pro", &["alice", "bob"]);
+    world.group("Chime Plus", &[]);
+    world.rules.protected = vec![email("alice@corp.example")];
+    world.holds("alice", active(pro()));
+    world.edit("bob").disabled = true;
+    world.holds("bob", Seat::Suspended(pro()));
+    world.holds("carol", Seat::Suspended(plus()));
+    let decided = world.decide();
+    assert_eq!(decided.planned(&world), [""; 0]);
+    assert_eq!(decided.warned(), [WarningKind::GroupEmpty]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How much memory one read may keep, whatever a server sends.
 
 use super::settings::ReadLimits;
-use crate::model::{DnKey, Group, Mailbox, Member, Person};
+use crate::model::{Detail, Details, DnKey, Group, Mailbox, Member, Person};
 use std::mem::size_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,7 +34,11 @@ impl Allowance {
         };
         let name = person.account_name.as_deref().map_or(0, |name| name.len() + TEXT_BYTES);
         let dn = person.dn.text_bytes() + TEXT_BYTES;
-        self.spend(size_of::<Person>() + INDEX_BYTES + mailbox + name + dn)
+        let details = person.details.as_deref().map_or(0, |details| {
+            let each = details.values().iter().map(|detail| size_of::<Detail>() + detail.value.len());
+            size_of::<Details>() + TEXT_BYTES + each.sum::<usize>()
+        });
+        self.spend(size_of::<Person>() + INDEX_BYTES + mailbox + name + dn + details)
     }
 
     /// Takes a group in, with the members that it has by now.

@@ -1,7 +1,10 @@
 //! From entries to people and groups: pure, and without guessing. What cannot be read is an error of the read.
 
 use super::entry::Entry;
-use crate::model::{Containers, Dn, DnKey, Email, Group, Mailbox, Member, ObjectGuid, Person, Sid, Timestamp};
+use crate::model::{
+    Containers, Detail, DetailSource, Details, Dn, DnKey, Email, Group, Mailbox, Member, ObjectGuid, Person, Sid,
+    Timestamp,
+};
 use std::borrow::Cow;
 
 /// ACCOUNTDISABLE (MS-ADTS 2.2.16).
@@ -28,6 +31,8 @@ pub(super) struct Reader<'a> {
     pub(super) is_active_directory: bool,
     /// The configured e-mail attributes, in order.
     pub(super) email_attributes: &'a [String],
+    /// What else is read of people.
+    pub(super) details: &'a [DetailSource],
 }
 
 /// A name as the server gave it: with the extended DN control, its GUID stands in front.
@@ -99,6 +104,7 @@ impl Reader<'_> {
             expires: expiry(entry)?.map(Into::into),
             sid: entry.values("objectsid").next().and_then(Sid::from_bytes),
             primary_group_rid: primary_group(entry)?,
+            details: Details::read(self.details, |attribute| Detail::value_of(entry.values(attribute))),
         }))
     }
 

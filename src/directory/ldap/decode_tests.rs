@@ -9,7 +9,7 @@ use super::*;
 const GUID: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 
 fn reader<'a>(is_active_directory: bool, emails: &'a [String]) -> Reader<'a> {
-    Reader { is_active_directory, email_attributes: emails }
+    Reader { is_active_directory, email_attributes: emails, details: &[] }
 }
 
 fn emails(names: &[&str]) -> Vec<String> {

@@ -90,6 +90,7 @@ impl<'a> Asked<'a> {
         Reader {
             is_active_directory: self.server.is_active_directory,
             email_attributes: &self.settings.email_attributes,
+            details: &self.settings.details,
         }
     }
 }

@@ -48,5 +48,5 @@ fn entry<'a>(message: &'a [u8], limits: &ReadLimits) -> Result<Entry<'a>, String
 }
 
 fn reader(email_attributes: &[String]) -> Reader<'_> {
-    Reader { is_active_directory: true, email_attributes }
+    Reader { is_active_directory: true, email_attributes, details: &[] }
 }

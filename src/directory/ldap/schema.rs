@@ -143,9 +143,9 @@ impl Server {
             let more = ["objectClass", "entryUUID", "uid", "nsAccountLock", "pwdAccountLockedTime"];
             names.extend(more.map(str::to_owned));
         }
-        for email in &settings.email_attributes {
-            if !names.iter().any(|name| name.eq_ignore_ascii_case(email)) {
-                names.push(email.clone());
+        for more in settings.named_attributes() {
+            if !names.iter().any(|name| name.eq_ignore_ascii_case(more)) {
+                names.push(more.clone());
             }
         }
         names

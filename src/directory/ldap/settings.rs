@@ -1,6 +1,6 @@
 //! What an LDAP directory needs to know: servers, credentials, trust, limits.
 
-use crate::model::Meter;
+use crate::model::{DetailSource, Meter};
 use secrecy::SecretString;
 use std::fmt;
 use std::path::PathBuf;
@@ -133,6 +133,8 @@ pub struct LdapSettings {
     pub user_filter: Option<String>,
     /// The attributes that may hold the e-mail address; the first with a value decides.
     pub email_attributes: Vec<String>,
+    /// What else is read of people, for an account store that shows it.
+    pub details: Vec<DetailSource>,
     /// What a server may make us do.
     pub limits: ReadLimits,
     /// Where each connection, bind and page is told.
@@ -155,9 +157,15 @@ impl LdapSettings {
             timeout: Duration::from_secs(30),
             user_filter: None,
             email_attributes: vec!["mail".to_owned()],
+            details: Vec::new(),
             limits: ReadLimits::default(),
             meter: Meter::default(),
         }
+    }
+
+    /// Every attribute of people that the configuration names, some perhaps twice.
+    pub(super) fn named_attributes(&self) -> impl Iterator<Item = &String> {
+        self.email_attributes.iter().chain(self.details.iter().flat_map(|source| &source.attributes))
     }
 }
 

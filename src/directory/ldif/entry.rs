@@ -1,8 +1,9 @@
 //! One entry of the file as a person or a group, by the same rules as over LDAP.
 
+use super::LdifSettings;
 use super::records::{Attribute, Fault};
 use crate::directory::attributes::{self, EntryKind};
-use crate::model::{Dn, Group, Member, ObjectGuid, Person, Sid};
+use crate::model::{Detail, Details, Dn, Group, Member, ObjectGuid, Person, Sid};
 
 /// The attributes that are read, besides the e-mail attributes; in lower case. None of them is a secret.
 pub(super) const WANTED: &[&str] = &[
@@ -48,7 +49,7 @@ impl Source<'_> {
     ///
     /// # Errors
     /// At the first attribute that cannot be understood.
-    pub(super) fn decode(&self, dn: Dn, email_attributes: &[String]) -> Result<Entry, Fault> {
+    pub(super) fn decode(&self, dn: Dn, settings: &LdifSettings) -> Result<Entry, Fault> {
         if self.text("isdeleted")?.is_some_and(|text| text.eq_ignore_ascii_case("true")) {
             return Ok(Entry::Other);
         }
@@ -59,13 +60,13 @@ impl Source<'_> {
         }
         let category = self.text("objectcategory")?;
         match EntryKind::of(classes.iter().copied(), category) {
-            EntryKind::Person => self.person(dn, email_attributes).map(Entry::Person),
+            EntryKind::Person => self.person(dn, settings).map(Entry::Person),
             EntryKind::Group => self.group(dn).map(Entry::Group),
             EntryKind::Other => Ok(Entry::Other),
         }
     }
 
-    fn person(&self, dn: Dn, email_attributes: &[String]) -> Result<Person, Fault> {
+    fn person(&self, dn: Dn, settings: &LdifSettings) -> Result<Person, Fault> {
         let account_name = match self.text("samaccountname")? {
             Some(name) => Some(name),
             None => self.texts("uid")?.into_iter().next(),
@@ -73,10 +74,12 @@ impl Source<'_> {
         let is_disabled = self.understood("useraccountcontrol", attributes::is_disabled)?.unwrap_or(false)
             || self.understood("nsaccountlock", attributes::is_locked_by_admin)?.unwrap_or(false)
             || self.text("pwdaccountlockedtime")?.is_some_and(attributes::is_locked_for_good);
-        let mailbox = attributes::choose_mailbox(email_attributes, |wanted| {
-            let named = move |attribute: &&Attribute| attribute.name.eq_ignore_ascii_case(wanted);
-            self.attributes.iter().filter(named).map(|attribute| attribute.value.as_slice()).collect::<Vec<_>>()
-        });
+        let values = |wanted: &str| {
+            let named = self.attributes.iter().filter(|attribute| attribute.name.eq_ignore_ascii_case(wanted));
+            named.map(|attribute| attribute.value.as_slice()).collect::<Vec<_>>()
+        };
+        let mailbox = attributes::choose_mailbox(&settings.email_attributes, values);
+        let details = Details::read(&settings.details, |wanted| Detail::value_of(values(wanted).into_iter()));
         Ok(Person {
             guid: self.identity(&dn)?,
             account_name: account_name.map(Into::into),
@@ -85,6 +88,7 @@ impl Source<'_> {
             expires: self.understood("accountexpires", attributes::account_expires)?.flatten().map(Into::into),
             sid: self.sid()?,
             primary_group_rid: self.understood("primarygroupid", attributes::primary_group_rid)?,
+            details,
             dn,
         })
     }

@@ -7,7 +7,12 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 fn settings() -> LdifSettings {
-    LdifSettings { path: "people.ldif".into(), base_dn: None, email_attributes: vec!["mail".into()] }
+    LdifSettings {
+        path: "people.ldif".into(),
+        base_dn: None,
+        email_attributes: vec!["mail".into()],
+        details: Vec::new(),
+    }
 }
 
 fn read(text: impl AsRef<[u8]>) -> Result<Reading, DirectoryError> {
@@ -36,6 +41,19 @@ fn one_person(text: &str) -> Person {
     let mut people = read(text).unwrap().people;
     assert_eq!(people.len(), 1);
     people.remove(0)
+}
+
+#[test]
+fn names_are_read_where_somebody_wants_them() {
+    let source = DetailSource { name: "displayName".into(), attributes: vec!["DisplayName".into(), "cn".into()] };
+    let settings = LdifSettings { details: vec![source], ..settings() };
+    let shown = |text: &str| {
+        let reading = read_text(text.as_bytes(), &settings).unwrap();
+        reading.people[0].details.as_ref().unwrap().values()[0].value.to_string()
+    };
+    assert_eq!(shown(ADA), "Ada");
+    assert_eq!(shown(&format!("{ADA}displayName:: w4RkYSBMZWU=\n")), "\u{c4}da Lee");
+    assert_eq!(one_person(ADA).details, None);
 }
 
 fn one_group(text: &str) -> Group {

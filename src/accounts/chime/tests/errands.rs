@@ -32,8 +32,9 @@ fn seat() -> impl Strategy<Value = Seat> {
 }
 
 fn observed() -> impl Strategy<Value = Observed> {
-    (prop_oneof![Just("anna"), Just("ann")], prop_oneof![Just("id-anna"), Just("id-other")], seat())
-        .prop_map(|(name, id, seat)| Observed { id: UserId::new(id), email: email(name), seat, external: None })
+    (prop_oneof![Just("anna"), Just("ann")], prop_oneof![Just("id-anna"), Just("id-other")], seat()).prop_map(
+        |(name, id, seat)| Observed { id: UserId::new(id), email: email(name), seat, external: None, details: None },
+    )
 }
 
 fn answer() -> impl Strategy<Value = Answer> {

@@ -306,6 +306,7 @@ impl Book {
                                 after["roles"].as_array_mut().unwrap().iter_mut().find(|role| role["type"] == "seat");
                             role.unwrap()["value"] = operation["value"].clone();
                         }
+                        path if path.starts_with("name.") => after["name"][&path[5..]] = operation["value"].clone(),
                         path if path.contains('[') => return (400, json!({"scimType": "invalidPath"})),
                         path => after[path] = operation["value"].clone(),
                     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod chance;
+mod details;
 mod errands;
 mod fake;
 mod faults;

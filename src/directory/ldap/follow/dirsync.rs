@@ -201,7 +201,7 @@ fn attributes(settings: &LdapSettings) -> Vec<String> {
     let mut names: Vec<String> = ATTRIBUTES.iter().map(|name| (*name).to_owned()).collect();
     // Where `user_filter` is about more than attributes, DirSync is not asked.
     let filtered = filter::named(settings).unwrap_or_default();
-    for name in settings.email_attributes.iter().cloned().chain(filtered) {
+    for name in settings.named_attributes().cloned().chain(filtered) {
         if !names.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
             names.push(name);
         }

@@ -33,7 +33,7 @@ pub(in super::super) fn named(settings: &LdapSettings) -> Option<Vec<String>> {
     }
 }
 
-/// Why nobody would tell that somebody passes `user_filter` or has another address from now on, where that is so.
+/// Why nobody would tell that somebody passes `user_filter` or has another address or name from now on, where that is so.
 ///
 /// # Errors
 /// As for any search.
@@ -45,7 +45,7 @@ pub(super) async fn objection(
     let Some(filtered) = named(settings) else {
         return Ok(Some("user_filter is about more than attributes".to_owned()));
     };
-    let wanted = filtered.iter().chain(&settings.email_attributes);
+    let wanted = filtered.iter().chain(settings.named_attributes());
     let mut names: Vec<String> = wanted.map(|name| name.to_ascii_lowercase()).collect();
     names.retain(|name| !SETTLED.iter().any(|settled| settled.eq_ignore_ascii_case(name)));
     names.sort_unstable();

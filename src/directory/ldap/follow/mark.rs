@@ -98,6 +98,6 @@ impl Mark {
 
 /// All that would make another reading of the same directory.
 fn dependence(settings: &LdapSettings) -> String {
-    let LdapSettings { base_dn, bind_dn, user_filter, email_attributes, .. } = settings;
-    format!("{base_dn:?} {bind_dn:?} {user_filter:?} {email_attributes:?}")
+    let LdapSettings { base_dn, bind_dn, user_filter, email_attributes, details, .. } = settings;
+    format!("{base_dn:?} {bind_dn:?} {user_filter:?} {email_attributes:?} {details:?}")
 }

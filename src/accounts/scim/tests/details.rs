@@ -1,0 +1,124 @@
+//! Names and other details: they go with what is done, are followed by themselves, and cost nobody the seat.
+
+use super::*;
+use crate::model::{Detail, Details, DetailsMark};
+
+fn names(given: &str, shown: &str) -> Option<Arc<Details>> {
+    let detail = |(name, value): (&str, &str)| Detail { name: name.into(), value: value.into() };
+    Details::of([("name.givenName", given), ("displayName", shown)].map(detail).to_vec())
+}
+
+fn named(intent: Intent) -> Intent {
+    Intent { details: names("Anna", "Anna Lee"), ..intent }
+}
+
+/// The person is as the account says, but for the names.
+fn renamed(name: &str) -> Intent {
+    named(intent(Action::Rename, name, true, active("plus"), active("plus")))
+}
+
+fn taken(outcomes: &[Outcome]) -> Vec<Option<DetailsMark>> {
+    let of = |outcome: &Outcome| if let Outcome::Done(Some(observed)) = outcome { observed.details } else { None };
+    outcomes.iter().map(of).collect()
+}
+
+fn mark() -> Option<DetailsMark> {
+    names("Anna", "Anna Lee").map(|details| details.mark())
+}
+
+fn shown(fake: &Fake, id: &str) -> (Value, Value) {
+    let user = &fake.book().users[id];
+    (user["name"]["givenName"].clone(), user["displayName"].clone())
+}
+
+fn anna(fake: &Fake) {
+    let names = json!({"externalId": guid("anna").to_string(), "displayName": "A. Smith", "name": {"givenName": "Anna",
+        "middleName": "B", "formatted": "Anna B Smith"}});
+    fake.add("anna", "View", names);
+}
+
+fn refused() -> Fault {
+    Fault::Before { status: 400, retry_after: None, body: r#"{"scimType": "invalidValue", "detail": "no such name"}"# }
+}
+
+#[tokio::test]
+async fn who_is_made_has_the_names_of_the_directory() {
+    let fake = Fake::start().await;
+    let outcomes = client(&fake).apply(&[named(creation("anna")), creation("bert")]).await;
+    assert_eq!((told(&outcomes), taken(&outcomes)), (vec!["anna pro".into(), "bert pro".into()], vec![mark(), None]));
+    assert_eq!(shown(&fake, "made-1"), (json!("Anna"), json!("Anna Lee")));
+    assert_eq!(fake.book().users["made-2"]["displayName"], "bert@corp.example", "without a name there is the address");
+    assert_eq!((fake.count("create"), fake.count("change")), (2, 0));
+}
+
+#[tokio::test]
+async fn changed_names_are_changed_in_place_and_others_stay() {
+    for patch in [true, false] {
+        let fake = Fake::start().await;
+        fake.book().config["patch"] = json!({"supported": patch});
+        anna(&fake);
+        let mut scim = client(&fake);
+        let outcomes = scim.apply(&[renamed("anna")]).await;
+        assert_eq!((told(&outcomes), taken(&outcomes)), (vec!["anna plus".into()], vec![mark()]));
+        assert_eq!(shown(&fake, "id-anna"), (json!("Anna"), json!("Anna Lee")));
+        assert_eq!(fake.book().users["id-anna"]["name"]["middleName"], "B");
+        assert_eq!(fake.count("change"), 1, "only what is different");
+        assert_eq!(taken(&scim.apply(&[renamed("anna")]).await), [mark()]);
+        assert_eq!(fake.count("change"), 1, "nothing is written where they are right");
+        assert_eq!(scim.list().await.unwrap()[0].details, None, "a list tells nothing of what was sent");
+    }
+}
+
+#[tokio::test]
+async fn they_go_with_a_seat_and_not_with_its_end() {
+    let fake = Fake::start().await;
+    anna(&fake);
+    let outcomes = client(&fake).apply(&[named(suspension("anna"))]).await;
+    assert_eq!((told(&outcomes), taken(&outcomes)), (vec!["anna suspended plus".into()], vec![None]));
+    assert_eq!(shown(&fake, "id-anna").1, "A. Smith");
+    let back = named(intent(Action::Resume, "anna", true, Seat::Suspended(Tier::new("plus")), active("pro")));
+    let outcomes = client(&fake).apply(&[back]).await;
+    assert_eq!((told(&outcomes), taken(&outcomes)), (vec!["anna pro".into()], vec![mark()]));
+    assert_eq!(shown(&fake, "id-anna").1, "Anna Lee");
+}
+
+/// Some products make the display name themselves: asked for once more, it is not asked for at each pass.
+#[tokio::test]
+async fn what_is_not_kept_costs_nobody_the_seat_and_is_taken_for_done() {
+    let fake = Fake::start().await;
+    fake.book().drops = vec!["displayName"];
+    anna(&fake);
+    let outcomes = client(&fake).apply(&[renamed("anna"), named(creation("bert"))]).await;
+    assert_eq!((told(&outcomes), taken(&outcomes)), (vec!["anna plus".into(), "bert pro".into()], vec![mark(); 2]));
+    assert!(fake.count("change") <= 4, "{}", fake.count("change"));
+}
+
+#[tokio::test]
+async fn what_is_refused_holds_up_no_seat_and_is_named() {
+    let fake = Fake::start().await;
+    anna(&fake);
+    fake.fail("change", &[refused(), refused()]);
+    let outcomes = client(&fake).apply(&[named(promotion("anna"))]).await;
+    assert_eq!(
+        (told(&outcomes), taken(&outcomes)),
+        (vec!["anna pro".into()], vec![None]),
+        "the seat, and not the names"
+    );
+    fake.fail("change", &[refused(), refused()]);
+    let mut only_names = renamed("anna");
+    (only_names.from, only_names.to) = (active("pro"), active("pro"));
+    let outcomes = told(&client(&fake).apply(&[only_names]).await);
+    assert!(
+        outcomes[0].starts_with("rejected: the account store does not take the names of the person"),
+        "{outcomes:?}"
+    );
+    assert!(
+        outcomes[0].contains("no such name") && outcomes[0].contains("leave them out of `attributes`"),
+        "{outcomes:?}"
+    );
+
+    fake.fail("create", &[refused()]);
+    let outcomes = client(&fake).apply(&[named(creation("bert"))]).await;
+    assert_eq!((told(&outcomes), taken(&outcomes)), (vec!["bert pro".into()], vec![None]));
+    assert_eq!(shown(&fake, "made-1"), (Value::Null, json!("bert@corp.example")));
+}
