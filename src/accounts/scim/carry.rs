@@ -12,7 +12,7 @@ use super::user::User;
 use crate::accounts::reach::failure::{Failure, tidy};
 use crate::model::{Detail, Intent, Outcome};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Most rounds for one batch: the longest way (a key that is lost, a search, a change, an exchange of names, looks after each)
@@ -43,16 +43,19 @@ pub(super) enum Trust {
     Lost(String),
 }
 
-/// Brings each intent to its target: one outcome an intent, in the same order.
+/// Brings each intent to its target: one outcome an intent, in the same order. `unknown` are details that the server turned out
+/// not to have.
 pub(super) async fn carry(
     client: &Arc<Client>,
     lookout: &mut Lookout,
     terms: &Terms,
     trust: &mut Trust,
+    unknown: &mut BTreeSet<Arc<str>>,
     intents: &[Intent],
 ) -> Vec<Outcome> {
     let mut firsts = Vec::new();
     let mut errands: Vec<Errand<'_>> = intents.iter().map(|intent| Errand::begin(intent, terms)).collect();
+    errands.iter_mut().for_each(|errand| errand.do_without(unknown));
     for _ in 0..ROUNDS_MAX {
         if errands.iter().all(|errand| errand.wants().is_none()) {
             break;
@@ -65,6 +68,8 @@ pub(super) async fn carry(
             errands.get_mut(index).into_iter().for_each(Errand::park);
         }
         look(lookout, terms, &mut errands).await;
+        unknown.extend(errands.iter().flat_map(Errand::unshown).map(|detail| detail.name.clone()));
+        errands.iter_mut().for_each(|errand| errand.do_without(unknown));
         create(client, terms, &mut errands, trust, &mut firsts).await;
     }
     tell_unkept(&errands);

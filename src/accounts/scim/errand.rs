@@ -17,6 +17,8 @@ use super::user::{Edit, User, address_aside, name_aside};
 use crate::accounts::reach::failure::tidy;
 use crate::model::{Action, Detail, Email, Intent, Observed, Outcome, Seat, StoreKind, UserId};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Most times that an address is tried again that was taken: whoever has it may let go of it in another request.
 const TAKEN_MAX: u32 = 4;
@@ -126,6 +128,8 @@ pub(super) struct Errand<'a> {
     is_described: bool,
     /// Details that the server said yes to and did not keep.
     unkept: Vec<Detail>,
+    /// Details of which it is known that this server has none.
+    unknown: BTreeSet<Arc<str>>,
 }
 
 impl<'a> Errand<'a> {
@@ -152,6 +156,7 @@ impl<'a> Errand<'a> {
             undescribed: None,
             is_described: false,
             unkept: Vec::new(),
+            unknown: BTreeSet::new(),
         };
         errand.set_out();
         errand
@@ -213,6 +218,19 @@ impl<'a> Errand<'a> {
     /// Details that the server said yes to and did not keep.
     pub(super) fn unkept(&self) -> &[Detail] {
         &self.unkept
+    }
+
+    /// Whoever shows nothing there is not asked to show these: others were, and the server has no such thing.
+    pub(super) fn do_without(&mut self, unknown: &BTreeSet<Arc<str>>) {
+        if self.unknown.len() < unknown.len() {
+            self.unknown.clone_from(unknown);
+        }
+    }
+
+    /// Details that the server said yes to and of which it shows nothing at all.
+    pub(super) fn unshown(&self) -> impl Iterator<Item = &Detail> {
+        let shows = |detail: &&Detail| self.seen.as_ref().is_some_and(|user| user.detail(&detail.name).is_none());
+        self.unkept.iter().filter(shows)
     }
 
     /// Nothing is sent for it, and why.
@@ -529,8 +547,11 @@ impl<'a> Errand<'a> {
         if !self.unmovable {
             edits.extend(self.address_edits(user));
         }
-        let details = self.details().iter().filter(|detail| !user.shows(detail) && !self.unkept.contains(detail));
-        edits.extend(details.cloned().map(Edit::Detail));
+        let is_due = |detail: &&Detail| match user.detail(&detail.name) {
+            Some(shown) => shown != detail.value && !self.unkept.contains(detail),
+            None => !self.unknown.contains(&detail.name) && !self.unkept.contains(detail),
+        };
+        edits.extend(self.details().iter().filter(is_due).cloned().map(Edit::Detail));
         edits
     }
 

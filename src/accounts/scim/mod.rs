@@ -57,6 +57,7 @@ use client::{Bearer, Client};
 use look::Lookout;
 use messages::{RESOURCE_TYPES, SCHEMAS, SERVICE_PROVIDER_CONFIG};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,6 +105,8 @@ pub struct Scim {
     /// Read once, and again after a failure.
     known: Option<Arc<Known>>,
     trust: Trust,
+    /// Details that the server says yes to and does not have.
+    unknown: BTreeSet<Arc<str>>,
 }
 
 /// What was read of the server.
@@ -150,6 +153,7 @@ impl Scim {
             paging,
             known: None,
             trust: Trust::default(),
+            unknown: BTreeSet::new(),
         })
     }
 
@@ -243,7 +247,10 @@ impl AccountStore for Scim {
             return Vec::new();
         }
         match self.known().await {
-            Ok(known) => carry::carry(&self.client, &mut self.lookout, &known.terms, &mut self.trust, intents).await,
+            Ok(known) => {
+                let Self { client, lookout, trust, unknown, .. } = self;
+                carry::carry(client, lookout, &known.terms, trust, unknown, intents).await
+            }
             Err(failure) => {
                 let outcome = match failure {
                     // Nothing was sent, and the next pass is to look: a store that is down gives no answers.

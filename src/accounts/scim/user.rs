@@ -108,9 +108,9 @@ impl User {
         foremost.or_else(|| Email::parse(self.user_name()?))
     }
 
-    /// Whether a detail stands there as it is.
-    pub(super) fn shows(&self, Detail { name, value }: &Detail) -> bool {
-        DetailPlace::of(name).and_then(|place| place.read(&self.raw)) == Some(value)
+    /// What stands where that detail belongs.
+    pub(super) fn detail(&self, name: &str) -> Option<&str> {
+        DetailPlace::of(name)?.read(&self.raw)
     }
 
     /// Who has put the name aside, and did not get it back.

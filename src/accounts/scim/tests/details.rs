@@ -91,6 +91,18 @@ async fn what_is_not_kept_costs_nobody_the_seat_and_is_taken_for_done() {
     let outcomes = client(&fake).apply(&[renamed("anna"), named(creation("bert"))]).await;
     assert_eq!((told(&outcomes), taken(&outcomes)), (vec!["anna plus".into(), "bert pro".into()], vec![mark(); 2]));
     assert!(fake.count("change") <= 4, "{}", fake.count("change"));
+
+    // A server that has no such thing is found out by the first; nobody after that costs more for it.
+    let fake = Fake::start().await;
+    fake.book().drops = vec!["displayName"];
+    let crowd: Vec<Intent> = (0..20).map(|number| named(creation(&format!("p{number}")))).collect();
+    let mut scim = client(&fake);
+    let outcomes = scim.apply(&crowd).await;
+    assert_eq!(taken(&outcomes), vec![mark(); 20], "{:?}", told(&outcomes));
+    let asked = fake.book().asked.len();
+    assert_eq!((fake.count("create"), fake.count("change")), (20, 1), "{asked} requests");
+    scim.apply(&[named(creation("later"))]).await;
+    assert_eq!((fake.count("create"), fake.count("change")), (21, 1));
 }
 
 #[tokio::test]
