@@ -253,10 +253,11 @@ impl<P: Protocol> Client<P> {
         let status = response.status().as_u16();
         let after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
         match status {
-            200..300 => read(&mut response, P::ANSWER_BYTES_MAX).await.map_err(|unread| match unread {
-                Unread::Cut(why) => Trouble::Broken { after: None, status: None, why },
-                Unread::Large => self.protocol.too_large(operation, base, status),
-            }),
+            200..300 => match read(&mut response, P::ANSWER_BYTES_MAX).await {
+                Ok(answer) => Ok(self.protocol.cleaned(operation, answer, pass)),
+                Err(Unread::Cut(why)) => Err(Trouble::Broken { after: None, status: None, why }),
+                Err(Unread::Large) => Err(self.protocol.too_large(operation, base, status)),
+            },
             429 => Err(Trouble::Overloaded { after, why: "it answered 429, too many requests".to_owned() }),
             408 | 500 | 502 | 503 | 504 => Err(Trouble::Broken {
                 after,

@@ -42,6 +42,11 @@ pub(in crate::accounts) trait Protocol: Debug + Send + Sync + 'static {
     /// The headers of any answer, for what they say of the server.
     fn hear(&self, _headers: &HeaderMap) {}
 
+    /// A good answer without a secret that it quotes where words for people stand in it.
+    fn cleaned(&self, _operation: Self::Operation, answer: Vec<u8>, _pass: &Self::Pass) -> Vec<u8> {
+        answer
+    }
+
     /// What an answer comes to that is larger than [`Self::ANSWER_BYTES_MAX`].
     fn too_large(&self, operation: Self::Operation, base: &str, status: u16) -> Trouble;
 

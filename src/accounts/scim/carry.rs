@@ -7,7 +7,7 @@ use super::call::{Call, Change, Manner, user_path};
 use super::client::Client;
 use super::errand::{Answer, Errand, Want};
 use super::look::{Look, Lookout};
-use super::messages::{ErrorBody, items, text, within};
+use super::messages::{ErrorBody, bulk_status, items, text, within};
 use super::user::User;
 use crate::accounts::reach::failure::{Failure, tidy};
 use crate::model::{Detail, Intent, Outcome};
@@ -366,9 +366,7 @@ fn bulk_answer(reply: &Value, users: &str, index: usize, want: &Want) -> Option<
         Want::Create(_) | Want::Look(_) => None,
     };
     let operation = by_id().or_else(by_place)?;
-    let status = within(operation, "status")?;
-    // As a text in RFC 7644, as a number from some servers.
-    let status = status.as_str().and_then(|text| text.parse().ok()).or_else(|| u16::try_from(status.as_u64()?).ok())?;
+    let status = bulk_status(operation)?;
     let body = within(operation, "response").cloned().unwrap_or_default();
     Some(match status {
         200..300 => done(want, body),

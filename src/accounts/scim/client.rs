@@ -1,7 +1,7 @@
 //! SCIM as a protocol: a token in each request, refusals read, another token where one is not taken any more.
 
 use super::call::{Call, Operation};
-use super::messages::{ACCEPTED, ErrorBody, MEDIA_TYPE};
+use super::messages::{ACCEPTED, ErrorBody, MEDIA_TYPE, bulk_without};
 use super::refusal::refusal;
 use super::token::{Authority, Denied, Desk};
 use crate::accounts::reach;
@@ -76,6 +76,19 @@ impl Protocol for Bearer {
         Ok(headers)
     }
 
+    /// A bulk is answered with 200 whatever became of its operations, and each refusal in it has words of the server.
+    fn cleaned(&self, operation: Operation, answer: Vec<u8>, token: &HeaderValue) -> Vec<u8> {
+        match operation {
+            Operation::Bulk => bulk_without(answer, secret(token)),
+            Operation::Discover
+            | Operation::List
+            | Operation::Search
+            | Operation::Read
+            | Operation::Create
+            | Operation::Change => answer,
+        }
+    }
+
     /// What was asked may well have been done.
     fn too_large(&self, _operation: Operation, _base: &str, _status: u16) -> Trouble {
         let why = format!("its answer is larger than {} bytes: {}", Self::ANSWER_BYTES_MAX, Self::DOUBT);
@@ -85,12 +98,16 @@ impl Protocol for Bearer {
     async fn refused(&self, refused: Refused<'_, Operation>, token: &HeaderValue) -> Trouble {
         let Refused { operation, base, status, headers: _, body } = refused;
         // A server, or what stands before it, may quote the request: the token is for no log.
-        let secret = token.to_str().unwrap_or_default().trim_start_matches("Bearer ");
-        let body = ErrorBody::of(&serde_json::from_slice(body).unwrap_or_default()).without(secret);
+        let body = ErrorBody::of(&serde_json::from_slice(body).unwrap_or_default()).without(secret(token));
         let failure = refusal(operation, base, status, body, &self.desk.name());
         match status {
             UNAUTHORIZED if self.desk.is_renewed(token).await => Trouble::Expired(failure),
             _ => Trouble::Final(failure),
         }
     }
+}
+
+/// The token in its header.
+fn secret(token: &HeaderValue) -> &str {
+    token.to_str().unwrap_or_default().trim_start_matches("Bearer ")
 }

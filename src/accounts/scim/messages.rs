@@ -117,6 +117,56 @@ impl ErrorBody {
     }
 }
 
+/// The answer to a bulk, without a secret that a refusal in it quotes; as it came where none does. What was done is left alone:
+/// a user is as the server wrote it.
+pub(super) fn bulk_without(answer: Vec<u8>, secret: &str) -> Vec<u8> {
+    let Ok(mut body) = serde_json::from_slice::<Value>(&answer) else { return answer };
+    let operations = member_mut(&mut body, "Operations").map(items_mut).unwrap_or_default();
+    let mut is_quoted = false;
+    for operation in operations.iter_mut().filter(|each| !bulk_status(each).is_some_and(|it| (200..300).contains(&it)))
+    {
+        is_quoted |= member_mut(operation, "response").is_some_and(|response| clean(response, secret));
+    }
+    if is_quoted { body.to_string().into_bytes() } else { answer }
+}
+
+/// Takes a secret out of all texts of a value; whether it was there.
+fn clean(value: &mut Value, secret: &str) -> bool {
+    // All of them: one that has it does not speak for the others.
+    let any = |values: &mut dyn Iterator<Item = &mut Value>| {
+        values.filter_map(|it| clean(it, secret).then_some(())).count() > 0
+    };
+    match value {
+        Value::String(words) => {
+            let cleaned = without(words, secret);
+            let is_quoted = cleaned != *words;
+            *words = cleaned;
+            is_quoted
+        }
+        Value::Array(values) => any(&mut values.iter_mut()),
+        Value::Object(members) => any(&mut members.values_mut()),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn member_mut<'v>(value: &'v mut Value, name: &str) -> Option<&'v mut Value> {
+    value.as_object_mut()?.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+fn items_mut(value: &mut Value) -> &mut [Value] {
+    match value {
+        Value::Array(items) => items,
+        Value::Null => &mut [],
+        alone => std::slice::from_mut(alone),
+    }
+}
+
+/// What became of one operation in the answer to a bulk: a text in RFC 7644, a number from some servers.
+pub(super) fn bulk_status(operation: &Value) -> Option<u16> {
+    let status = within(operation, "status")?;
+    status.as_str().and_then(|text| text.parse().ok()).or_else(|| u16::try_from(status.as_u64()?).ok())
+}
+
 /// The body of a PATCH.
 pub(super) fn patch(operations: Vec<Value>) -> Value {
     json!({ "schemas": [PATCH_OP], "Operations": operations })
@@ -157,6 +207,23 @@ mod tests {
         let error = ErrorBody::of(&json!({"scimType": "uniqueness", "detail": "taken", "status": "409"}));
         assert_eq!((error.scim_type.as_deref(), error.detail.as_deref()), (Some("uniqueness"), Some("taken")));
         assert_eq!(ErrorBody::of(&json!("<html>")), ErrorBody::default());
+    }
+
+    #[test]
+    fn a_refusal_in_a_bulk_quotes_no_secret() {
+        let answer = br#"{"operations": [
+            {"bulkId": "n0", "status": "400", "response": {"detail": "Bearer to\/ken=", "Errors": ["to/ken="]}},
+            {"bulkId": "n1", "status": 201, "response": {"id": "to/ken="}}]}"#;
+        let cleaned: Value = serde_json::from_slice(&bulk_without(answer.to_vec(), "to/ken=")).unwrap();
+        assert_eq!(
+            cleaned["operations"][0]["response"],
+            json!({"detail": "Bearer [secret]", "Errors": ["[secret]"]}),
+            "however it is written"
+        );
+        assert_eq!(cleaned["operations"][1]["response"]["id"], "to/ken=", "what was done is as the server wrote it");
+        for untouched in [&answer[..], b"", b"<html>", b"null", b"[1]", br#"{"Operations": 7}"#] {
+            assert_eq!(bulk_without(untouched.to_vec(), "another"), untouched);
+        }
     }
 
     #[test]

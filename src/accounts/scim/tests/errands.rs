@@ -93,6 +93,18 @@ async fn a_secret_that_is_quoted_is_not_told() {
     fake.fail("create", &[Fault::Before { status: 403, retry_after: None, body: quoting }]);
     let outcomes = told(&client(&fake).apply(&[creation("anna")]).await);
     assert!(outcomes[0].contains("no such token: [secret]") && !outcomes[0].contains("hunter2"), "{outcomes:?}");
+    // Nor by the operations of a bulk, which is answered with 200 as a whole.
+    fake.book().config["bulk"] = json!({"supported": true, "maxOperations": 3, "maxPayloadSize": 100_000});
+    fake.add("bert", "View", json!({"externalId": guid("bert").to_string()}));
+    fake.add("carl", "View", json!({"externalId": guid("carl").to_string()}));
+    let quoting = r#"{"Operations": [
+        {"bulkId": "n0", "method": "PATCH", "status": "403", "response": {"detail": "not with hunter2", "status": "403"}},
+        {"bulkId": "n1", "method": "PATCH", "status": 403, "response": {"scimType": "hunter2", "message": "bad"}}]}"#;
+    fake.fail("bulk", &[Fault::Before { status: 200, retry_after: None, body: quoting }]);
+    let outcomes = told(&client(&fake).apply(&[promotion("bert"), promotion("carl")]).await);
+    assert!(outcomes[0].contains("403 (not with [secret])"), "{outcomes:?}");
+    assert!(outcomes[1].contains("403 [secret] (bad)"), "{outcomes:?}");
+    assert!(!outcomes.concat().contains("hunter2"), "{outcomes:?}");
 }
 
 #[tokio::test]
