@@ -113,6 +113,14 @@ fn a_token_is_rotated_without_a_gap_and_revoked() {
         let refused = server.command(&[&["key", "new", "--scim"], arguments].concat()).output().unwrap();
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {refused:?}");
     }
+    // The running server knows which accounts there are; with no key to ask it with, the first one is not refused.
+    let refused = server.command(&["key", "new", "--scim", "--account", "nosuch"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("account nosuch does not exist"), "{refused:?}");
+    std::fs::remove_file(server.path("keys.toml")).unwrap();
+    let issued = server.command(&["key", "new", "--scim", "--account", "nosuch"]).output().unwrap();
+    let told = String::from_utf8_lossy(&issued.stderr);
+    assert!(issued.status.success() && told.contains("without a look whether its account exists"), "{issued:?}");
 }
 
 #[test]

@@ -188,10 +188,10 @@ fn a_command_names_the_key_that_gave_it() {
 #[test]
 fn a_key_goes_as_far_as_it_was_made_for() {
     let mut server = Server::new();
+    server.run(&["account", "create", "Corp", "--id", "corp"]);
     let scoped = server.new_key(&["--account", "corp"]);
     let read = server.new_key(&["--read-only"]);
     server.resume();
-    server.run(&["account", "create", "Corp", "--id", "corp"]);
     server.run(&["account", "create", "Other", "--id", "other"]);
     server.run(&["account", "show", "corp", "--key", &scoped.id]);
     server.run(&["user", "--account", "corp", "invite", "ada@corp.test", "--key", &scoped.id]);

@@ -317,7 +317,7 @@ fn no_name_rewrites_what_the_terminal_shows() {
 
 #[test]
 fn keys_are_issued_listed_and_revoked() {
-    let office = Office::new();
+    let office = Office::with_account();
     let key = office.json(0, &["key", "new", "--note", "the agent", "--account", "corp"]);
     let (id, secret) = (key["id"].as_str().unwrap(), key["secret"].as_str().unwrap());
     let list = office.ends(0, &["key", "list"]);
@@ -329,6 +329,33 @@ fn keys_are_issued_listed_and_revoked() {
     office.ends(0, &["key", "revoke", id]);
     assert!(office.complains(1, &["key", "revoke", id]).contains(id));
     assert_eq!(office.json(0, &["key", "list"])["keys"], json!([]));
+}
+
+#[test]
+fn a_key_for_an_account_that_is_not_there_is_refused() {
+    let office = Office::with_account();
+    office.ends(0, &["account", "create", "Old", "--id", "old"]);
+    office.ends(0, &["account", "delete", "old"]);
+    let out = office.path("client");
+    let into = ["--out", out.to_str().unwrap()];
+    let before = office.files();
+    for (arguments, words) in [
+        (
+            &["--scim", "--account", "nosuch"][..],
+            "account nosuch does not exist: `seatstore account list` shows those that do; no key was issued",
+        ),
+        (&["--account", "corp", "--account", "nosuch"], "account nosuch does not exist"),
+        (&["--account", "nosuch", "--read-only"], "account nosuch does not exist"),
+        (&["--scim", "--account", "old"], "account old was deleted: `seatstore account restore old` takes that back"),
+    ] {
+        let complaint = office.complains(1, &[&["key", "new"], arguments, &into].concat());
+        assert!(complaint.contains(words), "{complaint}");
+    }
+    assert_eq!(office.files(), before, "nothing was made");
+    office.ends(0, &["key", "new", "--scim", "--account", "corp"]);
+    // Before there is any store.
+    let complaint = Office::new().complains(1, &["key", "new", "--account", "corp"]);
+    assert!(complaint.contains("account corp does not exist"), "{complaint}");
 }
 
 #[test]

@@ -159,7 +159,8 @@ async fn chosen(reach: &mut Reach, named: Option<AccountId>) -> Result<AccountId
     }
 }
 
-async fn all_accounts(reach: &mut Reach) -> Result<Vec<crate::server::command::AccountLine>, Stop> {
+/// Every account, the deleted ones included, by id.
+pub(super) async fn all_accounts(reach: &mut Reach) -> Result<Vec<crate::server::command::AccountLine>, Stop> {
     let (mut accounts, mut after) = (Vec::new(), None::<AccountId>);
     loop {
         let answer = reach.give(&Command::AccountList { after: after.clone() }).await?;

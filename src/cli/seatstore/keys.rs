@@ -1,10 +1,11 @@
 //! `seatstore key`: who may ask the server.
 
 use super::arguments::KeyCommand;
+use super::give::all_accounts;
+use super::reach::Reach;
 use super::show::document;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::show::{say, time};
-use crate::config::seatstore::SeatstoreConfig;
+use crate::cli::show::{printable, say, time};
 use crate::model::Timestamp;
 use crate::server::keys::{self, Access, IssuedKey, IssuedToken, Key, KeyRing, KeysError, NewKey, NewToken, Token};
 use crate::store::AccountId;
@@ -21,18 +22,17 @@ const RELOAD: &str = "a running server takes it in when it reloads (SIGHUP)";
 const TOKEN_FILE: &str = "scim-token";
 
 /// `seatstore key …`.
-pub(super) fn keys(config: &SeatstoreConfig, command: KeyCommand, json: bool) -> Result<Exit, Stop> {
-    let path = &config.api.keys_file;
+pub(super) async fn keys(mut reach: Reach, command: KeyCommand, json: bool) -> Result<Exit, Stop> {
+    let path = &reach.config().api.keys_file.clone();
     match command {
         KeyCommand::New { account, read_only, scim, licences, note, out } => {
+            if scim && account.len() != 1 {
+                return Err(Stop::Usage("a SCIM client's token is for one account: give --account once".to_owned()));
+            }
+            check_there(&mut reach, &account).await?;
             super::make_folder_of(path)?;
             let access = if read_only { Access::Read } else { Access::Change };
-            if scim {
-                let [account] = account.as_slice() else {
-                    return Err(Stop::Usage(
-                        "a SCIM client's token is for one account: give --account once".to_owned(),
-                    ));
-                };
+            if let (true, [account]) = (scim, account.as_slice()) {
                 let new = NewToken { account: account.to_string(), access, licences, note };
                 let issue = || keys::issue_token(path, &new, Timestamp::now());
                 return tell_token(path, out.as_deref(), issue, json);
@@ -47,6 +47,35 @@ pub(super) fn keys(config: &SeatstoreConfig, command: KeyCommand, json: bool) ->
         KeyCommand::Revoke { id, former } => revoke(path, &id, former, json)?,
     }
     Ok(Exit::Done)
+}
+
+/// Refuses a key for an account that is not there: its holder would find out much later, and could get in when somebody makes an
+/// account of that id. A key is not refused because nobody can be asked: the first one for a running server may be this one.
+async fn check_there(reach: &mut Reach, named: &[AccountId]) -> Result<(), Stop> {
+    if named.is_empty() {
+        return Ok(());
+    }
+    let accounts = match all_accounts(reach).await {
+        Ok(accounts) => accounts,
+        Err(Stop::Other(why)) => {
+            tracing::warn!("the key is issued without a look whether its account exists: {why}");
+            return Ok(());
+        }
+        Err(stop) => return Err(stop),
+    };
+    for id in named {
+        let wrong = match accounts.iter().find(|line| *line.id == *id.as_str()) {
+            Some(line) if line.closed_at.is_none() => continue,
+            Some(_) => format!("was deleted: `seatstore account restore {id}` takes that back"),
+            None => "does not exist: `seatstore account list` shows those that do".to_owned(),
+        };
+        return Err(Stop::Other(format!(
+            "account {} {}; no key was issued",
+            printable(id.as_str()),
+            printable(&wrong)
+        )));
+    }
+    Ok(())
 }
 
 fn failed(error: KeysError) -> Stop {

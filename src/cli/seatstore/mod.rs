@@ -53,7 +53,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, Stop> {
         Command::Serve => serve::serve(configuration(&path)?).await,
         Command::Check => check::check(&path, &configuration(&path)?, json).await,
         Command::Init { path } => init::init(path.or(explicit).as_deref(), json),
-        Command::Key(command) => keys::keys(&configuration(&path)?, command, json),
+        Command::Key(command) => keys::keys(reach()?, command, json).await,
         Command::Account(command) => give::account(reach()?, command, json).await,
         Command::Domain(options) => give::domain(reach()?, options, json).await,
         Command::User(options) => give::user(reach()?, options, json).await,
