@@ -100,7 +100,7 @@ impl ServedWorld {
         self.stop().await;
         let mut book = DiskBook::open(&self.book()).unwrap();
         let (kind, tiers) = (self.kind, self.tiers());
-        let edited = book.change(|book| {
+        let edited = book.change(Timestamp::now(), |book| {
             let at = Timestamp::now();
             let account = book.open_account(&AccountId::parse(ACCOUNT).unwrap(), ACCOUNT, kind, at)?;
             for tier in &tiers {

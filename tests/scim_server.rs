@@ -384,6 +384,57 @@ fn to_an_account_of_claimed_domains_people_come_by_themselves() {
 }
 
 #[test]
+fn a_user_says_when_it_was_made_and_last_changed() {
+    let (mut server, client) = directory();
+    let id = client.create("a@corp.test", "Pro");
+    client.create("b@corp.test", "Pro");
+    let path = format!("/Users/{id}");
+    let made = client.get(&path).expect(200);
+    let time = |answer: &scim_client::Answer, name: &str| -> jiff::Timestamp {
+        answer.text(&format!("/meta/{name}")).parse().unwrap()
+    };
+    let created = time(&made, "created");
+    assert_eq!(time(&made, "lastModified"), created, "not changed since");
+    // Until the clock has gone on: times have milliseconds.
+    let later = |than: jiff::Timestamp| {
+        while jiff::Timestamp::now().as_millisecond() <= than.as_millisecond() {
+            std::thread::yield_now();
+        }
+    };
+    later(created);
+    let same =
+        json!([{"op": "replace", "path": "active", "value": true}, {"op": "add", "path": "displayName", "value": ""}]);
+    assert_eq!(
+        client.patch(&path, same).expect(200).at("/meta"),
+        made.at("/meta"),
+        "what changes nothing is no change"
+    );
+    let changed = client.patch(&path, json!([{"op": "replace", "path": "active", "value": false}])).expect(200);
+    assert_eq!(client.get(&path).expect(200).body, changed.body, "answered as it is kept");
+    let modified = time(&changed, "lastModified");
+    assert!(modified > created && time(&changed, "created") == created, "{changed:#?}");
+    let newer = format!("/Users?filter=meta.lastModified%20gt%20%22{created}%22");
+    let newer = |name: &str| {
+        let found = client.get(&newer).expect(200);
+        let names: Vec<&str> =
+            found.at("/Resources").as_array().unwrap().iter().map(|it| it["userName"].as_str().unwrap()).collect();
+        assert!(names.contains(&name), "{found:#?}");
+    };
+    newer("a@corp.test");
+    // Whoever changes it, and as a member of a group; kept beyond a restart.
+    later(modified);
+    server.run(&["user", "activate", "a@corp.test"]);
+    let activated = time(&client.get(&path).expect(200), "lastModified");
+    assert!(activated > modified);
+    later(activated);
+    client.patch("/Groups/Basic", json!([{"op": "add", "path": "members", "value": [{"value": id}]}])).expect(200);
+    let moved = client.get(&path).expect(200);
+    assert!(time(&moved, "lastModified") > activated);
+    server.restart();
+    assert_eq!(client.at(&server).get(&path).expect(200).at("/meta/lastModified"), moved.at("/meta/lastModified"));
+}
+
+#[test]
 fn groups_are_licences_and_members_hold_them() {
     let (mut server, client) = directory();
     let ids: Vec<String> = ["a", "b", "c"].map(|name| client.create(&format!("{name}@corp.test"), "Pro")).to_vec();

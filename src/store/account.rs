@@ -634,6 +634,7 @@ fn blank(id: UserId, email: &Email) -> User {
         registered_at: None,
         invitations_sent: 0,
         details: None,
+        times: None,
     }
 }
 

@@ -225,6 +225,7 @@ fn user(user: &User, other: Option<&User>) -> Map<String, Value> {
         registered_at: _,
         invitations_sent,
         details: _,
+        times: _,
     } = user;
     let UserDetails {
         shared_device,

@@ -71,6 +71,8 @@ pub struct Kept {
     pub users: Vec<(AccountId, User)>,
     /// The secret of the links.
     pub link_secret: Option<LinkSecret>,
+    /// When the disk began to keep times of users; `None` where it always did, or does not yet.
+    pub times_since: Option<Timestamp>,
 }
 
 impl Book {
@@ -79,7 +81,7 @@ impl Book {
     /// # Errors
     /// In words, when the records contradict each other: they cannot have been written by this program.
     pub fn restore(kept: Kept) -> Result<Self, String> {
-        let Kept { profiles, domains, claims, aliases, users, link_secret } = kept;
+        let Kept { profiles, domains, claims, aliases, users, link_secret, times_since } = kept;
         let mut accounts: BTreeMap<AccountId, Account> =
             profiles.into_iter().map(|profile| (profile.id.clone(), Account::new(profile))).collect();
         for (id, domain) in domains {
@@ -105,6 +107,9 @@ impl Book {
                 .get_mut(&id)
                 .ok_or_else(|| format!("user {} belongs to account {id}, which does not exist", user.id))?;
             account.restore(user).map_err(|flaw| format!("account {id}: {flaw}"))?;
+        }
+        if let Some(since) = times_since {
+            accounts.values_mut().for_each(|account| account.date_older(since));
         }
         Ok(Self { accounts, link_secret, ..Self::default() })
     }
@@ -234,6 +239,11 @@ impl Book {
     /// All accounts, by id.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values()
+    }
+
+    /// Dates whatever has changed since the last draining, as [`Account::date`].
+    pub fn date(&mut self, at: Timestamp) {
+        self.accounts.values_mut().filter(|account| account.is_touched()).for_each(|account| account.date(at));
     }
 
     /// What has changed since the last time, each record once.

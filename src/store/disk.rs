@@ -103,17 +103,22 @@ impl<D: StoreDisk> DiskBook<D> {
         Ok(&self.book)
     }
 
-    /// Lets `edit` change the book. When this returns `Ok(Ok(_))`, all of what it did is durable; with `Ok(Err(_))`, a
+    /// Lets `edit` change the book, at that time. When this returns `Ok(Ok(_))`, all of what it did is durable; with `Ok(Err(_))`, a
     /// refusal, nothing of it is kept; with an error, all of it or nothing is, and the book is read anew before it is used
     /// again.
     ///
     /// # Errors
     /// Any [`StoreError`]; `Disk` also for a change of more records than the disk takes, of which nothing is kept.
-    pub fn change<T, E>(&mut self, edit: impl FnOnce(&mut Book) -> Result<T, E>) -> Result<Result<T, E>, StoreError> {
+    pub fn change<T, E>(
+        &mut self,
+        at: Timestamp,
+        edit: impl FnOnce(&mut Book) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoreError> {
         self.refresh()?;
         // Sound again only at the end: a panic in `edit` also leads to a new reading.
         self.is_sound = false;
         let answer = edit(&mut self.book);
+        self.book.date(at);
         let changed = self.book.drain();
         if answer.is_err() {
             self.book.put_back(changed);
@@ -191,6 +196,7 @@ impl Session<'_> {
         edit: impl FnOnce(&mut Book) -> Result<T, E>,
     ) -> Result<T, E> {
         let answer = edit(self.book);
+        self.book.date(at);
         let changed = self.book.drain();
         if answer.is_err() {
             self.book.put_back(changed);

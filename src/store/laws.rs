@@ -416,6 +416,7 @@ fn records_that_contradict_each_other_are_not_taken_in() {
         registered_at: Some(Timestamp::UNIX_EPOCH),
         invitations_sent: 0,
         details: None,
+        times: None,
     };
     assert!(restore(vec![user("a"), user("b")]).is_ok());
     let known_as = |name: &str, text: String| {

@@ -17,7 +17,8 @@
 //! The words are those of the Chime admin API (account, user, registration status, invitation status, licence, default
 //! licence, supported licences, claimed domain), so that a server can hand the same book out without translation.
 //!
-//! Deliberately absent: any clock or source of identities (both are arguments), sending mail (an invitation is a fact
+//! Deliberately absent: any clock (but the one by which a disk of an older form is dated) or source of identities (both are
+//! arguments), sending mail (an invitation is a fact
 //! about a user), any knowledge of the directory, any listing that stops half-way.
 
 pub mod account;
@@ -46,4 +47,4 @@ pub use link::LinkSecret;
 pub use profile::{AccountId, AccountKind, Claim, Profile, ProfileDetails};
 pub use sign_in::{Denial, SignIn};
 pub use sled_disk::SledDisk;
-pub use user::{Invitation, Mail, Provisioned, Refusal, RefusalCode, Registration, User, UserDetails};
+pub use user::{Invitation, Mail, Provisioned, Refusal, RefusalCode, Registration, Times, User, UserDetails};

@@ -8,10 +8,13 @@
 //! | `d/` account id, NUL, start of the domain's SHA-256 | a claimed domain, which may be longer than a key |
 //! | `g/` account id, NUL, start of the licence's SHA-256 | a licence, and how provisioning clients know it |
 //! | `c/` account id, NUL, start of the domain's SHA-256 | a domain on its way in or out |
-//! | `u/` account id, NUL, user id | [`User`], behind it its details if it has any, and behind them [`Provisioned`] |
+//! | `t` | when the store became format 4, as a postcard of milliseconds; not where it always was |
+//! | `u/` account id, NUL, user id | [`User`], behind it its details, behind them [`Provisioned`], and behind that [`Times`] |
 //! | `l/` number, 8 bytes big-endian | an entry of the audit log, as JSON |
 //!
-//! Format 1 had no details, claims, log and secret; format 2 had nothing behind the details, and no names of licences. Both are read as they are.
+//! Format 1 had no details, claims, log and secret; format 2 had nothing behind the details, and no names of licences; format 3
+//! had no times, and details and what is behind them only where there was something to say. All are read as they are: who was
+//! not written since has no times, and counts as changed when the store became format 4.
 //!
 //! Deliberately absent: setting a damaged store aside. It is the only record of who holds which licence; an empty one in its
 //! place would look as if everybody had left.
@@ -21,9 +24,9 @@ use super::book::{Book, Kept, Record};
 use super::disk::{StoreDisk, StoreError};
 use super::link::LinkSecret;
 use super::profile::{ACCOUNT_ID_BYTES_MAX, AccountId, Claim, Profile, ProfileDetails, USER_ID_BYTES_MAX};
-use super::user::{Provisioned, User, UserDetails};
+use super::user::{Provisioned, Times, User, UserDetails};
 use crate::durable::{BATCH_MAX, Batch, Database, DurableError, KEY_BYTES_MAX, Table};
-use crate::model::{Tier, UserId};
+use crate::model::{Tier, Timestamp, UserId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -32,13 +35,14 @@ use std::path::{Path, PathBuf};
 const CACHE_BYTES: u64 = 32 << 20;
 
 /// The form of the records. A newer program may write a higher one; it then reads this one too.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// The oldest form that is read.
 const FORMAT_OLDEST: u32 = 1;
 
 const TABLE: &str = "book";
 const FORMAT_KEY: &[u8] = b"v";
 const SECRET_KEY: &[u8] = b"k";
+const TIMES_KEY: &[u8] = b"t";
 const PROFILE_PREFIX: &[u8] = b"a/";
 const ALIAS_PREFIX: &[u8] = b"g/";
 const CLAIM_PREFIX: &[u8] = b"c/";
@@ -106,12 +110,17 @@ impl SledDisk {
             }
             Record::Alias(account, licence, None) => batch.remove(domain_key(ALIAS_PREFIX, account, licence.name())),
             Record::User(account, user) => {
+                // Each part says by being there that those before it are.
+                let details = user.details();
                 let mut bytes = self.encoded(user)?;
-                if let Some(details) = &user.details {
-                    bytes.extend(self.encoded(details.as_ref())?);
-                    if let Some(provisioned) = &details.provisioned {
-                        bytes.extend(self.encoded(provisioned.as_ref())?);
-                    }
+                if user.times.is_some() || user.details.is_some() {
+                    bytes.extend(self.encoded(&details)?);
+                }
+                if user.times.is_some() || details.provisioned.is_some() {
+                    bytes.extend(self.encoded(&user.provisioned())?);
+                }
+                if let Some(times) = &user.times {
+                    bytes.extend(self.encoded(times)?);
                 }
                 batch.put(user_key(account, &user.id), bytes);
             }
@@ -140,13 +149,20 @@ impl StoreDisk for SledDisk {
         }
         let database = Database::open(path, CACHE_BYTES).map_err(sorted)?;
         let table = database.tree(TABLE).map_err(sorted)?;
-        let book = read(path, &table)?;
         let format = table.get(FORMAT_KEY).map_err(sorted)?;
-        if format.as_deref() != Some(FORMAT.to_be_bytes().as_slice()) {
+        let book = if format.as_deref() == Some(FORMAT.to_be_bytes().as_slice()) {
+            read(path, &table, None)?
+        } else {
+            let now = Timestamp::now();
+            let book = read(path, &table, Some(now))?;
             let mut batch = Batch::new();
             batch.put(FORMAT_KEY, FORMAT.to_be_bytes());
+            if format.is_some() {
+                batch.put(TIMES_KEY, self.encoded(&now.as_millisecond())?);
+            }
             table.apply(&batch).and_then(|()| database.sync()).map_err(sorted)?;
-        }
+            book
+        };
         let next_entry = log_end(path, &table)?;
         self.open = Some(Open { table, database, next_entry });
         self.was_open = true;
@@ -203,7 +219,7 @@ pub fn look(path: &Path) -> Result<Book, StoreError> {
     }
     let database = Database::look(path, CACHE_BYTES).map_err(sorted)?;
     let table = database.tree(TABLE).map_err(sorted)?;
-    read(path, &table)
+    read(path, &table, None)
 }
 
 /// Takes the store at `path` as it is, even if it is older than what was last written: for who is about to compare all
@@ -284,8 +300,8 @@ fn user_key(account: &AccountId, user: &UserId) -> Vec<u8> {
     [USER_PREFIX, account.as_str().as_bytes(), &[0], user.text().as_bytes()].concat()
 }
 
-/// All records of the table, checked against each other.
-fn read(path: &Path, table: &Table) -> Result<Book, StoreError> {
+/// All records of the table, checked against each other. `becomes` is when it becomes of this format, if it does now.
+fn read(path: &Path, table: &Table, becomes: Option<Timestamp>) -> Result<Book, StoreError> {
     let format = table.get(FORMAT_KEY).map_err(|error| sorted(path, error))?;
     if let Some(format) = &format {
         check_format(path, format)?;
@@ -318,9 +334,13 @@ fn read(path: &Path, table: &Table) -> Result<Book, StoreError> {
         if !rest.is_empty() {
             let (mut details, rest) = postcard::take_from_bytes::<UserDetails>(rest)?;
             if !rest.is_empty() {
-                details.provisioned = Some(Box::new(postcard::from_bytes::<Provisioned>(rest)?));
+                let (provisioned, rest) = postcard::take_from_bytes::<Provisioned>(rest)?;
+                details.provisioned = Some(Box::new(provisioned)).filter(|it| **it != Provisioned::default());
+                if !rest.is_empty() {
+                    user.times = Some(postcard::from_bytes::<Times>(rest)?);
+                }
             }
-            user.details = Some(Box::new(details));
+            user.details = Some(Box::new(details)).filter(|it| **it != UserDetails::default());
         }
         let placed = |account: AccountId| (user_key(&account, &user.id), (account, user));
         Ok(account_of(key, USER_PREFIX).map(placed))
@@ -331,10 +351,17 @@ fn read(path: &Path, table: &Table) -> Result<Book, StoreError> {
         Some(Ok(bytes)) => Some(LinkSecret::new(bytes)),
         Some(Err(_)) => return Err(damaged(path, "the secret of its links is malformed")),
     };
+    let times_since = match table.get(TIMES_KEY).map_err(|error| sorted(path, error))? {
+        None => becomes,
+        Some(bytes) => {
+            let since = postcard::from_bytes(&bytes).ok().and_then(|it| Timestamp::from_millisecond(it).ok());
+            Some(since.ok_or_else(|| damaged(path, "the time of its format makes no sense"))?)
+        }
+    };
     if format.is_none() && !profiles.is_empty() {
         return Err(damaged(path, "it has accounts but no format version"));
     }
-    let kept = Kept { profiles, domains, claims, aliases, users, link_secret };
+    let kept = Kept { profiles, domains, claims, aliases, users, link_secret, times_since };
     Book::restore(kept).map_err(|flaw| damaged(path, &flaw))
 }
 
@@ -432,7 +459,7 @@ mod tests {
     }
 
     fn fill(disk: &mut DiskBook, from: usize, to: usize) -> Result<(), StoreError> {
-        disk.change(|book| {
+        disk.change(Timestamp::UNIX_EPOCH, |book| {
             let at = Timestamp::UNIX_EPOCH;
             let account = book.open_account(&corp(), "corp", StoreKind::EnterpriseDirectory, at).unwrap();
             account.support(&Tier::new("pro")).unwrap();
@@ -456,7 +483,7 @@ mod tests {
         let path = folder.path().join("accounts");
         let mut disk = DiskBook::open(&path).unwrap();
         fill(&mut disk, 0, 3).unwrap();
-        disk.change(|book| {
+        disk.change(Timestamp::UNIX_EPOCH, |book| {
             let account = book.account_mut(&corp()).unwrap();
             account.suspend(&UserId::new("u00001"))?;
             let email = Email::parse("new@corp.example").unwrap();
@@ -479,7 +506,7 @@ mod tests {
         let path = folder.path().join("accounts");
         let mut disk = DiskBook::open(&path).unwrap();
         let names = ["corp", "corp/x", "corp x"].map(|name| AccountId::parse(name).unwrap());
-        disk.change(|book| {
+        disk.change(Timestamp::UNIX_EPOCH, |book| {
             for (number, name) in names.iter().enumerate() {
                 let account = book.open_account(name, "n", StoreKind::Team, Timestamp::UNIX_EPOCH).unwrap();
                 let email = Email::parse(&format!("p{number}@corp.example")).unwrap();
@@ -507,7 +534,7 @@ mod tests {
         let domains: Vec<String> = (0..DOMAINS_MAX).map(|number| format!("{}.n{number:03}", "d".repeat(230))).collect();
         let kind = StoreKind::EnterpriseDirectory;
         let mut disk = DiskBook::open(&path).unwrap();
-        let granted = disk.change(|book| {
+        let granted = disk.change(Timestamp::UNIX_EPOCH, |book| {
             let account = book.open_account(&id, &"ü".repeat(NAME_CHARS_MAX), kind, Timestamp::UNIX_EPOCH)?;
             for number in 0..LICENCES_MAX {
                 let licence = Tier::new(&format!("{number:0LICENCE_BYTES_MAX$}"));
@@ -533,7 +560,7 @@ mod tests {
         // All domains exchanged for others is the largest change of an account.
         let others: Vec<String> = domains.iter().map(|domain| format!("x{domain}")).collect();
         let mut disk = DiskBook::open(&path).unwrap();
-        disk.change(|book| book.account_mut(&id)?.claim_domains(&others)).unwrap().unwrap();
+        disk.change(Timestamp::UNIX_EPOCH, |book| book.account_mut(&id)?.claim_domains(&others)).unwrap().unwrap();
         drop(disk);
         assert_eq!(look(&path).unwrap().account(&id).unwrap().profile().domains, others);
     }
@@ -563,7 +590,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut disk = DiskBook::open(&folder.path().join("accounts")).unwrap();
         fill(&mut disk, 0, 2).unwrap();
-        let answer = disk.change(|book| {
+        let answer = disk.change(Timestamp::UNIX_EPOCH, |book| {
             let account = book.account_mut(&corp())?;
             account.suspend(&UserId::new("u00000"))?;
             account.remove(&UserId::new("u00001"))
@@ -580,7 +607,7 @@ mod tests {
         let mut disk = DiskBook::open(&folder.path().join("accounts")).unwrap();
         fill(&mut disk, 0, 2).unwrap();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            disk.change(|book| -> Result<(), Refusal> {
+            disk.change(Timestamp::UNIX_EPOCH, |book| -> Result<(), Refusal> {
                 book.account_mut(&corp())?.suspend(&UserId::new("u00000"))?;
                 panic!("half-way");
             })

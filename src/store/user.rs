@@ -52,6 +52,44 @@ pub struct User {
     /// What few users have. Written behind the user in the same record, if there is any.
     #[serde(skip)]
     pub details: Option<Box<UserDetails>>,
+    /// Since when the user is there and as now. Written last in the same record; `None` while nobody has dated it.
+    #[serde(skip)]
+    pub times: Option<Times>,
+}
+
+/// When a user was made and when something of the user last changed, to the millisecond. What only follows from the account
+/// (that a domain was released) changes no user. The order of the fields is the form on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    created_ms: i64,
+    changed_ms: i64,
+}
+
+impl Times {
+    /// Of a user who is made now.
+    pub(super) fn begun(at: Timestamp) -> Self {
+        Self::known(at, at)
+    }
+
+    /// What is known of somebody's times.
+    pub(super) fn known(created: Timestamp, changed: Timestamp) -> Self {
+        Self { created_ms: created.as_millisecond(), changed_ms: changed.as_millisecond() }
+    }
+
+    /// The same, changed once more.
+    pub(super) fn changed(self, at: Timestamp) -> Self {
+        Self { changed_ms: at.as_millisecond(), ..self }
+    }
+
+    /// When the user was made.
+    pub fn created_at(self) -> Timestamp {
+        Timestamp::from_millisecond(self.created_ms).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// When something of the user last changed.
+    pub fn changed_at(self) -> Timestamp {
+        Timestamp::from_millisecond(self.changed_ms).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
 }
 
 /// What few users have, and the first form on disk did not know. The order of the fields is the form on disk.
@@ -170,6 +208,12 @@ impl User {
     pub fn external_id(&self) -> Option<String> {
         let text = self.provisioned_ref().and_then(|it| it.external_id.clone());
         text.or_else(|| self.external.map(|guid| guid.to_string()))
+    }
+
+    /// When the user came, as far as the older forms on disk know: an invitation that was repeated has taken the place of the
+    /// first one.
+    pub(super) fn came_at(&self) -> Option<Timestamp> {
+        [self.invited_at, self.registered_at].into_iter().flatten().min()
     }
 
     /// Whether both are one record. Addresses that differ in case are equal, and written differently.

@@ -88,7 +88,7 @@ impl Embedded {
                     sled_disk::accept(&path).map_err(unopened)?;
                 }
                 let mut disk = DiskBook::open(&path).map_err(unopened)?;
-                disk.change(furnish).map_err(unopened)?.map_err(refused)?;
+                disk.change(Timestamp::now(), furnish).map_err(unopened)?.map_err(refused)?;
                 Shelf::Disk(disk)
             }
             Access::Look => {
@@ -117,7 +117,7 @@ impl Embedded {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         let furnish = |book: &mut Book| furnish(book, &self.account, *kind, tiers, domains);
         match &mut *shelf {
-            Shelf::Disk(disk) => disk.change(furnish).map_err(unopened)?.map_err(refused),
+            Shelf::Disk(disk) => disk.change(Timestamp::now(), furnish).map_err(unopened)?.map_err(refused),
             Shelf::Copy(book) => furnish(book).map(drop).map_err(refused),
         }
     }
@@ -181,7 +181,9 @@ impl Embedded {
     ) -> Result<Result<T, Refusal>, Failure> {
         let id = self.account.clone();
         self.blocking(move |shelf| match shelf {
-            Shelf::Disk(disk) => disk.change(|book| book.account_mut(&id).and_then(edit)).map_err(Failure::Store),
+            Shelf::Disk(disk) => {
+                disk.change(Timestamp::now(), |book| book.account_mut(&id).and_then(edit)).map_err(Failure::Store)
+            }
             Shelf::Copy(_) => Err(Failure::LookOnly),
         })
         .await

@@ -76,7 +76,7 @@ impl Change {
         let account = book.account_mut(&ground.account).map_err(refused)?;
         match (&self.place, self.verb) {
             (Place::Users(None), Verb::Post) => self.create_user(account, ground, at),
-            (Place::Users(Some(id)), verb) => self.change_user(account, ground, id, verb),
+            (Place::Users(Some(id)), verb) => self.change_user(account, ground, id, verb, at),
             (Place::Groups(None), Verb::Post) => self.create_group(account, ground),
             (Place::Groups(Some(id)), verb) => self.change_group(account, ground, id, verb),
             _ => Err(Problem::new(405, "nothing of that kind can be done here")),
@@ -88,13 +88,21 @@ impl Change {
         let ignored = user::let_pass(accepted.unknown)?;
         let wish = Wish::of(&accepted.resource, account.profile(), None)?;
         let id = user::create(account, &wish, &UserId::new(&self.new_id), at)?;
+        account.date(at);
         let made = user::known(account, &id.text())?;
         let has_mail = made.mail() == crate::store::Mail::Due;
         let resource = whole_user(account, made, ground);
         Ok(Done { status: 201, resource: Some(resource), ignored, has_mail })
     }
 
-    fn change_user(&self, account: &mut Account, ground: &Ground, id: &str, verb: Verb) -> Result<Done, Problem> {
+    fn change_user(
+        &self,
+        account: &mut Account,
+        ground: &Ground,
+        id: &str,
+        verb: Verb,
+        at: Timestamp,
+    ) -> Result<Done, Problem> {
         let before = user::known(account, id)?;
         self.check_version(|| version(&user::resource(account, before)))?;
         let (resource, ignored) = match verb {
@@ -113,6 +121,7 @@ impl Change {
         let wish = Wish::of(&resource, account.profile(), Some(before))?;
         let id = before.id.clone();
         user::update(account, &id, &wish)?;
+        account.date(at);
         let resource = whole_user(account, user::known(account, &id.text())?, ground);
         Ok(Done { status: 200, resource: Some(resource), ignored, has_mail: false })
     }

@@ -40,6 +40,7 @@ fn seen(book: &Book) -> Vec<(bool, Map<String, Value>)> {
 /// As the desk does it: of a refusal nothing stays.
 fn give(book: &mut Book, change: &Change) -> Result<Done, Problem> {
     let done = change.make(book, &ground(), Timestamp::UNIX_EPOCH);
+    book.date(Timestamp::UNIX_EPOCH);
     let changed = book.drain();
     if done.is_err() {
         book.put_back(changed);

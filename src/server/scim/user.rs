@@ -113,9 +113,9 @@ pub(super) fn resource(account: &Account, user: &User) -> Map<String, Value> {
         put("groups", json!([{"value": name, "display": name, "type": "direct"}]));
     }
     let mut meta = Map::from_iter([("resourceType".to_owned(), json!("User"))]);
-    let times = [user.invited_at, user.registered_at].into_iter().flatten();
-    if let Some(created) = times.min() {
-        meta.insert("created".to_owned(), json!(view::time(created)));
+    if let Some(times) = user.times {
+        meta.insert("created".to_owned(), json!(view::time(times.created_at())));
+        meta.insert("lastModified".to_owned(), json!(view::time(times.changed_at())));
     }
     put("meta", Value::Object(meta));
     resource

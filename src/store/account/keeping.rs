@@ -1,10 +1,10 @@
 //! What has changed in an account since somebody last asked, and how it is undone; taking in what was kept.
 
 use super::Account;
-use crate::model::{Tier, UserId};
+use crate::model::{Tier, Timestamp, UserId};
 use crate::store::book::{Changed, Record};
 use crate::store::profile::{AccountKind, Claim, Profile};
-use crate::store::user::{Invitation, Registration, User};
+use crate::store::user::{Invitation, Registration, Times, User};
 use std::collections::BTreeMap;
 
 /// What a keeper has seen last, of everything that has changed since.
@@ -54,6 +54,32 @@ impl Account {
         }
         self.index(user);
         Ok(())
+    }
+
+    /// Notes that whoever differs from what was last drained changed at that time. A command that changes nothing dates
+    /// nobody, so that this comes behind the commands and before the draining; and where somebody is shown as changed, before
+    /// that, too. Said twice of one change it is said once.
+    pub fn date(&mut self, at: Timestamp) {
+        for (id, was) in &self.touched.users {
+            let Some(user) = self.users.get_mut(id) else { continue };
+            match was {
+                None => user.times = Some(Times::begun(at)),
+                Some(was) if was.is_same_record(user) => {}
+                Some(was) => {
+                    let before = was.times.unwrap_or_else(|| Times::begun(was.came_at().unwrap_or(at)));
+                    user.times = Some(before.changed(at));
+                }
+            }
+        }
+    }
+
+    /// Gives those times who have none, since they were written by a form on disk without: they came when they were invited
+    /// or registered, and changed at the latest when the form changed. Somebody who asks for what is newer is shown them once
+    /// too often, and never misses one.
+    pub(in crate::store) fn date_older(&mut self, since: Timestamp) {
+        for user in self.users.values_mut().filter(|user| user.times.is_none()) {
+            user.times = Some(Times::known(user.came_at().unwrap_or(since), since));
+        }
     }
 
     /// What differs from what was last drained, each once, as it was and as it is now.

@@ -70,6 +70,7 @@ fn user() -> impl Strategy<Value = User> {
         registered_at: Some(Timestamp::MAX),
         invitations_sent: u32::MAX,
         details: details.map(Box::new),
+        times: None,
     })
 }
 

@@ -195,7 +195,8 @@ proptest! {
             world.give(&Move::Create(number));
         }
         keeper.follow(world.book.drain());
-        for write in &writes {
+        for (number, write) in writes.iter().enumerate() {
+            let at = day(1_000 + i64::try_from(number).unwrap());
             let before = whole(&world.book);
             for next in write {
                 let here = whole(&world.book);
@@ -203,7 +204,19 @@ proptest! {
                 prop_assert!(granted || is_partial(next) || here == whole(&world.book), "refused, and changed: {:?}", next);
                 assert_sound(&world.book);
             }
+            world.book.date(at);
+            world.book.date(at);
             let changed = world.book.drain();
+            // Dated is who changed, and nobody else; when somebody came stays.
+            for Changed { before, now } in &changed {
+                if let Record::User(_, now) = now {
+                    let was = before.as_ref().map(|was| if let Record::User(_, was) = was { was.times } else { None });
+                    let came = was.map_or(Some(at), |was| was.map(Times::created_at));
+                    prop_assert_eq!(now.times.map(Times::changed_at), Some(at));
+                    prop_assert_eq!(now.times.map(Times::created_at), came);
+                }
+            }
+            world.book.date(day(1));
             prop_assert_eq!(world.book.drain(), []);
             let mut undone = world.book.clone();
             undone.put_back(changed.clone());

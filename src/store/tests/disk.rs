@@ -91,8 +91,17 @@ fn a_store_of_the_first_format_is_read_and_goes_on() {
     write_first_format(&path);
     let seen = look(&path).unwrap();
     assert_eq!(format_of(&path), 1_u32.to_be_bytes(), "looking changes nothing");
+    let before = Timestamp::now();
     let mut disk = DiskBook::open(&path).unwrap();
-    assert_eq!(whole(disk.book().unwrap()), whole(&seen));
+    let times_of = |book: &Book| book.account(&account_id("two")).unwrap().user(&user_id("p")).unwrap().times;
+    // Nobody noted when the user last changed: not after the store was opened by a program that does.
+    let times = times_of(disk.book().unwrap()).unwrap();
+    assert_eq!((times_of(&seen), times.created_at()), (None, day(2)));
+    assert!(times.changed_at().as_millisecond() >= before.as_millisecond() && times.changed_at() <= Timestamp::now());
+    drop(disk);
+    assert_eq!(times_of(&look(&path).unwrap()), Some(times), "noted once, not at each opening");
+    let mut disk = DiskBook::open(&path).unwrap();
+    assert_eq!(times_of(disk.book().unwrap()), Some(times));
     assert_eq!(disk.log_before(None, 10).unwrap(), []);
     let account = seen.account(&account_id("two")).unwrap();
     assert_eq!((account.profile().kind, account.profile().created_at), (AccountKind::EnterpriseLwa, day(1)));
@@ -117,9 +126,45 @@ fn a_store_of_the_first_format_is_read_and_goes_on() {
     .unwrap()
     .unwrap();
     let after = whole(disk.book().unwrap());
+    let times = times_of(disk.book().unwrap()).unwrap();
+    assert_eq!((times.created_at(), times.changed_at()), (day(2), day(3)));
     drop(disk);
     assert_eq!(whole(&look(&path).unwrap()), after);
-    assert_eq!(format_of(&path), 3_u32.to_be_bytes());
+    assert_eq!(format_of(&path), 4_u32.to_be_bytes());
+}
+
+#[test]
+fn a_store_that_began_with_times_needs_no_day_of_its_form() {
+    let (_folder, path) = place();
+    let mut disk = DiskBook::open(&path).unwrap();
+    disk.change(day(5), |book| {
+        let account = book.open_account(&account_id("corp"), "Corp", StoreKind::Team, day(5))?;
+        account.invite(&email("p@a.example"), None, user_id("p"), day(5)).map(drop)
+    })
+    .unwrap()
+    .unwrap();
+    disk.change(day(6), |book| book.account_mut(&account_id("corp"))?.invite_again(&user_id("p"), day(6)).map(drop))
+        .unwrap()
+        .unwrap();
+    // What changes nothing dates nobody.
+    disk.change(day(7), |book| book.account_mut(&account_id("corp"))?.set_mail(&user_id("p"), Mail::None).map(drop))
+        .unwrap()
+        .unwrap();
+    drop(disk);
+    let book = look(&path).unwrap();
+    let user = book.account(&account_id("corp")).unwrap().user(&user_id("p")).unwrap();
+    let times = user.times.unwrap();
+    assert_eq!(
+        (times.created_at(), times.changed_at()),
+        (day(5), day(6)),
+        "made once, whatever the last invitation says"
+    );
+    assert_eq!(user.details, None, "nothing where there is nothing to say");
+    let database = Database::look(&path, CACHE_BYTES).unwrap();
+    assert_eq!(database.tree("book").unwrap().get(b"t").unwrap(), None);
+    drop(database);
+    tamper(&path, b"t", Some(b""));
+    assert!(matches!(look(&path), Err(StoreError::Damaged { message }) if message.contains("time of its format")));
 }
 
 /// The details of a user as format 2 wrote them, behind the user.
@@ -196,7 +241,7 @@ fn a_store_of_the_second_format_is_read_and_goes_on() {
     let account = seen.account(&account_id("two")).unwrap();
     assert_eq!(account.by_user_name("PP").unwrap().details().personal_pin.as_deref(), Some("1"));
     assert_eq!(account.by_alias("known as"), Some(&Tier::new("Pro")));
-    assert_eq!(format_of(&path), 3_u32.to_be_bytes());
+    assert_eq!(format_of(&path), 4_u32.to_be_bytes());
 }
 
 /// The largest of everything.
@@ -326,7 +371,7 @@ fn the_log_is_numbered_without_gaps_and_read_by_the_page() {
                 disk.session(|session| [0, 1].map(|number| act(session, 6 * round + 2 * write + number).is_ok()));
             assert_eq!(granted.unwrap(), [true, true]);
             // A change without an entry, and one that is refused.
-            disk.change(|book| book.account_mut(&id)?.set_name("between")).unwrap().unwrap();
+            disk.change(day(0), |book| book.account_mut(&id)?.set_name("between")).unwrap().unwrap();
             let refused =
                 disk.session(|session| session.act("me", "x", day(0), |book| book.account_mut(&id)?.set_name("")));
             assert!(refused.unwrap().is_err());
@@ -404,7 +449,7 @@ fn nothing_of_a_forgotten_account_stays_on_disk() {
     let mut disk = DiskBook::open(&path).unwrap();
     disk.session(|session| session.act("me", "all", day(0), fill_up)).unwrap().unwrap();
     // Closed at the end of time, and that is long ago.
-    disk.change(|book| {
+    disk.change(day(0), |book| {
         let id = account_id(&"a".repeat(ACCOUNT_ID_BYTES_MAX));
         book.reopen_account(&id, day(0))?;
         book.close_account(&id, day(0))

@@ -106,6 +106,7 @@ impl Keeper {
                 .collect(),
             users: self.users.iter().map(|((id, _), user)| (id.clone(), user.clone())).collect(),
             link_secret: self.link_secret.clone(),
+            times_since: None,
         })
         .unwrap()
     }
