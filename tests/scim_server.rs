@@ -458,6 +458,13 @@ fn groups_are_licences_and_members_hold_them() {
     let all = json!({"schemas": [GROUP], "displayName": "Pro", "members": [{"value": ids[0]}, {"value": ids[1]}]});
     assert_eq!(client.put("/Groups/Pro", &all).expect(200).at("/members").as_array().unwrap().len(), 2);
     assert_eq!(licences(&client), ["a@corp.test Pro true", "b@corp.test Pro true", "c@corp.test Plus true"]);
+    // All of them by PATCH, the last word counting; who is named and not there is told, and nothing done.
+    let replace = |ids: &[&str]| json!({"op": "replace", "path": "members", "value": ids.iter().map(|id| json!({"value": id})).collect::<Vec<_>>()});
+    client.patch("/Groups/Pro", json!([replace(&[&ids[2]])])).expect(200);
+    assert_eq!(licences(&client), ["a@corp.test Plus true", "b@corp.test Plus true", "c@corp.test Pro true"]);
+    client.patch("/Groups/Pro", json!([replace(&["nobody"])])).refused(400, Some("invalidValue"), "nobody");
+    client.patch("/Groups/Pro", json!([{"op": "remove", "path": "members"}, out(&ids[0])[0], member(&ids[0])[0], replace(&[&ids[0], &ids[2]]), member(&ids[1])[0], out(&ids[2])[0]])).expect(200);
+    assert_eq!(licences(&client), ["a@corp.test Pro true", "b@corp.test Pro true", "c@corp.test Plus true"]);
     // Who does not speak of members takes nobody's licence; who says that there are none, does.
     client.put("/Groups/Pro", &json!({"schemas": [GROUP], "displayName": "Pro", "externalId": "g1"})).expect(200);
     assert_eq!(licences(&client)[0], "a@corp.test Pro true");

@@ -151,7 +151,7 @@ impl Change {
             }
             Verb::Patch => {
                 let (operations, shape) = (self.operations()?, group_shape());
-                if let Some(named) = group::singled_out(&operations, &shape) {
+                if let Some(named) = group::named(&operations, &shape) {
                     group::move_members(account, &licence, &named)?;
                 } else {
                     let mut resource = group::resource(account, &licence, true);

@@ -1,24 +1,29 @@
 //! Lists: filtered, sorted, page by page.
 //!
 //! A filter on what users are found by (`id`, `userName`, `externalId`, the address) is answered without looking at everybody.
-//! Any other one looks at all users, a few thousand at a time: between two of these looks the desk does what others ask.
+//! Any other one looks at all users, a few thousand at a time, or at the members of one group: between two of these looks the
+//! desk does what others ask.
 
 use super::act::{Ground, located};
 use super::discover::{group_shape, user_shape};
 use super::query::{Paging, Query, cursor_out};
 use super::route::Kinds;
 use super::{group, refused, unanswered, user};
-use crate::model::{Email, UserId};
+use crate::model::{Email, Tier, UserId};
 use crate::scim::filter::{Filter, Literal, Operator};
 use crate::scim::list::Page;
-use crate::scim::{AttributePath, Problem, Shape};
+use crate::scim::{AttributePath, Problem, ScimType, Shape};
 use crate::server::desk::Desk;
 use crate::store::{Account, Book, User};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Users looked at in one go.
 const LOOK_MAX: usize = 2_000;
+/// Users of a page that are shown in one go; of groups, which may have a hundred thousand members, it is one.
+const SHOWN_AT_ONCE: usize = 200;
+/// Most comparisons of members that one group is worth: they are made in one go.
+const COMPARISONS_MAX: usize = 500_000;
 
 /// What is asked, for as long as it takes to answer.
 struct Search {
@@ -55,8 +60,7 @@ pub(super) async fn find(desk: &Desk, ground: Ground, kinds: Kinds, query: Query
         found.extend(users(desk, &search).await?);
     }
     if kinds != Kinds::Users {
-        let asked = search.clone();
-        found.extend(look(desk, &search, move |account| groups(account, &asked)).await?);
+        found.extend(groups(desk, &search).await?);
     }
     if search.query.sort.is_some() {
         // Without a value last (RFC 7644 3.4.2.3); what is equal stays in the order of the ids.
@@ -133,27 +137,23 @@ async fn users(desk: &Desk, search: &Arc<Search>) -> Result<Vec<Found>, Problem>
     }
 }
 
-fn groups(account: &Account, search: &Search) -> Vec<Found> {
-    let shape = group_shape();
-    let licences = account.profile().supported.iter();
-    licences
-        .filter_map(|licence| {
-            let resource = Value::Object(group::resource(account, licence, search.needs_members()));
-            let fits = search.query.filter.as_ref().is_none_or(|filter| filter.matches(&resource, &shape));
-            let key = search.query.sort.as_ref().and_then(|path| key(path, &resource, &shape));
-            let id = resource.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-            fits.then_some(Found { key, what: What::Group(id) })
-        })
-        .collect()
+/// All groups that fit, each looked at by itself.
+async fn groups(desk: &Desk, search: &Arc<Search>) -> Result<Vec<Found>, Problem> {
+    let licences = look(desk, search, |account| account.profile().supported.clone()).await?;
+    let mut found = Vec::new();
+    for licence in licences {
+        let asked = search.clone();
+        found.extend(look(desk, search, move |account| asked.found_group(account, &licence)).await??);
+    }
+    Ok(found)
 }
 
 /// The page behind a user, in the order of the ids (RFC 9865).
 async fn behind(desk: &Desk, search: &Arc<Search>, kinds: Kinds, after: Option<String>) -> Result<Value, Problem> {
     if kinds != Kinds::Users {
         // There are at most a few dozen.
-        let asked = search.clone();
         let found = if kinds == Kinds::All { users(desk, search).await? } else { Vec::new() };
-        let groups = look(desk, search, move |account| groups(account, &asked)).await?;
+        let groups = groups(desk, search).await?;
         let page = found.into_iter().chain(groups).map(|found| found.what);
         let page: Vec<What> = if after.is_some() { Vec::new() } else { page.take(search.query.count).collect() };
         let resources = shown(desk, search, page).await?;
@@ -190,31 +190,35 @@ async fn behind(desk: &Desk, search: &Arc<Search>, kinds: Kinds, after: Option<S
 
 /// The resources of a page. Who has gone meanwhile is not on it.
 async fn shown(desk: &Desk, search: &Arc<Search>, page: Vec<What>) -> Result<Vec<Value>, Problem> {
-    let asked = search.clone();
-    look(desk, search, move |account| {
-        let (users, groups) = (user_shape(account.profile()), group_shape());
-        let Search { ground, query } = asked.as_ref();
-        let with_members = query.projection.wants("members");
-        page.iter()
-            .filter_map(|what| {
-                let (resource, shape): (Map<String, Value>, &Shape) = match what {
-                    What::User(id) => (user::resource(account, account.user(id)?), &users),
-                    What::Group(id) => {
-                        let licence = group::known(account, id).ok()?;
-                        (group::resource(account, &licence, with_members), &groups)
-                    }
-                };
-                let mut resource = located(resource, ground);
-                let meta = resource.get_mut("meta").and_then(Value::as_object_mut);
-                if let (What::Group(_), false, Some(meta)) = (what, with_members, meta) {
-                    // It would be that of a group without members.
-                    meta.remove("version");
+    let shapes = (look(desk, search, |account| user_shape(account.profile())).await?, group_shape());
+    let Search { ground, query } = search.as_ref();
+    let with_members = query.projection.wants("members");
+    let mut shown = Vec::with_capacity(page.len());
+    let is_together = |one: &What, other: &What| matches!((one, other), (What::User(_), What::User(_)));
+    for some in page.chunk_by(is_together).flat_map(|some| some.chunks(SHOWN_AT_ONCE)) {
+        let some = some.to_vec();
+        let resources = look(desk, search, move |account| {
+            let resource = |what: &What| match what {
+                What::User(id) => account.user(id).map(|user| (false, user::resource(account, user))),
+                What::Group(id) => {
+                    let licence = group::known(account, id).ok()?;
+                    Some((true, group::resource(account, &licence, with_members)))
                 }
-                Some(query.projection.apply(resource, shape))
-            })
-            .collect()
-    })
-    .await
+            };
+            some.iter().filter_map(resource).collect::<Vec<_>>()
+        });
+        // Versions and addresses are made of what was seen, away from the desk.
+        for (is_group, resource) in resources.await? {
+            let mut resource = located(resource, ground);
+            let meta = resource.get_mut("meta").and_then(Value::as_object_mut);
+            if let (true, false, Some(meta)) = (is_group, with_members, meta) {
+                // It would be that of a group without members.
+                meta.remove("version");
+            }
+            shown.push(query.projection.apply(resource, if is_group { &shapes.1 } else { &shapes.0 }));
+        }
+    }
+    Ok(shown)
 }
 
 impl Search {
@@ -229,6 +233,33 @@ impl Search {
                 key(path, &Value::Object(user::resource(account, user)), &user_shape(account.profile()))
             });
         Found { key, what: What::User(user.id.clone()) }
+    }
+
+    /// The group of that licence, if it is there and fits.
+    ///
+    /// # Errors
+    /// `tooMany` for a filter that compares the members of a large group with too much.
+    fn found_group(&self, account: &Account, licence: &Tier) -> Result<Option<Found>, Problem> {
+        if !account.profile().supported.contains(licence) {
+            return Ok(None);
+        }
+        let (shape, with_members) = (group_shape(), self.needs_members());
+        if let Some(filter) = self.query.filter.as_ref().filter(|_| with_members) {
+            let most = COMPARISONS_MAX / filter.terms().max(1);
+            if group::has_more_than(account, licence, most) {
+                let detail = format!(
+                    "{} comparisons with each member of a group are too many for one of more than {most} members: \
+                     ask with fewer",
+                    filter.terms()
+                );
+                return Err(Problem::bad(ScimType::TooMany, detail));
+            }
+        }
+        let resource = Value::Object(group::resource(account, licence, with_members));
+        let fits = self.query.filter.as_ref().is_none_or(|filter| filter.matches(&resource, &shape));
+        let key = self.query.sort.as_ref().and_then(|path| key(path, &resource, &shape));
+        let id = resource.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(fits.then_some(Found { key, what: What::Group(id) }))
     }
 
     /// Whether the filter or the order is about members.

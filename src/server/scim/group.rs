@@ -29,7 +29,12 @@ pub(super) fn known(account: &Account, id: &str) -> Result<Tier, Problem> {
 
 /// Whether so many hold the licence that a change is answered without them.
 pub(super) fn is_large(account: &Account, licence: &Tier) -> bool {
-    members(account, licence).nth(SHOWN_MAX).is_some()
+    has_more_than(account, licence, SHOWN_MAX)
+}
+
+/// Whether more than so many hold the licence.
+pub(super) fn has_more_than(account: &Account, licence: &Tier, most: usize) -> bool {
+    members(account, licence).nth(most).is_some()
 }
 
 fn members<'a>(account: &'a Account, licence: &'a Tier) -> impl Iterator<Item = &'a User> {
@@ -111,29 +116,39 @@ pub(super) fn update(
     give(account, licence, &come, &go)
 }
 
-/// Single members that come (`true`) or go, where operations speak of nothing else: then the others need not be looked at,
-/// of whom there may be a hundred thousand. Of one who is named twice the last word counts.
-pub(super) fn singled_out(operations: &[Operation], shape: &Shape) -> Option<BTreeMap<String, bool>> {
-    let mut named = BTreeMap::new();
+/// Members that a request names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Whether nobody else is a member any more.
+    is_whole: bool,
+    /// Whether each comes or goes. Of one who is named twice the last word counts.
+    comes: BTreeMap<String, bool>,
+}
+
+/// The members that operations name, where they speak of nothing else: then no list of all is made and compared, of whom
+/// there may be a hundred thousand.
+pub(super) fn named(operations: &[Operation], shape: &Shape) -> Option<Named> {
+    let mut named = Named::default();
     for Operation { op, path, value } in operations {
-        let comes = match op {
-            Op::Add => true,
-            Op::Remove => false,
-            Op::Replace => return None,
-        };
+        let comes = *op != Op::Remove;
         match Target::parse(path.as_deref()?, shape).ok()? {
             Target::Attribute(path) if is_members(&path) => {
-                let values = match value.as_ref()? {
-                    Value::Array(values) => values.as_slice(),
-                    value => std::slice::from_ref(value),
+                // A removal without values is one of all.
+                if *op == Op::Replace || value.is_none() && *op == Op::Remove {
+                    named = Named { is_whole: true, comes: BTreeMap::new() };
+                }
+                let values = match value {
+                    Some(Value::Array(values)) => values.as_slice(),
+                    Some(value) => std::slice::from_ref(value),
+                    None => &[],
                 };
                 for each in values {
-                    named.insert(each.get("value")?.as_str()?.to_owned(), comes);
+                    named.comes.insert(each.get("value")?.as_str()?.to_owned(), comes);
                 }
             }
             Target::Values { path, filter } if is_members(&path) && !comes => match *filter {
                 Filter::Compare(part, Operator::Eq, Literal::Text(id)) if part.name.eq_ignore_ascii_case("value") => {
-                    named.insert(id, false);
+                    named.comes.insert(id, false);
                 }
                 _ => return None,
             },
@@ -147,23 +162,23 @@ fn is_members(path: &AttributePath) -> bool {
     path.name.eq_ignore_ascii_case("members") && path.part.is_none()
 }
 
-/// Lets single members come and go. Who is to go and is not there has gone.
+/// Lets the named members come and go. Who is to go and is not there has gone.
 ///
 /// # Errors
 /// As [`update`].
-pub(super) fn move_members(
-    account: &mut Account,
-    licence: &Tier,
-    named: &BTreeMap<String, bool>,
-) -> Result<(), Problem> {
+pub(super) fn move_members(account: &mut Account, licence: &Tier, named: &Named) -> Result<(), Problem> {
     let (mut come, mut go) = (Vec::new(), Vec::new());
-    for (id, comes) in named {
+    for (id, comes) in &named.comes {
         match (user::known(account, id), comes) {
             (Ok(user), true) if user.licence.as_ref() != Some(licence) => come.push(user.id.clone()),
-            (Ok(user), false) if user.licence.as_ref() == Some(licence) => go.push(user.id.clone()),
+            (Ok(user), false) if user.licence.as_ref() == Some(licence) && !named.is_whole => go.push(user.id.clone()),
             (Err(problem), true) => return Err(Problem::bad(ScimType::InvalidValue, problem.detail)),
             (Ok(_), _) | (Err(_), false) => {}
         }
+    }
+    if named.is_whole {
+        let stays = |user: &&User| named.comes.get(&*user.id.text()) == Some(&true);
+        go.extend(members(account, licence).filter(|user| !stays(user)).map(|user| user.id.clone()));
     }
     give(account, licence, &come.iter().collect::<Vec<_>>(), &go.iter().collect::<Vec<_>>())
 }
