@@ -588,6 +588,101 @@ fn many_changes_go_in_one_request() {
 }
 
 #[test]
+fn a_bulk_is_done_in_the_order_of_what_it_names() {
+    let (_server, client) = directory_with(&["--licences"]);
+    let bulk = |operations: Value| {
+        let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations});
+        client.post("/Bulk", &body)
+    };
+    let statuses = |answer: &scim_client::Answer| -> Vec<String> {
+        let operations = answer.at("/Operations").as_array().unwrap();
+        operations.iter().map(|it| it["status"].as_str().unwrap().to_owned()).collect()
+    };
+    let patch = |path: &str, operation: Value| {
+        let data = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation]});
+        json!({"method": "PATCH", "path": path, "data": data})
+    };
+    let post = |name: &str, data: Value| json!({"method": "POST", "path": "/Users", "bulkId": name, "data": data});
+    let old = client.create("taken@corp.test", "Pro");
+    // The first names what the last makes, which wants the address that the one between them lets go of.
+    let answer = bulk(json!([
+        patch("/Groups/Basic", json!({"op": "add", "path": "members", "value": [{"value": "bulkId:new"}]})),
+        {"method": "POST", "path": "/Groups", "bulkId": "gold",
+         "data": {"schemas": [GROUP], "displayName": "Gold", "members": [{"value": "bulkId:other"}]}},
+        patch(&format!("/Users/{old}"), json!({"op": "replace", "path": "userName", "value": "moved@corp.test"})),
+        post("other", user("other@corp.test", "")),
+        post("new", user("taken@corp.test", "Pro")),
+        patch("/Groups/bulkId:gold", json!({"op": "add", "path": "members", "value": [{"value": old}]})),
+    ]))
+    .expect(200);
+    assert_eq!(statuses(&answer), ["200", "201", "200", "201", "201", "200"], "{answer:#?}");
+    assert_eq!(
+        (answer.text("/Operations/1/bulkId"), answer.text("/Operations/4/bulkId")),
+        ("gold".into(), "new".into())
+    );
+    assert_eq!(
+        licences(&client),
+        ["moved@corp.test Gold true", "other@corp.test Gold true", "taken@corp.test Basic true"]
+    );
+    // Two that wait for each other, one for itself, one for what is refused, one for what nobody makes; the others are done.
+    let named = |name: &str, other: &str| {
+        let mut data = user(&format!("{name}@corp.test"), "Pro");
+        data["externalId"] = json!(format!("bulkId:{other}"));
+        post(name, data)
+    };
+    let answer = bulk(json!([
+        named("a", "b"),
+        named("b", "a"),
+        named("c", "c"),
+        named("d", "refused"),
+        named("e", "nobody"),
+        post("refused", user("taken@corp.test", "Pro")),
+        named("f", "good"),
+        post("good", user("good@corp.test", "Pro")),
+    ]))
+    .expect(200);
+    assert_eq!(statuses(&answer), ["409", "409", "409", "409", "409", "409", "201", "201"], "{answer:#?}");
+    assert_eq!(answer.text("/Operations/0/response/scimType"), "invalidValue");
+    assert!(answer.text("/Operations/1/response/detail").contains("wait for each other"), "{answer:#?}");
+    // Which of two is meant nobody knows: nothing is done.
+    let twice = bulk(json!([post("x", user("x@corp.test", "Pro")), post("x", user("y@corp.test", "Pro"))]));
+    twice.refused(400, Some("invalidValue"), "two operations have the bulkId \"x\"");
+    assert_eq!(client.get("/Users?count=0").expect(200).at("/totalResults"), 5);
+}
+
+#[test]
+fn what_can_be_taken_in_two_ways_is_refused() {
+    let (_server, client) = directory();
+    let made = client.post("/Users", &user("a@corp.test", "Pro")).expect(201);
+    let path = format!("/Users/{}", made.text("/id"));
+    // The one entitlement and the one address are primary, whatever is said: shown to who asks, and nobody changes it.
+    let asked = client.get(&format!("{path}?attributes=entitlements.primary,emails.primary")).expect(200);
+    assert_eq!((asked.at("/entitlements/0/primary"), asked.at("/emails/0/primary")), (&json!(true), &json!(true)));
+    let other = json!([{"op": "replace", "path": "entitlements[type eq \"licence\"].primary", "value": false}]);
+    client.patch(&path, other).refused(400, Some("mutability"), "primary is read-only");
+    // A name that stands twice: the first value, or the last one?
+    let twice = r#"{"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{"op": "replace", "path": "active", "value": true, "value": false}]}"#;
+    client.ask("PATCH", &path, &[], Some(twice)).refused(400, Some("invalidSyntax"), "\"value\" stands twice");
+    let twice = format!(r#"{{"schemas": ["{USER}"], "userName": "b@corp.test", "active": true, "active": false}}"#);
+    client.ask("POST", "/Users", &[], Some(&twice)).refused(400, Some("invalidSyntax"), "\"active\" stands twice");
+    // A PATCH says that it is one (RFC 7644 3.5.2).
+    let operations = json!([{"op": "replace", "path": "active", "value": false}]);
+    for body in [
+        json!({"Operations": operations}),
+        json!({"schemas": [], "Operations": operations}),
+        json!({"schemas": [USER], "Operations": operations}),
+        json!({"schemas": "urn:ietf:params:scim:api:messages:2.0:PatchOp", "Operations": operations}),
+    ] {
+        for path in [path.as_str(), "/Groups/Pro"] {
+            let answer = client.ask("PATCH", path, &[], Some(&body.to_string()));
+            answer.refused(400, Some("invalidSyntax"), "`schemas` has to name");
+        }
+    }
+    assert_eq!(client.get(&path).expect(200).body, made.body, "nothing was done");
+}
+
+#[test]
 fn lists_come_in_pages_and_only_who_is_meant() {
     let (_server, client) = directory();
     let ids: Vec<String> = (0..25)

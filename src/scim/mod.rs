@@ -2,6 +2,7 @@
 //!
 //! | file | what is in it |
 //! |---|---|
+//! | `body` | a body as JSON, in which no name stands twice |
 //! | `problem` | an error as a body: status, `scimType`, detail |
 //! | `schema` | attributes and their characteristics; what a resource may have |
 //! | `accept` | a body that came, held against the schema: names and types put right, or refused |
@@ -19,6 +20,7 @@
 //! says whether case counts, or without a limit on how deep it goes.
 
 pub mod accept;
+pub mod body;
 pub mod filter;
 pub mod list;
 pub mod patch;

@@ -1,17 +1,20 @@
-//! Many changes in one request (RFC 7644 3.7): one after the other, each granted or refused by itself.
+//! Many changes in one request (RFC 7644 3.7): one after the other, each granted or refused by itself; answered in the order in
+//! which they stand.
 //!
-//! A few hundred of them share a write to the disk, if that is quick: whoever else asks comes in between. An operation names what an earlier one made by `bulkId:` and its id; what a
-//! later one makes it cannot name, since nothing is done out of order.
+//! A few hundred of them share a write to the disk, if that is quick: whoever else asks comes in between. An operation names
+//! what another one makes by `bulkId:` and its id, and is done behind that one; where they wait for each other, or what is
+//! named was not made, it is 409.
 
 use super::act::{Change, Done, Ground};
 use super::discover::BULK_OPERATIONS_MAX;
+use super::order::order;
 use super::route::{Place, Verb, place_in_bulk};
 use super::unanswered;
 use crate::model::Timestamp;
 use crate::scim::{BULK_REQUEST, BULK_RESPONSE, Problem, ScimType};
 use crate::server::desk::{Caller, Desk};
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +25,7 @@ const RECORDS_OF_A_WRITE: usize = 400;
 const TIME_AT_THE_DESK: Duration = Duration::from_millis(50);
 /// Most names of attributes that are told as let pass.
 const IGNORED_MAX: usize = 20;
-/// How deep values are searched for what an earlier operation made.
+/// How deep values are searched for what another operation makes.
 const DEPTH_MAX: usize = 8;
 /// What a reference to another operation begins with.
 const REFERENCE: &str = "bulkId:";
@@ -39,7 +42,10 @@ struct Item {
 /// What has become of the operations so far.
 #[derive(Default)]
 struct Course {
-    answers: Vec<Value>,
+    /// How many were done.
+    done: usize,
+    /// Each with the place of its operation.
+    answers: Vec<(usize, Value)>,
     /// The ids of what was made, by `bulkId`.
     made: HashMap<String, String>,
     failed: usize,
@@ -57,7 +63,8 @@ pub(super) struct Answer {
 /// Carries out a bulk.
 ///
 /// # Errors
-/// For the request as a whole: `invalidSyntax`, 413 for too many operations, and what the desk says.
+/// For the request as a whole: `invalidSyntax`, `invalidValue` for a `bulkId` that two have, 413 for too many operations, and
+/// what the desk says.
 pub(super) async fn carry_out(
     desk: &Desk,
     caller: &Caller,
@@ -84,19 +91,22 @@ pub(super) async fn carry_out(
             number.ok_or_else(|| syntax("failOnErrors is a whole number above 0".to_owned()))?
         }
     };
-    let items: Arc<Vec<Item>> = Arc::new(list.iter().map(|each| item(each, &new_id)).collect());
-    let ground = Arc::new(ground);
+    let items: Vec<Item> = list.iter().map(|each| item(each, &new_id)).collect();
+    let order = order(&names(&items)?);
+    let (items, order, ground) = (Arc::new(items), Arc::new(order), Arc::new(ground));
     let mut course = Course::default();
-    while course.answers.len() < items.len() && course.failed < fail_on_errors {
-        let (items, ground, caller, mut running) = (items.clone(), ground.clone(), caller.clone(), course);
+    while course.done < items.len() && course.failed < fail_on_errors {
+        let (items, order, ground) = (items.clone(), order.clone(), ground.clone());
+        let (caller, mut running) = (caller.clone(), course);
         let worked = desk.several(move |session| {
             let before = session.records();
             let (at, begun) = (Timestamp::now(), Instant::now());
-            while let Some(item) = items.get(running.answers.len()).filter(|_| running.failed < fail_on_errors) {
+            let next = |running: &Course| order.get(running.done).and_then(|place| Some((*place, items.get(*place)?)));
+            while let Some((place, item)) = next(&running).filter(|_| running.failed < fail_on_errors) {
                 let done = item.change.clone().and_then(|change| running.resolved(change)).and_then(|change| {
                     session.act(caller.as_str(), change.operation(), at, |book| change.make(book, &ground, at))
                 });
-                running.note(item, done, &ground);
+                running.note(place, item, done, &ground);
                 if session.records() >= before + RECORDS_OF_A_WRITE || begun.elapsed() >= TIME_AT_THE_DESK {
                     break;
                 }
@@ -105,8 +115,49 @@ pub(super) async fn carry_out(
         });
         course = worked.await.map_err(unanswered)?;
     }
-    let body = json!({"schemas": [BULK_RESPONSE], "Operations": course.answers});
-    Ok(Answer { body, has_mail: course.has_mail, ignored: course.ignored })
+    let Course { done: _, mut answers, made: _, failed: _, has_mail, ignored } = course;
+    answers.sort_unstable_by_key(|(place, _)| *place);
+    let answers: Vec<Value> = answers.into_iter().map(|(_, answer)| answer).collect();
+    Ok(Answer { body: json!({"schemas": [BULK_RESPONSE], "Operations": answers}), has_mail, ignored })
+}
+
+/// For each operation, the places of those that make what it refers to.
+///
+/// # Errors
+/// `invalidValue` for a `bulkId` that two operations have (RFC 7644 3.7).
+fn names(items: &[Item]) -> Result<Vec<BTreeSet<usize>>, Problem> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (place, item) in items.iter().enumerate() {
+        if let Some(id) = &item.bulk_id
+            && places.insert(id, place).is_some()
+        {
+            let detail = format!("two operations have the bulkId {id:?}: nothing was done, give each its own");
+            return Err(Problem::bad(ScimType::InvalidValue, detail));
+        }
+    }
+    let named = |item: &Item| {
+        let mut named = BTreeSet::new();
+        let mut note = |text: &str| named.extend(text.strip_prefix(REFERENCE).and_then(|id| places.get(id)));
+        if let Ok(change) = &item.change {
+            if let Place::Users(Some(id)) | Place::Groups(Some(id)) = &change.place {
+                note(id);
+            }
+            texts(&change.body, 0, &mut note);
+        }
+        named
+    };
+    Ok(items.iter().map(named).collect())
+}
+
+/// Shows each text in a value.
+fn texts<'v>(value: &'v Value, depth: usize, show: &mut impl FnMut(&'v str)) {
+    match value {
+        _ if depth > DEPTH_MAX => {}
+        Value::String(text) => show(text),
+        Value::Array(values) => values.iter().for_each(|value| texts(value, depth + 1, show)),
+        Value::Object(members) => members.values().for_each(|value| texts(value, depth + 1, show)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn item(each: &Value, new_id: &impl Fn() -> String) -> Item {
@@ -128,7 +179,7 @@ fn item(each: &Value, new_id: &impl Fn() -> String) -> Item {
 }
 
 impl Course {
-    /// The change with what earlier operations made in the place of references to them.
+    /// The change with what other operations made in the place of references to them.
     fn resolved(&self, mut change: Change) -> Result<Change, Problem> {
         if let Place::Users(Some(id)) | Place::Groups(Some(id)) = &mut change.place {
             self.resolve_text(id)?;
@@ -157,13 +208,17 @@ impl Course {
                 Ok(())
             }
             None => {
-                let detail = format!("no earlier operation of this bulk made {text:?}");
+                let detail = format!(
+                    "no other operation of this bulk made {text:?}: none has that bulkId, or it was refused, or they wait for \
+                     each other"
+                );
                 Err(Problem { status: 409, scim_type: Some(ScimType::InvalidValue), detail })
             }
         }
     }
 
-    fn note(&mut self, item: &Item, done: Result<Done, Problem>, ground: &Ground) {
+    fn note(&mut self, place: usize, item: &Item, done: Result<Done, Problem>, ground: &Ground) {
+        self.done += 1;
         let mut answer = Map::new();
         answer.insert("method".to_owned(), json!(item.method));
         if let Some(bulk_id) = &item.bulk_id {
@@ -198,6 +253,6 @@ impl Course {
                 answer.insert("response".to_owned(), problem.body());
             }
         }
-        self.answers.push(Value::Object(answer));
+        self.answers.push((place, Value::Object(answer)));
     }
 }

@@ -169,9 +169,7 @@ async fn read(front: &Front, body: Body, deadline: Instant) -> Result<Value, Fau
         };
         Fault { closes: true, ..Fault::from(problem) }
     })?;
-    let wrong =
-        |error: serde_json::Error| Problem::bad(ScimType::InvalidSyntax, format!("the body is not JSON: {error}"));
-    Ok(serde_json::from_slice(&bytes).map_err(wrong)?)
+    Ok(crate::scim::body::read(&bytes)?)
 }
 
 async fn perform(

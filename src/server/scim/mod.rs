@@ -11,6 +11,7 @@
 //! | `find` | lists: filtered, sorted, page by page | the desk |
 //! | `act` | one change, as the book takes it | pure |
 //! | `bulk` | many changes in one request | the desk |
+//! | `order` | in which order these are done | pure |
 //!
 //! The base is `/scim/v2/<account id>`: most clients take a base URL and a token and nothing else, so that the account is in
 //! both, and a token for another account is told so.
@@ -32,6 +33,7 @@ mod discover;
 mod find;
 mod group;
 mod http;
+mod order;
 mod query;
 mod route;
 #[cfg(test)]
