@@ -185,21 +185,22 @@ pub(super) fn move_members(account: &mut Account, licence: &Tier, named: &Named)
 
 /// Gives the licence to who comes, and the default one to who goes.
 fn give(account: &mut Account, licence: &Tier, come: &[&UserId], go: &[&UserId]) -> Result<(), Problem> {
+    let default = account.profile().default_licence.clone().filter(|default| default != licence);
+    if !go.is_empty() && default.is_none() {
+        let name = view::licence_out(licence);
+        let detail = format!(
+            "who is taken out of a group falls back to the default licence, and there is none but {name}: to give the users \
+             another licence, make them members of its group; to end their access, set `active` to false or delete them; to \
+             let them fall back to another licence, make it the default one with `seatstore account default-licence`"
+        );
+        return Err(Problem::new(409, detail));
+    }
     if come.len() + go.len() > MOVED_MAX {
         let detail = format!(
             "{} users would get another licence: at most {MOVED_MAX} in one request; send fewer members at a time",
             come.len() + go.len()
         );
         return Err(Problem::new(413, detail));
-    }
-    let default = account.profile().default_licence.clone().filter(|default| default != licence);
-    if !go.is_empty() && default.is_none() {
-        let name = view::licence_out(licence);
-        let detail = format!(
-            "who is taken out of a group falls back to the default licence, and there is none but {name}: make the users \
-             members of another group"
-        );
-        return Err(Problem::new(409, detail));
     }
     for id in come {
         account.assign(id, licence).map_err(refused)?;

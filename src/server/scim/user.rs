@@ -249,10 +249,10 @@ pub(super) fn create(account: &mut Account, wish: &Wish, new_id: &UserId, at: Ti
     let away = there.filter(|user| user.is_put_away()).map(|user| user.id.clone());
     let id = match away {
         Some(id) => {
+            account.take_back(&id).map_err(refused)?;
             if let Some(licence) = licence {
                 account.assign(&id, licence).map_err(refused)?;
             }
-            account.activate(&id).map_err(refused)?;
             id
         }
         None => match account.profile().kind {

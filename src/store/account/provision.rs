@@ -157,6 +157,17 @@ impl Account {
         Ok(true)
     }
 
+    /// A client makes a user again whom it deleted. As with somebody new, the address is one of a claimed domain; an
+    /// administrator can activate the user wherever the address is.
+    ///
+    /// # Errors
+    /// As [`Account::activate`], and `Forbidden` for an address outside the claimed domains.
+    pub fn take_back(&mut self, id: &UserId) -> Result<&User, Refusal> {
+        let email = self.known(id)?.email.clone();
+        self.check_claimed(&email)?;
+        self.activate(id)
+    }
+
     pub(super) fn index_provisioned(&mut self, user: &User) {
         let Some(provisioned) = user.provisioned_ref() else { return };
         if let Some(name) = &provisioned.user_name {
