@@ -7,8 +7,8 @@ use super::groups::{self, FoundGroup, GroupRole, find_groups};
 use super::membership::Reach;
 use super::roster::Roster;
 use crate::model::{
-    Cause, Email, GroupPath, GroupRef, Holding, Mailbox, Memory, ObjectGuid, Person, RememberedGroup, Rules, Tier,
-    Tiers, Timestamp, Warning, WarningKind,
+    Cause, Email, GroupPath, GroupRef, Holding, Mailbox, Memory, ObjectGuid, OnLeave, Person, RememberedGroup, Rules,
+    Seat, Tier, Tiers, Timestamp, Warning, WarningKind,
 };
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -238,10 +238,15 @@ impl DesiredSet {
         self.entries.push(Entry { place, verdict });
     }
 
-    /// Only those who are out of all groups, or gone, have a grace, and only on a seat in use.
+    /// Only those who are out of all groups, or gone, have a grace, and only on a seat in use, or on what would be deleted.
     fn with_grace(&mut self, judge: &Judge<'_>, guid: ObjectGuid, natural: u32, holding: Option<&Holding>) -> u32 {
         let has_grace = natural == judge.usual.left_all_groups || natural == judge.usual.gone;
-        if !has_grace || !holding.is_some_and(|holding| holding.seat.is_held()) {
+        let is_at_stake = |holding: &Holding| match &holding.seat {
+            Seat::Active(_) => true,
+            Seat::Suspended(_) => judge.rules.on_leave == OnLeave::Delete,
+            Seat::Vacant | Seat::Invited => false,
+        };
+        if !has_grace || !holding.is_some_and(is_at_stake) {
             return natural;
         }
         let start = judge.memory.absent.get(&guid).copied().unwrap_or(judge.now);

@@ -17,8 +17,8 @@ use super::groups::{FoundGroup, GroupRole, Standing};
 use super::plan::{Lean, Parts, Plan};
 use crate::model::memory::ApprovedChange;
 use crate::model::{
-    Approval, Because, Cause, Change, Email, GroupRef, HeldNote, Limits, Memory, ObjectGuid, Origin, Rules, Tiers,
-    Timestamp, UserId, Warning, WarningKind,
+    Action, Approval, Because, Cause, Change, Email, GroupRef, HeldNote, Limits, Memory, ObjectGuid, Origin, Rules,
+    Tiers, Timestamp, UserId, Warning, WarningKind,
 };
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -278,8 +278,8 @@ impl<'a> GroupGuard<'a> {
                 };
                 // Without a baseline nobody can say who was in it: it may have been anybody. The same is true of a seat of
                 // its tier that no group known to us explains, such as one given just before the group went away.
-                let is_unexplained =
-                    lost_from.is_empty() && change.from.tier() == group.tier() && change.from.is_held();
+                let is_at_stake = change.from.is_held() || change.action == Action::Remove;
+                let is_unexplained = lost_from.is_empty() && change.from.tier() == group.tier() && is_at_stake;
                 let may_have_been_in =
                     group.members_before().is_none() || group.has_lost(&change.guid) || is_unexplained;
                 // It may have been nested in a group that gives more, which then lost the person with it.

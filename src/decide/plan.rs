@@ -5,8 +5,8 @@
 
 use super::desired::{Desired, DesiredSet, KeepReason, Subject, is_claimed};
 use crate::model::{
-    Action, Because, Cause, Change, Email, Holding, Memory, ObjectGuid, Person, Rules, Seat, Snapshot, StoreKind, Tier,
-    Tiers, Warning, WarningKind,
+    Action, Because, Cause, Change, Email, Holding, Memory, ObjectGuid, OnLeave, Person, Rules, Seat, Snapshot,
+    StoreKind, Tier, Tiers, Warning, WarningKind,
 };
 use foldhash::fast::RandomState;
 use std::cell::OnceCell;
@@ -129,16 +129,29 @@ fn for_seated(kind: StoreKind, seat: Option<&Seat>, tier: &Tier) -> Cell {
     }
 }
 
-/// The lower half.
-fn for_unseated(kind: StoreKind, seat: Option<&Seat>) -> Cell {
+/// The lower half. Deletion is for whoever has left, and comes to those too who were suspended before they did.
+fn for_unseated(kind: StoreKind, seat: Option<&Seat>, because: Cause, on_leave: OnLeave) -> Cell {
     use StoreKind::{EnterpriseDirectory, EnterpriseLwa, Team};
+    let is_deleted = on_leave == OnLeave::Delete && has_left(because);
     match (kind, seat) {
         (_, None | Some(Seat::Vacant)) => Cell::Nothing,
         (Team, Some(Seat::Active(_) | Seat::Invited | Seat::Suspended(_))) => Cell::Do(Action::Remove, Seat::Vacant),
+        (EnterpriseLwa | EnterpriseDirectory, Some(Seat::Active(_) | Seat::Suspended(_))) if is_deleted => {
+            Cell::Do(Action::Remove, Seat::Vacant)
+        }
         (EnterpriseLwa | EnterpriseDirectory, Some(Seat::Active(tier))) => {
             Cell::Do(Action::Suspend, Seat::Suspended(tier.clone()))
         }
         (EnterpriseLwa | EnterpriseDirectory, Some(Seat::Invited | Seat::Suspended(_))) => Cell::Nothing,
+    }
+}
+
+/// Whether somebody is not to come back of itself, as far as the directory tells. Who is held back there, or has no usable
+/// address for a while, has not left.
+fn has_left(because: Cause) -> bool {
+    match because {
+        Cause::LeftAllGroups | Cause::Excluded | Cause::GoneFromDirectory => true,
+        Cause::DisabledInDirectory | Cause::ExpiredInDirectory | Cause::DomainNotClaimed | Cause::NoEmail => false,
     }
 }
 
@@ -250,7 +263,7 @@ impl<'a> Planner<'a> {
         match turn.desired {
             Desired::Keep { .. } => None,
             Desired::Seated { tier, .. } => Some(for_seated(self.kind, seat, tier)),
-            Desired::Unseated { .. } => Some(for_unseated(self.kind, seat)),
+            Desired::Unseated { because } => Some(for_unseated(self.kind, seat, *because, self.rules.on_leave)),
         }
     }
 

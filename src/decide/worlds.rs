@@ -4,9 +4,9 @@
 
 use super::{Cleared, DesiredSet, Plan, Roster, absorb, clear, desire, inherit, plan};
 use crate::model::{
-    Change, Detail, Details, Dn, Email, Fact, Group, GroupRef, Holding, Limit, Limits, Mailbox, Member, Memory,
-    ObjectGuid, Origin, Person, Reading, RememberedGroup, Rules, Seat, Settlement, Shown, StoreKind, Tier, TierRule,
-    Timestamp, UserId, WarningKind,
+    Action, Change, Detail, Details, Dn, Email, Fact, Group, GroupRef, Holding, Limit, Limits, Mailbox, Member, Memory,
+    ObjectGuid, OnLeave, Origin, Person, Reading, RememberedGroup, Rules, Seat, Settlement, Shown, StoreKind, Tier,
+    TierRule, Timestamp, UserId, WarningKind,
 };
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -201,7 +201,10 @@ fn obeyed(change: &Change) -> Settlement {
     let id = change.account.clone().unwrap_or_else(|| UserId::new(&format!("account-{}", change.guid)));
     let details = change.details.as_ref().filter(|_| change.to.is_held());
     let details = details.map_or(Shown::AsBefore, |details| Shown::Took(details.mark().on(&id)));
-    let fact = Fact::Holds(Holding { id, email: change.email.clone(), seat: change.to.clone() });
+    let fact = match change.action {
+        Action::Remove => Fact::NoAccount,
+        _ => Fact::Holds(Holding { id, email: change.email.clone(), seat: change.to.clone() }),
+    };
     Settlement { guid: change.guid, fact, closes_intent: true, entry: None, details }
 }
 
@@ -324,6 +327,7 @@ prop_compose! {
             Just(StoreKind::EnterpriseDirectory), Just(StoreKind::EnterpriseLwa), Just(StoreKind::Team)
         ],
         (renames, nested, domains, protects) in (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()),
+        on_leave in prop_oneof![Just(OnLeave::Deactivate), Just(OnLeave::Delete)],
         grace_hours in prop_oneof![Just(0u64), Just(48)],
         (losses, shrink, gains, floor) in (any_limit(), any_limit(), any_limit(), 0usize..4),
         origin in prop_oneof![6 => Just(Origin::Known), 1 => Just(Origin::Fresh)],
@@ -331,7 +335,7 @@ prop_compose! {
         let mut world = World::new();
         world.rules.tiers[0].groups.push(GroupRef::new("More Pro"));
         world.rules.exclude.push(GroupRef::new("Blocked"));
-        world.rules.nested = nested;
+        (world.rules.nested, world.rules.on_leave) = (nested, on_leave);
         world.rules.grace = Duration::from_secs(grace_hours * 60 * 60);
         if domains {
             world.rules.domains = vec!["corp.example".to_owned()];

@@ -21,7 +21,7 @@ pub enum Action {
     Suspend,
     /// Give the right to sign in back, with the tier wanted now.
     Resume,
-    /// Take the account out (team accounts): undone only by a new invitation.
+    /// Take the account out (team accounts, and [`super::OnLeave::Delete`]): undone only by a new invitation or a new account.
     Remove,
     /// Follow a changed e-mail address, or changed details; the seat stays.
     Rename,

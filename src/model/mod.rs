@@ -36,7 +36,7 @@ pub use memory::{Approval, Fact, Memory, Origin, RememberedGroup, Settlement, Sh
 pub use person::Person;
 pub use reading::{Delta, GroupChange, MemberChange, News, Reading, Wanted};
 pub use report::{Counts, HeldNote, HistoryEntry, PassId, PassRecord, PassResult, Warning, WarningKind};
-pub use rules::{GroupRef, Limit, Limits, Rules, TierRule};
+pub use rules::{GroupRef, Limit, Limits, OnLeave, Rules, TierRule};
 pub use seat::{Holding, Observed, Seat, StoreKind, UserId};
 pub use sid::Sid;
 pub use snapshot::Snapshot;

@@ -68,6 +68,21 @@ pub struct Rules {
     pub exclude: Vec<GroupRef>,
     /// How long somebody may be out of all groups before losing the seat.
     pub grace: Duration,
+    /// What becomes of the account of whoever has left, where accounts can be suspended.
+    pub on_leave: OnLeave,
+}
+
+/// What becomes of the account of whoever has left: is in no mapped group any more, in an excluded one, or gone from the
+/// directory. Whoever is only held back (disabled, expired, without a usable address) is suspended either way.
+///
+/// Of a kind of account that suspends nobody (Team) it says nothing: there, who leaves is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum OnLeave {
+    /// It is suspended, and kept with its tier for the return.
+    #[default]
+    Deactivate,
+    /// It is deleted, also when it has been suspended before: who returns gets another one.
+    Delete,
 }
 
 impl Rules {

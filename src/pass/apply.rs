@@ -160,10 +160,13 @@ fn verdict(intent: &Intent, answer: &Outcome) -> Result<(), String> {
             let seat = observed.as_ref().map_or(Seat::Vacant, |observed| observed.seat.clone());
             // Somebody who was invited may have accepted before we looked.
             let arrived = intent.action == Action::Invite && seat.is_held();
-            if seat == intent.to || arrived {
-                Ok(())
-            } else {
-                Err(format!("the account store says the seat is {seat} afterwards, not {}", intent.to))
+            match (&seat, intent.action) {
+                _ if seat == intent.to || arrived => Ok(()),
+                (Seat::Suspended(_), Action::Remove) => Err("the account store was asked to delete the user and has only \
+                     deactivated it, or left it so: nobody signs in with it. If this product deletes nobody, write on_leave = \
+                     \"deactivate\""
+                    .to_owned()),
+                _ => Err(format!("the account store says the seat is {seat} afterwards, not {}", intent.to)),
             }
         }
         Outcome::Rejected(why) => Err(why.clone()),

@@ -2,7 +2,7 @@
 
 use super::world::{Body, Dice, SimDirectory, SimState, SimStore, Stopper, calm, details, email, rules, seats};
 use crate::model::{Email, Origin};
-use crate::model::{Limit, Limits, Observed, PassResult, Seat, StoreKind, Tier, Timestamp, UserId};
+use crate::model::{Limit, Limits, Observed, OnLeave, PassResult, Rules, Seat, StoreKind, Tier, Timestamp, UserId};
 use crate::pass::{self, Kept, PassError, Request, World};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -15,7 +15,12 @@ fn now() -> Timestamp {
 }
 
 /// What the directory says, worked out without any of the program's own code.
-fn wanted(bodies: &[Body], kind: StoreKind, before: &HashMap<String, Seat>) -> HashMap<String, Seat> {
+fn wanted(
+    bodies: &[Body],
+    kind: StoreKind,
+    on_leave: OnLeave,
+    before: &HashMap<String, Seat>,
+) -> HashMap<String, Seat> {
     let mut wanted = HashMap::new();
     for (number, body) in bodies.iter().enumerate() {
         let address = email(number).key().into_owned();
@@ -30,6 +35,7 @@ fn wanted(bodies: &[Body], kind: StoreKind, before: &HashMap<String, Seat>) -> H
             (StoreKind::Team, Some(_), _) => Some(Seat::Invited),
             (StoreKind::Team, None, _) => None,
             (_, Some(tier), _) => Some(Seat::Active(Tier::new(tier))),
+            (_, None, _) if on_leave == OnLeave::Delete && has_left(body) => None,
             (_, None, Some(Seat::Active(tier) | Seat::Suspended(tier))) => Some(Seat::Suspended(tier)),
             (_, None, _) => None,
         };
@@ -38,11 +44,16 @@ fn wanted(bodies: &[Body], kind: StoreKind, before: &HashMap<String, Seat>) -> H
     wanted
 }
 
+/// Gone, or there and in no group.
+fn has_left(body: &Body) -> bool {
+    !body.exists || body.enabled && !body.pro && !body.plus
+}
+
 /// Passes over a world that changes and fails, then one good day.
-fn simulate(seed: u64, kind: StoreKind) {
+fn simulate(seed: u64, kind: StoreKind, on_leave: OnLeave) {
     let mut dice = Dice(seed);
     let bodies = vec![Body::in_groups(false, false); PEOPLE];
-    let mut world = calm(kind, bodies, rules(), now);
+    let mut world = calm(kind, bodies, Rules { on_leave, ..rules() }, now);
     world.limits = Limits { losses: Limit::Off, group_shrink: Limit::Off, ..Limits::default() };
     world.directory.tells_news = dice.roll(2) == 0;
     *world.accounts.dice.borrow_mut() = Dice(seed ^ 0xdead);
@@ -60,6 +71,8 @@ fn simulate(seed: u64, kind: StoreKind) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     // Who has been unseated in some version of the directory that a pass may have seen: only they may have lost a seat.
     let mut may_have_lost = [true; PEOPLE];
+    // And who has left in one: only their accounts may be gone.
+    let mut may_be_gone = [true; PEOPLE];
 
     for step in 0..STEPS {
         for _ in 0..dice.roll(4) {
@@ -75,6 +88,7 @@ fn simulate(seed: u64, kind: StoreKind) {
         }
         for (number, body) in bodies.borrow().iter().enumerate() {
             may_have_lost[number] |= !(body.exists && body.enabled && (body.pro || body.plus));
+            may_be_gone[number] |= kind == StoreKind::Team || on_leave == OnLeave::Delete && has_left(body);
         }
         answers.set(dice.roll(6) > 0);
         trouble.set([0, 4, 8][usize::try_from(dice.roll(3)).unwrap()]);
@@ -126,10 +140,13 @@ fn simulate(seed: u64, kind: StoreKind) {
             let address = email(number).key().into_owned();
             let lost = then.get(&address).is_some_and(Seat::is_held) && !now.get(&address).is_some_and(Seat::is_held);
             assert!(!lost || *may, "seed {seed} step {step}: {address} lost a seat and never was unseated");
+            let is_gone = then.contains_key(&address) && !now.contains_key(&address);
+            assert!(!is_gone || may_be_gone[number], "seed {seed} step {step}: {address} was deleted and had not left");
         }
         if result.as_ref().is_ok_and(|report| report.in_sync) {
             for (number, body) in bodies.borrow().iter().enumerate() {
                 may_have_lost[number] = !(body.exists && body.enabled && (body.pro || body.plus));
+                may_be_gone[number] = kind == StoreKind::Team || on_leave == OnLeave::Delete && has_left(body);
             }
         }
     }
@@ -152,7 +169,7 @@ fn simulate(seed: u64, kind: StoreKind) {
     }
     let mut now_seats = seats(&users.borrow());
     now_seats.remove(&*stranger.email.key());
-    let mut expected = wanted(&bodies.borrow(), kind, &before);
+    let mut expected = wanted(&bodies.borrow(), kind, on_leave, &before);
     expected.retain(|_, seat| *seat != Seat::Vacant);
     assert_eq!(now_seats, expected, "seed {seed}: not converged");
     for (number, body) in bodies.borrow().iter().enumerate().filter(|(_, body)| body.name > 0) {
@@ -172,12 +189,17 @@ proptest! {
 
     #[test]
     fn whatever_fails_a_directory_account_converges(seed: u64) {
-        simulate(seed, StoreKind::EnterpriseDirectory);
+        simulate(seed, StoreKind::EnterpriseDirectory, OnLeave::Deactivate);
+    }
+
+    #[test]
+    fn whatever_fails_only_who_has_left_is_deleted(seed: u64) {
+        simulate(seed, StoreKind::EnterpriseDirectory, OnLeave::Delete);
     }
 
     #[test]
     fn whatever_fails_a_team_account_converges_and_invites_once(seed: u64) {
-        simulate(seed, StoreKind::Team);
+        simulate(seed, StoreKind::Team, OnLeave::Deactivate);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::decide::worlds::{World, active, dn, email, id, plus, pro};
 use crate::decide::{Desired, KeepReason};
-use crate::model::{Cause, GroupRef, Mailbox, Member, Seat, Sid, Timestamp, WarningKind};
+use crate::model::{Cause, GroupRef, Mailbox, Member, OnLeave, Seat, Sid, Timestamp, WarningKind};
 use std::time::Duration;
 
 /// Alice, in `Chime Pro`.
@@ -287,6 +287,33 @@ fn grace_keeps_leavers_for_a_while_and_then_lets_go() {
     // Whoever has lost the seat is no longer counted as absent.
     world.pass();
     assert!(world.memory.absent.is_empty());
+}
+
+/// A deletion is more than a suspension: it has a grace also where there is no seat in use.
+#[test]
+fn grace_keeps_a_suspended_account_from_deletion_for_a_while() {
+    for on_leave in [OnLeave::Deactivate, OnLeave::Delete] {
+        let mut world = alice_in_pro();
+        world.rules.grace = Duration::from_secs(48 * 60 * 60);
+        world.rules.on_leave = on_leave;
+        world.holds("alice", Seat::Suspended(pro()));
+        world.edit("alice").disabled = true;
+        world.edit_group("Chime Pro").members.push(Member::Dn(dn("Rest").key()));
+        world.pass();
+        assert!(world.memory.absent.is_empty());
+        world.people.retain(|person| person.guid != id("alice"));
+        assert_eq!(world.pass().planned(&world), [""; 0]);
+        assert_eq!(world.memory.absent.len(), usize::from(on_leave == OnLeave::Delete));
+        world.now = "2026-01-17T12:00:00Z".parse().unwrap();
+        let planned = world.decide().planned(&world);
+        world.pass();
+        match on_leave {
+            OnLeave::Deactivate => assert_eq!(planned, [""; 0]),
+            OnLeave::Delete => assert_eq!(planned, ["alice@corp.example remove suspended pro>vacant"]),
+        }
+        assert_eq!(world.pass().planned(&world), [""; 0]);
+        assert!(world.memory.absent.is_empty());
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::decide::worlds::{Decided, World, active, dn, email, id, plus, pro};
 use crate::decide::{HeldChange, Standing, clear};
-use crate::model::{Cause, GroupRef, HeldNote, Limit, Limits, Mailbox, Member, Origin, Seat, WarningKind};
+use crate::model::{Cause, GroupRef, HeldNote, Limit, Limits, Mailbox, Member, OnLeave, Origin, Seat, WarningKind};
 use std::collections::HashSet;
 
 /// `count` people with pro, all of them in `Chime Pro`, as the last pass left it. The usual limits.
@@ -254,6 +254,40 @@ fn too_many_gains_are_held_and_losses_go_on() {
     assert_eq!(decided.reasons(), ["3 gains are more than 20% of 11 seats (limits.gains)"]);
     world.approve();
     assert_eq!(counts(&world.decide()), (4, 0));
+}
+
+/// Somebody switches to `on_leave = "delete"`, and those who left long ago are all to go at once.
+#[test]
+fn deletions_of_people_long_suspended_are_losses_like_others() {
+    for active in [100, 1] {
+        let mut world = settled(active);
+        for name in world.crowd("old", 50, pro()) {
+            world.holds(&name, Seat::Suspended(pro()));
+        }
+        assert_eq!(counts(&world.decide()), (0, 0));
+        world.rules.on_leave = OnLeave::Delete;
+        let decided = world.decide();
+        assert_eq!(counts(&decided), (0, 50));
+        assert_eq!(decided.reasons(), [format!("50 losses are more than 5% of {} seats (limits.losses)", active + 1)]);
+        world.approve();
+        assert_eq!(counts(&world.pass()), (50, 0));
+        assert_eq!(counts(&world.decide()), (0, 0));
+        assert_eq!(world.memory.snapshot.len(), active + 1);
+    }
+}
+
+/// The group that gave the seat is missing, and was never seen with this person: it may have been the one.
+#[test]
+fn a_missing_group_holds_the_deletion_of_whom_it_may_have_seated() {
+    let mut world = settled(10);
+    world.rules.on_leave = OnLeave::Delete;
+    world.person("old");
+    world.holds("old", Seat::Suspended(pro()));
+    world.rules.tiers[0].groups.push(GroupRef::new("Other"));
+    world.remember("Other", "Other", &["p0"]);
+    let decided = world.decide();
+    assert_eq!(decided.held(&world), ["old remove suspended pro>vacant"]);
+    assert_eq!(decided.reasons(), ["group Other is missing"]);
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use crate::decide::worlds::{World, any_world};
 use crate::decide::{Cleared, Desired, KeepReason};
 use crate::model::memory::ApprovedChange;
-use crate::model::{Action, Change, GroupRef, Limit, Mailbox, Memory, ObjectGuid, Origin, RememberedGroup, Seat};
+use crate::model::{
+    Action, Because, Cause, Change, GroupRef, Limit, Mailbox, Memory, ObjectGuid, OnLeave, Origin, RememberedGroup,
+    Seat, StoreKind,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -251,12 +254,47 @@ proptest! {
                 prop_assert!(person.is_some_and(|person| person.mailbox.address().is_some()));
             }
             if let Desired::Keep { why: KeepReason::InGrace { until } } = desired {
-                prop_assert!(*until > world.now && world.memory.snapshot.seat(&guid).is_held());
+                prop_assert!(*until > world.now && is_at_stake(&world, &guid));
             }
         }
         for guid in decided.desired.absent().keys() {
-            prop_assert!(world.memory.snapshot.seat(guid).is_held());
+            prop_assert!(is_at_stake(&world, guid));
         }
+    }
+
+    #[test]
+    fn only_who_has_left_is_deleted_and_only_where_that_is_asked_for(world in any_world()) {
+        let decided = world.decide();
+        let suspends = world.kind != StoreKind::Team;
+        for change in decided.plan.changes().iter().filter(|_| suspends) {
+            let Because::Unseated(cause) = change.because else {
+                prop_assert_ne!(change.action, Action::Remove);
+                continue;
+            };
+            let has_left = matches!(cause, Cause::LeftAllGroups | Cause::Excluded | Cause::GoneFromDirectory);
+            let is_deleted = has_left && world.rules.on_leave == OnLeave::Delete;
+            prop_assert_eq!(change.action, if is_deleted { Action::Remove } else { Action::Suspend }, "{:?}", change);
+        }
+        if suspends && world.rules.on_leave == OnLeave::Delete {
+            for (guid, desired) in decided.desired.iter() {
+                let seat = world.memory.snapshot.seat(&guid);
+                let has_left = matches!(
+                    desired,
+                    Desired::Unseated { because: Cause::LeftAllGroups | Cause::Excluded | Cause::GoneFromDirectory }
+                );
+                let is_deleted = decided.plan.changes().iter().any(|it| it.guid == guid && it.action == Action::Remove);
+                prop_assert_eq!(is_deleted, has_left && matches!(seat, Seat::Active(_) | Seat::Suspended(_)));
+            }
+        }
+    }
+}
+
+/// Whether there is something that a grace keeps.
+fn is_at_stake(world: &World, guid: &ObjectGuid) -> bool {
+    match world.memory.snapshot.seat(guid) {
+        Seat::Active(_) => true,
+        Seat::Suspended(_) => world.rules.on_leave == OnLeave::Delete,
+        Seat::Vacant | Seat::Invited => false,
     }
 }
 

@@ -1,8 +1,8 @@
 //! The seat matrix, addresses, and what is not touched.
 
-use crate::decide::worlds::{World, active, details, email, holding, id, plus, pro};
+use crate::decide::worlds::{World, active, details, dn, email, holding, id, plus, pro};
 use crate::decide::{Desired, KeepReason, clear, explain};
-use crate::model::{Fact, Limit, Mailbox, Seat, StoreKind, WarningKind};
+use crate::model::{Action, Fact, GroupRef, Limit, Mailbox, Member, OnLeave, Seat, StoreKind, WarningKind};
 use std::collections::HashSet;
 
 /// Somebody in `Chime Pro` (or in no group) who has this, and what is planned.
@@ -92,6 +92,74 @@ fn the_seat_matrix() {
       Active(plus)     suspend plus>suspended plus
       Suspended(pro)
       Suspended(plus)
+    ");
+}
+
+/// What is planned for alice who is active, suspended or without a licence, by why she is not to have a seat.
+#[test]
+fn who_leaves_is_deleted_where_that_is_asked_for_and_who_is_held_back_is_not() {
+    type Happens = fn(&mut World);
+    let causes: [(&str, Happens); 7] = [
+        ("left", |_| {}),
+        ("excluded", |world| {
+            world.rules.exclude.push(GroupRef::new("Blocked"));
+            world.group("Blocked", &["alice"]);
+        }),
+        ("gone", |world| world.people.clear()),
+        ("disabled", |world| world.edit("alice").disabled = true),
+        ("expired", |world| world.edit("alice").expires = Some(world.now.into())),
+        ("unclaimed", |world| {
+            world.rules.domains = vec!["elsewhere.example".to_owned()];
+            world.edit_group("Chime Pro").members.push(Member::Dn(dn("alice").key()));
+        }),
+        ("no e-mail", |world| {
+            world.edit("alice").mailbox = Mailbox::Missing;
+            world.edit_group("Chime Pro").members.push(Member::Dn(dn("alice").key()));
+        }),
+    ];
+    let mut table = String::new();
+    for kind in [StoreKind::EnterpriseDirectory, StoreKind::EnterpriseLwa, StoreKind::Team] {
+        for (cause, happens) in &causes {
+            let cell = |seat| {
+                let mut world = World::new();
+                (world.kind, world.rules.on_leave) = (kind, OnLeave::Delete);
+                world.person("alice");
+                world.group("Chime Pro", &[]);
+                world.group("Chime Plus", &[]);
+                world.holds("alice", seat);
+                happens(&mut world);
+                world.decide().plan.changes().first().map_or("-", |change| match change.action {
+                    Action::Remove => "remove",
+                    Action::Suspend => "suspend",
+                    other => panic!("{other}"),
+                })
+            };
+            let (active, suspended) = (cell(active(pro())), cell(Seat::Suspended(pro())));
+            table += &format!("{kind}, {cause}: {active}, {suspended}, {}\n", cell(Seat::Vacant));
+        }
+    }
+    insta::assert_snapshot!(table.trim_end(), @"
+    EnterpriseDirectory, left: remove, remove, -
+    EnterpriseDirectory, excluded: remove, remove, -
+    EnterpriseDirectory, gone: remove, remove, -
+    EnterpriseDirectory, disabled: suspend, -, -
+    EnterpriseDirectory, expired: suspend, -, -
+    EnterpriseDirectory, unclaimed: suspend, -, -
+    EnterpriseDirectory, no e-mail: suspend, -, -
+    EnterpriseLWA, left: remove, remove, -
+    EnterpriseLWA, excluded: remove, remove, -
+    EnterpriseLWA, gone: remove, remove, -
+    EnterpriseLWA, disabled: suspend, -, -
+    EnterpriseLWA, expired: suspend, -, -
+    EnterpriseLWA, unclaimed: suspend, -, -
+    EnterpriseLWA, no e-mail: suspend, -, -
+    Team, left: remove, remove, -
+    Team, excluded: remove, remove, -
+    Team, gone: remove, remove, -
+    Team, disabled: remove, remove, -
+    Team, expired: remove, remove, -
+    Team, unclaimed: remove, remove, -
+    Team, no e-mail: remove, remove, -
     ");
 }
 
