@@ -17,7 +17,7 @@ use seatstore::Server;
 use seatsync::accounts::AccountStore;
 use seatsync::accounts::scim::{Authority, Mapping, Scim, ScimSettings, TierPlace};
 use seatsync::halt::Halt;
-use seatsync::model::{Action, Email, Intent, Meter, ObjectGuid, Outcome, PassId, Seat, Tier, Timestamp};
+use seatsync::model::{Action, Email, Intent, Meter, ObjectGuid, OnLeave, Outcome, PassId, Seat, Tier, Timestamp};
 use secrecy::SecretString;
 use serde_json::json;
 use std::time::Duration;
@@ -50,6 +50,7 @@ fn open_at(base_url: String, token: &str, place: &TierPlace, values: [(&str, &st
         authority: Authority::Bearer(SecretString::from(token)),
         mapping: Mapping { place: place.clone(), values: values.to_vec(), keeps_identity: true },
         paging: None,
+        on_leave: OnLeave::Deactivate,
         ca_file: None,
         timeout: TIMEOUT,
         requests_max: 16,

@@ -37,6 +37,13 @@ impl World {
         Self { ad, site, server }
     }
 
+    /// As [`World::new`], for a company that deletes whoever leaves.
+    fn deleting(server: ScimServer) -> Self {
+        let mut world = Self::new(server, "entitlements[licence]");
+        world.site.accounts_section.as_mut().unwrap().push_str("on_leave = 'delete'\n");
+        world
+    }
+
     /// The server's own word on these people: `Full active`, `View inactive`, or nothing.
     #[track_caller]
     fn assert_held(&self, expected: &[(&str, &str)]) {
@@ -189,6 +196,73 @@ fn a_year_at_a_server_without_bulk() {
 #[test]
 fn a_year_at_a_product() {
     a_year_at(ScimServer::product(), |people| people);
+}
+
+/// Who leaves is deleted, who is held back only deactivated until the end of it, and who returns is made anew.
+fn for_good_at(server: ScimServer) {
+    let world = World::deleting(server);
+    let World { ad, site, server } = &world;
+    let checked = site.check();
+    assert!(checked.stdout.contains("who leaves is deleted"), "{checked:#?}");
+    site.sync_and_settle();
+    let key = |name: &str| server.user(name).map(|user| user["id"].clone());
+    let (leaver, bob) = (key("leaver@ad.test"), key("bob@ad.test"));
+
+    ad.remove_from_group("App-Pro", &["leaver"]);
+    ad.disable("mover");
+    let plan = site.plan();
+    assert_eq!(plan.changes_in_words(), ["remove leaver@ad.test planned", "suspend mover@ad.test planned"]);
+    site.sync_and_settle();
+    world.assert_at_rest();
+    world.assert_held(&[("leaver@ad.test", ""), ("mover@ad.test", "Full inactive"), ("alice@ad.test", "Full active")]);
+
+    // Weeks later.
+    ad.delete(&ad::person("mover"));
+    site.sync_and_settle();
+    world.assert_at_rest();
+    world.assert_held(&[("mover@ad.test", "")]);
+
+    ad.add_to_group("App-Plus", &["leaver"]);
+    site.sync_and_settle();
+    world.assert_at_rest();
+    world.assert_held(&[("leaver@ad.test", "View active"), ("bob@ad.test", "View active")]);
+    assert!(leaver.is_some() && key("leaver@ad.test") != leaver, "another account than before");
+    assert_eq!((server.requests("DELETE"), key("bob@ad.test")), (2, bob));
+}
+
+#[test]
+fn for_good_at_a_server_with_everything() {
+    for_good_at(ScimServer::strict(Manner::Rich));
+}
+
+#[test]
+fn for_good_at_a_product() {
+    for_good_at(ScimServer::product());
+}
+
+/// The server says yes to a deletion and deactivates: that is no success, and says what to write instead.
+#[test]
+fn a_server_that_only_deactivates_has_deleted_nobody() {
+    let mut world = World::deleting(ScimServer::dropping());
+    // It keeps no licences: whoever is active has the only tier.
+    let section = world.site.accounts_section.take().unwrap();
+    let section = section.replace("entitlements[licence]", "none").replace(", plus = 'View'", "");
+    world.site.accounts_section = Some(section);
+    world.site.tiers.truncate(1);
+    let World { ad, site, server } = &world;
+    site.sync_and_settle();
+    ad.remove_from_group("App-Pro", &["leaver"]);
+    for _ in 0..2 {
+        let run = site.sync();
+        assert_eq!(
+            (run.code, run.changes_in_words()),
+            (5, vec!["remove leaver@ad.test failed".to_owned()]),
+            "{run:#?}"
+        );
+        let error = run.json["changes"][0]["error"].as_str().unwrap();
+        assert!(error.contains("has only deactivated it") && error.contains("on_leave = \"deactivate\""), "{error}");
+        assert_eq!(server.user("leaver@ad.test").unwrap()["active"], false);
+    }
 }
 
 /// The server says yes to a licence and drops it: that is no success, and names what was dropped.

@@ -139,3 +139,29 @@ fn a_year_at_our_own_store() {
     assert!(world.users().contains_key("robot@ad.test"), "left alone");
     world.assert_at_rest();
 }
+
+/// Deleted over SCIM, a user of an EnterpriseDirectory is suspended here and SCIM clients see nobody; so nobody signs in, and a
+/// return is a new user to them.
+#[test]
+fn for_good_at_our_own_store() {
+    let mut world = World::new();
+    world.site.accounts_section.as_mut().unwrap().push_str("on_leave = 'delete'\n");
+    let World { ad, site, .. } = &world;
+    site.sync_and_settle();
+    ad.remove_from_group("App-Pro", &["leaver"]);
+    ad.disable("mover");
+    site.sync_and_settle();
+    world.assert_at_rest();
+    world.assert_held(&[("leaver@ad.test", ""), ("mover@ad.test", "Pro inactive")]);
+    assert_eq!(world.server.run(&["sign-in", "leaver@ad.test"])["allowed"], false);
+
+    ad.delete(&ad::person("mover"));
+    site.sync_and_settle();
+    world.assert_at_rest();
+    world.assert_held(&[("mover@ad.test", "")]);
+
+    ad.add_to_group("App-Plus", &["leaver"]);
+    site.sync_and_settle();
+    world.assert_at_rest();
+    world.assert_held(&[("leaver@ad.test", "Plus"), ("alice@ad.test", "Pro")]);
+}

@@ -50,6 +50,11 @@ pub(in crate::accounts) fn suspension(name: &str) -> Intent {
     intent(Action::Suspend, name, true, active("plus"), suspended("plus"))
 }
 
+/// From plus to no account.
+pub(in crate::accounts) fn deletion(name: &str) -> Intent {
+    intent(Action::Remove, name, true, active("plus"), Seat::Vacant)
+}
+
 /// A new account with pro.
 pub(in crate::accounts) fn creation(name: &str) -> Intent {
     intent(Action::Create, name, false, Seat::Vacant, active("pro"))

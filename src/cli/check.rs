@@ -12,7 +12,7 @@ use crate::config::{AccountsConfig, ChimeConfig, Config, ScheduleConfig, ScimCon
 use crate::decide::{FoundGroup, GroupRole, Standing, absorb, desire};
 use crate::directory::ldap::{Ldap, ProbeResult};
 use crate::directory::{self, Directory};
-use crate::model::{DetailSource, Memory, Origin, Timestamp, Warning};
+use crate::model::{DetailSource, Memory, OnLeave, Origin, Timestamp, Warning};
 use crate::notify;
 use crate::state::{StateError, StateStore};
 use chrono::Offset as _;
@@ -150,7 +150,7 @@ async fn directory(config: &Config, memory: &Memory, findings: &mut Findings) ->
     let roster = absorb(reading);
     let text = format!("{} people and {} groups read", roster.people().len(), roster.groups().len());
     findings.tell("directory", Ok(text))?;
-    let desired = desire(&roster, &config.rules, memory, Timestamp::now());
+    let desired = desire(&roster, &world::rules(config), memory, Timestamp::now());
     for group in desired.groups() {
         findings.tell("group", describe(group))?;
     }
@@ -323,6 +323,13 @@ async fn over_scim(config: &ScimConfig, findings: &mut Findings) -> Result<(), S
     findings.tell("identity", Ok(identity.to_owned()))?;
     let names: Vec<String> = config.details.iter().map(DetailSource::to_string).collect();
     findings.tell("names", Ok(if names.is_empty() { "none are given".to_owned() } else { names.join(", ") }))?;
+    let leaving = match config.on_leave {
+        OnLeave::Deactivate => "who leaves is deactivated, and keeps the licence for the return",
+        OnLeave::Delete => {
+            "who leaves is deleted, and who was deactivated before and then leaves, too (on_leave = \"delete\")"
+        }
+    };
+    findings.tell("leaving", Ok(leaving.to_owned()))?;
     seats(&mut store, findings).await
 }
 

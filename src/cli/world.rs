@@ -8,7 +8,7 @@ use crate::config::{EmailConfig, NotifyConfig, SmtpConfig, SmtpLogin, WebhookCon
 use crate::config::{ScimConfig, ScimLogin, ScimPaging};
 use crate::directory::{self, ldap, ldif};
 use crate::halt::Halt;
-use crate::model::{DetailSource, Meter, StoreKind, Timestamp};
+use crate::model::{DetailSource, Meter, OnLeave, Rules, StoreKind, Timestamp};
 use crate::notify;
 use crate::pass::{Kept, World};
 use crate::smtp::{SmtpCredentials, SmtpSettings};
@@ -70,12 +70,21 @@ pub(super) fn open(config: &Config, purpose: Purpose, ties: &Ties) -> Result<Age
         directory: directory(config, ties)?,
         state: state(config, purpose)?,
         accounts: accounts(config, purpose, ties)?,
-        rules: config.rules.clone(),
+        rules: rules(config),
         limits: config.limits.clone(),
         now: Timestamp::now,
         halt: ties.halt.clone(),
         kept: Kept::default(),
     })
+}
+
+/// Who gets what, and what becomes of accounts of people who leave, which the section of the account store says.
+pub(super) fn rules(config: &Config) -> Rules {
+    let on_leave = match &config.accounts {
+        AccountsConfig::Scim(scim) => scim.on_leave,
+        AccountsConfig::Embedded { .. } | AccountsConfig::Chime(_) => OnLeave::Deactivate,
+    };
+    Rules { on_leave, ..config.rules.clone() }
 }
 
 /// The directory only.
@@ -227,6 +236,7 @@ pub(super) fn open_scim(config: &ScimConfig, ties: &Ties) -> Result<scim::Scim, 
         external_id,
         details: _,
         paging,
+        on_leave,
         ca_file,
         timeout,
         requests_max,
@@ -248,6 +258,7 @@ pub(super) fn open_scim(config: &ScimConfig, ties: &Ties) -> Result<scim::Scim, 
             ScimPaging::Index => Some(scim::Paging::Index),
             ScimPaging::Cursor => Some(scim::Paging::Cursor),
         },
+        on_leave,
         ca_file,
         timeout,
         requests_max,

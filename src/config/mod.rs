@@ -33,7 +33,7 @@ pub use schedule::Schedule;
 pub use secret::SECRET_BYTES_MAX;
 pub use smtp::{SmtpConfig, SmtpLogin, SmtpSecurity};
 
-use crate::model::{DetailSource, Limits, Rules, StoreKind, Tier};
+use crate::model::{DetailSource, Limits, OnLeave, Rules, StoreKind, Tier};
 use chrono_tz::Tz;
 use raw::Section;
 use secrecy::SecretString;
@@ -181,6 +181,8 @@ pub struct ScimConfig {
     pub details: Vec<DetailSource>,
     /// How lists are read.
     pub paging: ScimPaging,
+    /// What becomes of the account of whoever leaves.
+    pub on_leave: OnLeave,
     /// PEM certificates to trust instead of the system's roots.
     pub ca_file: Option<PathBuf>,
     /// For one attempt of one request.

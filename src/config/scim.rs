@@ -9,7 +9,7 @@ use super::raw::{Section, kind};
 use super::secret::{self, BEARER_TOKEN, CLIENT_SECRET};
 use super::url::{self, UrlForm};
 use super::{ScimLogin, ScimPaging, value};
-use crate::model::Tier;
+use crate::model::{OnLeave, Tier};
 use secrecy::SecretString;
 use std::collections::HashMap;
 use toml::de::DeValue;
@@ -105,7 +105,9 @@ pub(super) fn scim(
     let paging = section.parsed("paging", "\"auto\"", read, found);
     let external_id = section.flag("external_id", found).unwrap_or(true);
     section.parsed("suspend", "\"active\"", |text| value::one_of("a way to suspend", text, &[("active", ())]), found);
-    on_leave(section, found);
+    let leaves = [("deactivate", OnLeave::Deactivate), ("delete", OnLeave::Delete)];
+    let read = |text: &str| value::one_of("what is done when somebody leaves", text, &leaves);
+    let on_leave = section.parsed("on_leave", "\"deactivate\"", read, found).unwrap_or_default();
     Some(ScimConfig {
         base_url: base_url?,
         account: account?,
@@ -115,25 +117,11 @@ pub(super) fn scim(
         external_id,
         details,
         paging: paging.or(preset.map(|preset| preset.paging)).unwrap_or(ScimPaging::AsTold),
+        on_leave,
         ca_file: served.ca_file,
         timeout: served.timeout,
         requests_max: served.requests_max,
     })
-}
-
-/// Who leaves is deactivated: the one way there is.
-fn on_leave(section: &Section<'_>, found: &mut Found) {
-    let Some(text) = section.text("on_leave", "\"deactivate\"", found) else { return };
-    if *text.get_ref() == "delete" {
-        let problem = Problem::wrong(text.span(), "on_leave = \"delete\" is not in this version");
-        found.add(
-            problem.help("who leaves is deactivated, and keeps the licence for the return: on_leave = \"deactivate\""),
-        );
-    } else if let Err(complaint) =
-        value::one_of("what is done when somebody leaves", text.get_ref(), &[("deactivate", ())])
-    {
-        found.complain(text.span(), complaint);
-    }
 }
 
 fn url_of(section: &Section<'_>, key: &str, form: &UrlForm, found: &mut Found) -> Option<String> {

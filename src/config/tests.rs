@@ -8,7 +8,7 @@ mod rendered;
 mod scim;
 
 use super::*;
-use crate::model::{GroupRef, Limit};
+use crate::model::{GroupRef, Limit, OnLeave};
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
 use std::os::unix::fs::PermissionsExt;

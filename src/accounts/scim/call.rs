@@ -26,14 +26,16 @@ pub enum Operation {
     Create,
     /// A user changed, by PATCH or by PUT.
     Change,
+    /// A user deleted.
+    Remove,
     /// Several of these at once.
     Bulk,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Discover, Self::List, Self::Search, Self::Read, Self::Create, Self::Change, Self::Bulk];
+    pub const ALL: [Self; 8] =
+        [Self::Discover, Self::List, Self::Search, Self::Read, Self::Create, Self::Change, Self::Remove, Self::Bulk];
 
     /// In a word.
     pub const fn name(self) -> &'static str {
@@ -44,6 +46,7 @@ impl Operation {
             Self::Read => "read",
             Self::Create => "create",
             Self::Change => "change",
+            Self::Remove => "remove",
             Self::Bulk => "bulk",
         }
     }
@@ -132,6 +135,14 @@ impl Call {
         Ok(Self::with_body(Operation::Change, method.http(), path, body, version.clone(), true))
     }
 
+    /// A user deleted (RFC 7644 3.6). Not said twice: whose the key is by then is looked at first.
+    pub(super) fn remove(users: &str, removal: &Removal) -> Result<Self, Failure> {
+        let Removal { id, version } = removal;
+        let target = user_path(users, id)?;
+        let (operation, method, if_match) = (Operation::Remove, Method::DELETE, version.clone());
+        Ok(Self { operation, method, target, body: None, if_match, absolute: false })
+    }
+
     /// Several at once, sent again only if each of them could be.
     pub(super) fn bulk(operations: Vec<Value>, absolute: bool) -> Self {
         Self::with_body(Operation::Bulk, Method::POST, BULK.to_owned(), &bulk(operations), None, absolute)
@@ -180,6 +191,13 @@ pub(super) struct Change {
     pub(super) version: Option<String>,
 }
 
+/// The end of one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Removal {
+    pub(super) id: UserId,
+    pub(super) version: Option<String>,
+}
+
 /// The path of a user. A key of dots alone would be taken for a folder above.
 pub(super) fn user_path(users: &str, id: &UserId) -> Result<String, Failure> {
     let id = id.text();
@@ -216,8 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn only_what_makes_users_may_not_be_said_twice() {
+    fn only_what_makes_or_deletes_users_may_not_be_said_twice() {
         assert!(!Call::create("/Users", &json!({})).absolute);
+        let removal = Removal { id: UserId::new("1"), version: Some("W/\"1\"".to_owned()) };
+        let removal = Call::remove("/Users", &removal).unwrap();
+        assert!(!removal.absolute && removal.method == Method::DELETE && removal.body.is_none());
+        assert_eq!((removal.target.as_str(), removal.if_match.as_deref()), ("/Users/1", Some("W/\"1\"")));
         let change = Change {
             id: UserId::new("1"),
             method: Manner::Patch,

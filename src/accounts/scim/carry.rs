@@ -3,7 +3,7 @@
 
 use super::Terms;
 use super::abilities::Bulk;
-use super::call::{Call, Change, Manner, user_path};
+use super::call::{Call, Change, Manner, Removal, user_path};
 use super::client::Client;
 use super::errand::{Answer, Errand, Want};
 use super::look::{Look, Lookout};
@@ -67,6 +67,7 @@ pub(super) async fn carry(
         for index in circles(&errands.iter().map(Errand::blocked).collect::<Vec<_>>()) {
             errands.get_mut(index).into_iter().for_each(Errand::park);
         }
+        remove(client, terms, &mut errands).await;
         look(lookout, terms, &mut errands).await;
         unknown.extend(errands.iter().flat_map(Errand::unshown).map(|detail| detail.name.clone()));
         errands.iter_mut().for_each(|errand| errand.do_without(unknown));
@@ -178,12 +179,22 @@ async fn send(
     }
 }
 
+/// Every deletion that is wanted now, each by itself also where there is bulk: each user is asked for before and afterwards, so
+/// that little would be saved, and one request that goes wrong shall not have deleted a thousand.
+async fn remove(client: &Arc<Client>, terms: &Terms, errands: &mut [Errand<'_>]) {
+    let items = gather(errands, |_, want| matches!(want, Want::Remove(_)));
+    let answers = one_by_one(client, terms, &items).await;
+    for (item, answer) in items.iter().zip(answers) {
+        hear(errands, item, &answer, true);
+    }
+}
+
 /// Every look that is wanted now.
 async fn look(lookout: &mut Lookout, terms: &Terms, errands: &mut [Errand<'_>]) {
     let items = gather(errands, |_, want| matches!(want, Want::Look(_)));
     let look = |item: &Item| match &item.want {
         Want::Look(look) => Some(look.clone()),
-        Want::Create(_) | Want::Change(_) => None,
+        Want::Create(_) | Want::Change(_) | Want::Remove(_) => None,
     };
     let looks: Vec<Look> = items.iter().filter_map(look).collect();
     for (item, answer) in items.iter().zip(lookout.look(terms, &looks).await) {
@@ -228,7 +239,7 @@ fn gather(errands: &[Errand<'_>], is_due: impl Fn(&Errand<'_>, &Want) -> bool) -
 fn name(want: &Want) -> String {
     match want {
         Want::Look(Look::Key { id, surely: _ }) => format!("key {id}"),
-        Want::Change(Change { id, .. }) => format!("key {id}"),
+        Want::Change(Change { id, .. }) | Want::Remove(Removal { id, .. }) => format!("key {id}"),
         Want::Look(Look::Whose { guid, email }) => format!("look {guid} {}", email.key()),
         Want::Create(body) => format!("name {}", text(body, "userName").unwrap_or_default().to_lowercase()),
     }
@@ -239,6 +250,7 @@ async fn one_by_one(client: &Arc<Client>, terms: &Terms, items: &[Item]) -> Vec<
     let call = |item: &Item| match &item.want {
         Want::Create(body) => Ok(Call::create(users, body)),
         Want::Change(change) => Call::change(users, change),
+        Want::Remove(removal) => Call::remove(users, removal),
         Want::Look(_) => Err(Failure::refused_here("a look is not sent like a change".to_owned())),
     };
     let answers = client.ask_all(items.iter().map(call).collect()).await;
@@ -344,7 +356,9 @@ fn bulk_operation(users: &str, index: usize, want: &Want) -> Result<Value, Failu
             }
             Ok(operation)
         }
-        Want::Look(_) => Err(Failure::refused_here("a look is not sent like a change".to_owned())),
+        Want::Look(_) | Want::Remove(_) => {
+            Err(Failure::refused_here("looks and deletions are sent by themselves".to_owned()))
+        }
     }
 }
 
@@ -363,7 +377,7 @@ fn bulk_answer(reply: &Value, users: &str, index: usize, want: &Want) -> Option<
                 text(it, "bulkId").is_none() && text(it, "location").is_some_and(|location| location.ends_with(&path))
             })
         }
-        Want::Create(_) | Want::Look(_) => None,
+        Want::Create(_) | Want::Look(_) | Want::Remove(_) => None,
     };
     let operation = by_id().or_else(by_place)?;
     let status = bulk_status(operation)?;

@@ -85,7 +85,8 @@ impl Protocol for Bearer {
             | Operation::Search
             | Operation::Read
             | Operation::Create
-            | Operation::Change => answer,
+            | Operation::Change
+            | Operation::Remove => answer,
         }
     }
 

@@ -8,14 +8,16 @@
 //! the one with the identity, the name or the address, unless another person's identity is on it; else a user is made. A user
 //! that is come upon on the way with a higher tier keeps it: the next pass decides about that, under its limits.
 
+mod removal;
+
 use super::Terms;
-use super::call::{Change, Manner};
+use super::call::{Change, Manner, Removal};
 use super::look::{Look, is_anothers};
 use super::messages::patch;
 use super::place::TierPlace;
 use super::user::{Edit, User, address_aside, name_aside};
 use crate::accounts::reach::failure::tidy;
-use crate::model::{Action, Detail, Email, Intent, Observed, Outcome, Seat, StoreKind, UserId};
+use crate::model::{Action, Detail, Email, Intent, Observed, OnLeave, Outcome, Seat, StoreKind, UserId};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,6 +38,8 @@ pub(super) enum Want {
     Create(Value),
     /// A user changed.
     Change(Change),
+    /// A user deleted.
+    Remove(Removal),
 }
 
 /// What the server answered to a [`Want`].
@@ -130,6 +134,8 @@ pub(super) struct Errand<'a> {
     unkept: Vec<Detail>,
     /// Details of which it is known that this server has none.
     unknown: BTreeSet<Arc<str>>,
+    /// What the server answered to the deletion, in words; none was asked for before.
+    removal: Option<String>,
 }
 
 impl<'a> Errand<'a> {
@@ -157,6 +163,7 @@ impl<'a> Errand<'a> {
             is_described: false,
             unkept: Vec::new(),
             unknown: BTreeSet::new(),
+            removal: None,
         };
         errand.set_out();
         errand
@@ -276,7 +283,7 @@ impl<'a> Errand<'a> {
                 self.asked = edits;
                 self.step = Step::Wants(Want::Change(Change { id, method: Manner::Patch, body, version: None }));
             }
-            (Some(id), _) => self.look_up(id, false),
+            (Some(id), _) => self.look_up(id, self.is_removal()),
         }
     }
 
@@ -287,7 +294,7 @@ impl<'a> Errand<'a> {
         match (intent.action, &intent.to) {
             (Action::Rename, _) => None,
             (Action::Invite, _) | (_, Seat::Invited) => Some(format!("in an account of kind {kind} nobody is invited")),
-            (_, Seat::Vacant) if intent.account.is_some() => {
+            (_, Seat::Vacant) if intent.account.is_some() && terms.on_leave != OnLeave::Delete => {
                 Some(format!("in an account of kind {kind} nobody is removed, only suspended"))
             }
             (_, Seat::Active(tier)) if terms.mapping.value(tier).is_none() => Some(terms.mapping.no_value(tier)),
@@ -340,6 +347,7 @@ impl<'a> Errand<'a> {
                 match (user, want) {
                     (Some(user), _) => self.toward(user),
                     (None, Want::Change(change)) => self.look_up(change.id, false),
+                    (None, Want::Remove(removal)) => self.removed("said yes", removal.id),
                     (None, Want::Create(_) | Want::Look(_)) => self.look_for(),
                 }
             }
@@ -348,6 +356,9 @@ impl<'a> Errand<'a> {
 
     /// Somebody was found: by key, or as the person's.
     fn found(&mut self, user: User) {
+        if self.is_removal() {
+            return self.found_to_remove(user);
+        }
         let is_known = self.intent.account.as_ref() == Some(user.id());
         if !is_known && is_anothers(&user, &self.intent.guid, self.terms.mapping.keeps_identity) {
             let (email, owner) = (&self.intent.email, tidy(user.external_id().unwrap_or_default()));
@@ -400,6 +411,9 @@ impl<'a> Errand<'a> {
     }
 
     fn refused(&mut self, want: &Want, status: Option<u16>, kind: Option<&str>, message: String, alone: bool) {
+        if let Want::Remove(removal) = want {
+            return self.not_removed(removal.id.clone(), status, message);
+        }
         let asked = std::mem::take(&mut self.asked);
         match (self.parking.clone(), want) {
             (Parking::No | Parking::Parked(_), _) => {}
@@ -457,7 +471,7 @@ impl<'a> Errand<'a> {
                 self.give_up_address(&message)
             }
             // Something was done before: how the user is now is for the next pass to find out.
-            _ if !self.granted.is_empty() => self.settle(Outcome::Ambiguous(message)),
+            _ if !self.granted.is_empty() || self.removal.is_some() => self.settle(Outcome::Ambiguous(message)),
             // Without names it may say that there are none: what it said to them counts.
             (Want::Create(_), _) => {
                 let message = self.undescribed.take().unwrap_or(message);
@@ -667,7 +681,7 @@ impl<'a> Errand<'a> {
 
     fn change(&mut self, edits: Vec<Edit>) {
         let Some(user) = &self.seen else { return };
-        let Terms { abilities, mapping } = self.terms;
+        let Terms { abilities, mapping, on_leave: _ } = self.terms;
         let (method, body) = match abilities.patch {
             true => (Manner::Patch, patch(user.operations(&mapping.place, &edits, self.by_filter))),
             false => (Manner::Put, user.replacement(&mapping.place, &edits)),

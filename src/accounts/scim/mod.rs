@@ -9,7 +9,7 @@
 //! | `mapping` | users as seats; pure |
 //! | `detail` | where names and other details stand in a user; pure |
 //! | `paging` | a list from its pages, complete or none; pure |
-//! | `errand` | one intent on its way to its target; pure |
+//! | `errand` | one intent on its way to its target, a deletion among them (`errand::removal`); pure |
 //! | `call` | one request as a value, and whether it may be said twice |
 //! | `token` | the bearer token, or one from an OAuth2 server |
 //! | `client` | the protocol, for what clients share (`reach`) |
@@ -18,9 +18,9 @@
 //! | `carry` | a batch of errands, in bulk where the server takes that |
 //!
 //! To the seat matrix it is an `EnterpriseDirectory`: users are made at once with their licence, and who leaves is deactivated
-//! and keeps it for the return. Nobody accepts an invitation, and nobody registers.
+//! and keeps it for the return, or is deleted where the configuration says so. Nobody accepts an invitation, and nobody registers.
 //!
-//! Deliberately absent: any decision about seats, DELETE, membership of SCIM groups.
+//! Deliberately absent: any decision about seats, membership of SCIM groups.
 
 mod abilities;
 mod call;
@@ -50,7 +50,7 @@ use super::reach::client::ClientSettings;
 use super::reach::failure::Failure;
 use super::{AccountStore, AccountsError, Sought};
 use crate::halt::Halt;
-use crate::model::{Expiry, Intent, Meter, Observed, Outcome, StoreKind};
+use crate::model::{Expiry, Intent, Meter, Observed, OnLeave, Outcome, StoreKind};
 use call::Call;
 use carry::Trust;
 use client::{Bearer, Client};
@@ -76,6 +76,8 @@ pub struct ScimSettings {
     pub mapping: Mapping,
     /// How lists are read, where the server is not to be believed about it.
     pub paging: Option<Paging>,
+    /// Whether anybody may be deleted at all: a second lock, behind that of deciding.
+    pub on_leave: OnLeave,
     /// Certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// For one attempt of one request.
@@ -93,6 +95,7 @@ pub struct ScimSettings {
 struct Terms {
     abilities: Abilities,
     mapping: Mapping,
+    on_leave: OnLeave,
 }
 
 /// The account store behind SCIM.
@@ -102,6 +105,7 @@ pub struct Scim {
     lookout: Lookout,
     mapping: Mapping,
     paging: Option<Paging>,
+    on_leave: OnLeave,
     /// Read once, and again after a failure.
     known: Option<Arc<Known>>,
     trust: Trust,
@@ -135,8 +139,18 @@ impl Scim {
     /// # Errors
     /// `Refused` for a URL or certificates that cannot be used.
     pub fn open(settings: ScimSettings) -> Result<Self, AccountsError> {
-        let ScimSettings { base_url, authority, mapping, paging, ca_file, timeout, requests_max, meter, halt } =
-            settings;
+        let ScimSettings {
+            base_url,
+            authority,
+            mapping,
+            paging,
+            on_leave,
+            ca_file,
+            timeout,
+            requests_max,
+            meter,
+            halt,
+        } = settings;
         let client = Arc::new(Client::new(ClientSettings {
             base: base_url,
             protocol: Bearer::new(authority),
@@ -151,6 +165,7 @@ impl Scim {
             client,
             mapping,
             paging,
+            on_leave,
             known: None,
             trust: Trust::default(),
             unknown: BTreeSet::new(),
@@ -187,7 +202,8 @@ impl Scim {
         let mut abilities = Abilities::of(config.as_ref(), types.as_ref());
         abilities.paging = self.paging.unwrap_or(abilities.paging);
         let declared = abilities::declared(schemas.as_ref(), &self.mapping.place);
-        let known = Arc::new(Known { terms: Terms { abilities, mapping: self.mapping.clone() }, declared });
+        let terms = Terms { abilities, mapping: self.mapping.clone(), on_leave: self.on_leave };
+        let known = Arc::new(Known { terms, declared });
         self.known = Some(known.clone());
         Ok(known)
     }

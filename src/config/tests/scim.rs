@@ -57,6 +57,8 @@ fn every_key_means_something_and_the_secret_is_not_shown() {
         details(&scim),
         ["displayName from displayName or cn", "name.familyName from sn", "urn:x:y:User:department from department"]
     );
+    assert_eq!(scim.on_leave, OnLeave::Deactivate);
+    assert_eq!(read(&SCIM.replace("\"deactivate\"", "\"delete\"")).on_leave, OnLeave::Delete);
     assert!(scim.ca_file.as_ref().is_some_and(|path| path.ends_with("corp-ca.pem")));
     assert_eq!((scim.timeout, scim.requests_max), (Duration::from_secs(5), 4));
     assert!(!format!("{scim:?}").contains(PASSWORD));
@@ -115,6 +117,7 @@ fn a_preset_is_what_is_not_written() {
         let scim = read(&bare.replace("figma", preset));
         assert_eq!((scim.tier_in.as_str(), scim.paging, scim.external_id), (tier_in, paging, true));
         assert_eq!((scim.timeout, scim.requests_max, scim.ca_file), (Duration::from_secs(30), 16, None));
+        assert_eq!(scim.on_leave, OnLeave::Deactivate, "nobody is deleted who did not ask for it");
     }
     let one = bare.replace("figma", "slack").replace("[[tier]]\nname = \"plus\"\ngroups = [\"Plus\"]\n", "");
     assert_eq!(read(&one).tier_in, "none");
@@ -170,7 +173,7 @@ fn what_is_wrong_is_said_with_what_to_write() {
         (SCIM.replace("{ pro = \"Full\" }", "{ pro = \"\" }"), "`pro` is empty"),
         (SCIM.replace("{ pro = \"Full\" }", "\"Full\""), "`tier_values` must be a table, not a text"),
         (SCIM.replace("\"cursor\"", "\"cursors\""), "did you mean \"cursor\"?"),
-        (SCIM.replace("\"deactivate\"", "\"delete\""), "on_leave = \"delete\" is not in this version"),
+        (SCIM.replace("\"deactivate\"", "\"deleted\""), "did you mean \"delete\"?"),
         (SCIM.replace("\"deactivate\"", "\"nothing\""), "is not what is done when somebody leaves"),
         (SCIM.replace("suspend = \"active\"", "suspend = \"delete\""), "is not a way to suspend"),
         (SCIM.replace("v2/", "v2?x=1"), "nothing may follow the path"),

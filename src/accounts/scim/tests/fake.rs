@@ -56,6 +56,10 @@ pub(super) struct Book {
     pub(super) makes: Option<&'static str>,
     /// Makes users and does not show them.
     pub(super) hides_made: bool,
+    /// Deactivates whom it is asked to delete, and says that it is done.
+    pub(super) soft_deletes: bool,
+    /// Says that whoever is to be deleted is, and keeps the user as is.
+    pub(super) keeps_deleted: bool,
     /// Checks If-Match.
     pub(super) versions: bool,
     /// Wants addresses to be unique, too.
@@ -181,6 +185,7 @@ fn operation_of(method: &Method, target: &str) -> &'static str {
         ("POST", "/scim/Bulk") => "bulk",
         ("POST", _) => "create",
         ("PATCH" | "PUT", _) => "change",
+        ("DELETE", _) => "remove",
         (_, target) if target.contains("filter=") => "search",
         (_, target) if target.starts_with("/scim/Users?") => "list",
         (_, target) if target.starts_with("/scim/Users/") => "read",
@@ -218,6 +223,7 @@ impl Book {
             (method, path) => match path.strip_prefix("/Users/") {
                 Some(id) if self.users.contains_key(id) => match method {
                     "GET" => (200, self.users[id].clone()),
+                    "DELETE" => self.remove(id, if_match),
                     _ => self.change(method, id, body, if_match),
                 },
                 _ => (404, json!({"detail": "nothing there"})),
@@ -291,7 +297,7 @@ impl Book {
 
     fn change(&mut self, method: &str, id: &str, body: &Value, if_match: &str) -> Answered {
         let before = self.users[id].clone();
-        if self.versions && if_match != before["meta"]["version"].as_str().unwrap_or_default() {
+        if self.is_overtaken(id, if_match) {
             return (412, json!({"detail": "another version"}));
         }
         let mut after = before.clone();
@@ -322,6 +328,22 @@ impl Book {
             (false, true) => (200, after),
             (false, false) => (200, self.users[id].clone()),
         }
+    }
+
+    fn is_overtaken(&self, id: &str, if_match: &str) -> bool {
+        self.versions && if_match != self.users[id]["meta"]["version"].as_str().unwrap_or_default()
+    }
+
+    fn remove(&mut self, id: &str, if_match: &str) -> Answered {
+        if self.is_overtaken(id, if_match) {
+            return (412, json!({"detail": "another version"}));
+        }
+        match (self.soft_deletes, self.keeps_deleted) {
+            (true, _) => self.users.get_mut(id).unwrap()["active"] = json!(false),
+            (false, true) => {}
+            (false, false) => drop(self.users.remove(id)),
+        }
+        (204, Value::Null)
     }
 
     /// Stores a user, less what this server drops.

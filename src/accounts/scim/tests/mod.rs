@@ -7,10 +7,11 @@ mod errands;
 mod fake;
 mod faults;
 mod looks;
+mod removals;
 
 use super::*;
 use crate::accounts::samples::*;
-use crate::model::{Action, Seat, Tier};
+use crate::model::{Action, OnLeave, Seat, Tier};
 use fake::{Fake, Fault};
 use secrecy::SecretString;
 use serde_json::json;
@@ -26,6 +27,7 @@ fn settings(fake: &Fake) -> ScimSettings {
             keeps_identity: true,
         },
         paging: None,
+        on_leave: OnLeave::Deactivate,
         ca_file: None,
         timeout: Duration::from_secs(30),
         requests_max: 8,
