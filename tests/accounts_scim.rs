@@ -34,6 +34,9 @@ struct ScimWorld {
 impl ScimWorld {
     fn new(server: ScimServer, place: &str) -> Self {
         let place = TierPlace::parse(place).unwrap();
+        if place == TierPlace::Group {
+            ["Full", "View", "Staff"].iter().for_each(|name| server.make_group(name));
+        }
         let store = open(&server, &place);
         Self { server, place, store }
     }
@@ -78,7 +81,7 @@ impl World for ScimWorld {
             "emails": [{"value": name, "type": "work", "primary": true}], "active": true,
         });
         match &self.place {
-            TierPlace::Nowhere => {}
+            TierPlace::Nowhere | TierPlace::Group => {}
             TierPlace::UserType => user["userType"] = json!("View"),
             TierPlace::Listed { list, kind } => {
                 let list = format!("{list:?}").to_lowercase();
@@ -89,7 +92,10 @@ impl World for ScimWorld {
                 user[urn] = json!({ attribute: "View" });
             }
         }
-        self.server.make(&user);
+        let made = self.server.make(&user);
+        if self.place == TierPlace::Group {
+            ["View", "Staff"].iter().for_each(|name| self.server.let_in(name, &made));
+        }
     }
 
     async fn restart(&mut self) {
@@ -101,22 +107,23 @@ impl World for ScimWorld {
 struct OwnWorld {
     _server: Server,
     client: Client,
+    place: &'static str,
     store: Scim,
 }
 
 impl OwnWorld {
-    fn new() -> Self {
+    fn new(place: &'static str) -> Self {
         let mut server = Server::new();
         let account = server.account("Corp", "EnterpriseDirectory", &["corp.example"]);
         server.resume();
         let client = Client::of(&mut server, &account, &[]).at(&server);
-        let store = Self::open(&client);
-        Self { _server: server, client, store }
+        let store = Self::open(&client, place);
+        Self { _server: server, client, place, store }
     }
 
-    fn open(client: &Client) -> Scim {
+    fn open(client: &Client, place: &str) -> Scim {
         let base_url = format!("http://{}{}", client.address, client.base);
-        let place = TierPlace::parse("entitlements[licence]").unwrap();
+        let place = TierPlace::parse(place).unwrap();
         open_at(base_url, &client.token, &place, [("pro", "Pro"), ("plus", "Plus")])
     }
 }
@@ -137,7 +144,7 @@ impl World for OwnWorld {
     }
 
     async fn restart(&mut self) {
-        self.store = Self::open(&self.client);
+        self.store = Self::open(&self.client, self.place);
     }
 }
 
@@ -171,7 +178,10 @@ async fn first_assignments_take_as_few_requests_as_the_server_allows() {
 conformance!(with_all_that_there_is, ScimWorld::new(ScimServer::strict(Manner::Rich), "entitlements[licence]"));
 conformance!(without_bulk, ScimWorld::new(ScimServer::strict(Manner::Plain), "roles[seatType]"));
 conformance!(in_an_extension, ScimWorld::new(ScimServer::strict(Manner::Plain), &format!("{EXTENSION}:licenceType")));
-conformance!(at_our_own_store, OwnWorld::new());
+conformance!(at_our_own_store, OwnWorld::new("entitlements[licence]"));
+conformance!(in_groups, ScimWorld::new(ScimServer::strict(Manner::Rich), "group"));
+conformance!(in_groups_without_bulk, ScimWorld::new(ScimServer::strict(Manner::Plain), "group"));
+conformance!(in_groups_of_our_own_store, OwnWorld::new("group"));
 conformance!(without_patch_and_filters, ScimWorld::new(ScimServer::strict(Manner::Poor), "userType"));
 // All but the list of a thousand: this product takes a minute to make so many.
 conformance!(

@@ -6,7 +6,7 @@ use super::folder;
 use super::show;
 use super::world::{self, Purpose, Ties};
 use crate::accounts::chime::About;
-use crate::accounts::scim::{self, Declared};
+use crate::accounts::scim::{self, Declared, TierPlace};
 use crate::accounts::{AccountStore, AccountsError};
 use crate::config::{AccountsConfig, ChimeConfig, Config, ScheduleConfig, ScimConfig};
 use crate::decide::{FoundGroup, GroupRole, Standing, absorb, desire};
@@ -296,21 +296,26 @@ async fn over_scim(config: &ScimConfig, findings: &mut Findings) -> Result<(), S
         Ok(store) => store,
         Err(stop) => return findings.tell("account store", Err(stop.to_string())),
     };
-    let scim::About { base_url, abilities, place, declared } = match store.about().await {
+    let scim::About { base_url, abilities, place, declared, groupless } = match store.about().await {
         Ok(about) => about,
         Err(error) => return findings.tell("account store", Err(error.to_string())),
     };
     findings.tell("account store", Ok(format!("{base_url}: SCIM 2.0, known here as {}", config.account)))?;
     findings.tell("abilities", Ok(abilities.to_string()))?;
     let values = config.tier_values.iter().map(|(tier, value)| format!("{tier} is {value:?}")).collect::<Vec<_>>();
-    let place = format!("tiers stand in {place}: {}", values.join(", "));
-    let tiers = match declared {
-        Declared::Yes => Ok(place),
-        Declared::Unknown => Ok(format!("{place} (the server has no schemas to look into)")),
-        Declared::ReadOnly => {
+    let place = match place {
+        TierPlace::Group => format!("tiers are groups: {}", values.join(", ")),
+        place => format!("tiers stand in {place}: {}", values.join(", ")),
+    };
+    let is_groupless = groupless.is_some();
+    let tiers = match (groupless, declared) {
+        (Some(why), _) => Err(why),
+        (None, Declared::Yes) => Ok(place),
+        (None, Declared::Unknown) => Ok(format!("{place} (the server has no schemas to look into)")),
+        (None, Declared::ReadOnly) => {
             Err(format!("{place}, which the server's schemas call read-only: set tier_in to where it can be written"))
         }
-        Declared::No => Err(format!(
+        (None, Declared::No) => Err(format!(
             "{place}, which is not in the server's schemas: set tier_in to an attribute that it has. What is dropped is \
              noticed, and no seat is confirmed without it"
         )),
@@ -330,6 +335,10 @@ async fn over_scim(config: &ScimConfig, findings: &mut Findings) -> Result<(), S
         }
     };
     findings.tell("leaving", Ok(leaving.to_owned()))?;
+    if is_groupless {
+        // Nobody's tier can be read.
+        return Ok(());
+    }
     seats(&mut store, findings).await
 }
 

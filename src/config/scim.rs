@@ -55,6 +55,9 @@ const PRESETS: &[Preset] = &[
     Preset { name: "aws-identity-center", tier_in: Some("userType"), paging: ScimPaging::Cursor },
 ];
 
+/// The preset of a product whose groups show an empty list of members, whoever is in them.
+const SHOWS_NO_MEMBERS: &str = "aws-identity-center";
+
 const BASE_URL: UrlForm = UrlForm {
     what: "a SCIM server",
     secure: "https",
@@ -93,6 +96,14 @@ pub(super) fn scim(
     }
     let tier_in = place(section, ground, found).or_else(|| preset?.tier_in.map(str::to_owned));
     let tier_values = tier_values(section, tiers, found);
+    let is_group = tier_in
+        .as_deref()
+        .is_some_and(|place| ["group", "groups"].iter().any(|name| place.trim().eq_ignore_ascii_case(name)));
+    if is_group && preset.is_some_and(|preset| preset.name == SHOWS_NO_MEMBERS) {
+        let at = section.entry("tier_in").map_or(section.at.clone(), |(at, _)| at);
+        let problem = Problem::wrong(at, format!("tier_in = \"group\" does not go with preset = {SHOWS_NO_MEMBERS:?}"));
+        found.add(problem.help("it calls every group empty, whoever is in it, so that no seat could be confirmed"));
+    }
     let is_nowhere = tier_in.as_deref().is_some_and(|place| place.trim().eq_ignore_ascii_case("none"));
     if is_nowhere && tiers.len() > 1 {
         let at = section.entry("tier_in").or_else(|| section.entry("preset")).map_or(section.at.clone(), |(at, _)| at);
@@ -165,11 +176,13 @@ fn login(section: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Optio
 }
 
 fn place(section: &Section<'_>, ground: &Ground<'_>, found: &mut Found) -> Option<String> {
-    let read = |text: &str| match (ground.env.check_tier_place)(text) {
+    let read = |text: &str| {
+        match (ground.env.check_tier_place)(text) {
         Ok(()) => Ok(text.to_owned()),
         Err(why) => Err(Complaint::new(format!("{text:?} is no place for a tier: {why}")).help(
-            "entitlements[TYPE], roles[TYPE], userType, none, or an attribute with its schema, urn:…:User:attribute",
+            "entitlements[TYPE], roles[TYPE], userType, group, none, or an attribute with its schema, urn:…:User:attribute",
         )),
+    }
     };
     section.parsed("tier_in", "\"entitlements[licence]\"", read, found)
 }

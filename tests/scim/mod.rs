@@ -159,6 +159,38 @@ impl ScimServer {
         made
     }
 
+    /// An empty group made by hand.
+    #[track_caller]
+    pub fn make_group(&self, name: &str) {
+        let group = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name});
+        let (status, made) = self.ask("POST", "/Groups", Some(&group));
+        assert_eq!(status, 201, "{made}");
+    }
+
+    /// Makes a user a member of a group by hand.
+    #[track_caller]
+    pub fn let_in(&self, group: &str, user: &Value) {
+        let id = self.group(group)["id"].as_str().unwrap().to_owned();
+        let patch = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{"op": "add", "path": "members", "value": [{"value": user["id"]}]}],
+        });
+        let (status, answer) = self.ask("PATCH", &format!("/Groups/{id}"), Some(&patch));
+        assert!(status == 200 || status == 204, "{status} {answer}");
+    }
+
+    /// The group of that name.
+    #[track_caller]
+    pub fn group(&self, name: &str) -> Value {
+        let (status, list) = self.ask("GET", "/Groups", None);
+        assert_eq!(status, 200, "{list}");
+        let groups = list["Resources"].as_array().cloned().unwrap_or_default();
+        groups
+            .into_iter()
+            .find(|group| group["displayName"] == name)
+            .unwrap_or_else(|| panic!("no group {name}: {list}"))
+    }
+
     /// The users, as the server has them; at most a thousand, and no more than it gives in one page.
     #[track_caller]
     pub fn users(&self) -> Vec<Value> {

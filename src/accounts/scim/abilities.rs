@@ -3,7 +3,7 @@
 //! A document that is not there says nothing, and then only what every server can is counted on: users are listed by index in
 //! pages of a hundred, changed by PATCH, one at a time.
 
-use super::messages::{USERS, items, number, text, truth, within};
+use super::messages::{GROUP, GROUPS, USERS, items, number, text, truth, within};
 use super::place::TierPlace;
 use serde_json::Value;
 use std::fmt;
@@ -69,6 +69,8 @@ pub struct Abilities {
     pub page_max: usize,
     /// Where users are, below the base.
     pub users: String,
+    /// Where groups are, below the base.
+    pub groups: String,
 }
 
 impl Default for Abilities {
@@ -83,6 +85,7 @@ impl Default for Abilities {
             paging: Paging::Index,
             page_max: PAGE_DEFAULT,
             users: USERS.to_owned(),
+            groups: GROUPS.to_owned(),
         }
     }
 }
@@ -91,9 +94,9 @@ impl Abilities {
     /// From `/ServiceProviderConfig` and `/ResourceTypes`, as far as they are there.
     pub(super) fn of(config: Option<&Value>, types: Option<&Value>) -> Self {
         let mut abilities = Self::default();
-        if let Some(users) = types.and_then(users_of) {
-            abilities.users = users;
-        }
+        let place = |resource: &str| types.and_then(|types| endpoint_of(types, resource));
+        abilities.users = place("User").unwrap_or(abilities.users);
+        abilities.groups = place("Group").unwrap_or(abilities.groups);
         let Some(config) = config else { return abilities };
         let is_supported =
             |feature: &str| within(config, feature).and_then(|it| within(it, "supported")).and_then(truth);
@@ -119,14 +122,15 @@ impl Abilities {
             paging: if by_cursor { Paging::Cursor } else { Paging::Index },
             page_max: page_max.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX),
             users: abilities.users,
+            groups: abilities.groups,
         }
     }
 }
 
-/// Where the resource type of users says that they are; only a place below the base counts.
-fn users_of(types: &Value) -> Option<String> {
-    let user = resources(types).iter().find(|it| text(it, "id").or_else(|| text(it, "name")) == Some("User"))?;
-    let endpoint = text(user, "endpoint")?.trim_end_matches('/');
+/// Where a resource type says that its resources are; only a place below the base counts.
+fn endpoint_of(types: &Value, name: &str) -> Option<String> {
+    let it = resources(types).iter().find(|it| text(it, "id").or_else(|| text(it, "name")) == Some(name))?;
+    let endpoint = text(it, "endpoint")?.trim_end_matches('/');
     let is_plain = endpoint.len() > 1
         && endpoint.starts_with('/')
         && !endpoint.starts_with("//")
@@ -157,10 +161,23 @@ pub(super) fn declared(schemas: Option<&Value>, place: &TierPlace) -> Declared {
     }
 }
 
+/// Whether `/Schemas` say that a group shows its members unasked (RFC 7643 7, `returned`): then a group that shows none has
+/// none (RFC 7643 2.5). A server that does not say so may have members all the same.
+pub(super) fn shows_members(schemas: Option<&Value>) -> bool {
+    let attribute = schemas.and_then(|schemas| {
+        let schema =
+            resources(schemas).iter().find(|it| text(it, "id").is_some_and(|id| id.eq_ignore_ascii_case(GROUP)));
+        let attributes = within(schema?, "attributes").map_or(&[][..], items);
+        attributes.iter().find(|it| text(it, "name").is_some_and(|name| name.eq_ignore_ascii_case("members")))
+    });
+    let is_hidden = |returned: &str| ["never", "request"].iter().any(|it| returned.eq_ignore_ascii_case(it));
+    attribute.is_some_and(|attribute| !text(attribute, "returned").is_some_and(is_hidden))
+}
+
 /// `PATCH, filters, index paging of 100, no bulk`: for an operator.
 impl fmt::Display for Abilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { is_told, patch, bulk, filter, sort, etag, paging, page_max, users } = self;
+        let Self { is_told, patch, bulk, filter, sort, etag, paging, page_max, users, groups } = self;
         f.write_str(if *patch { "PATCH" } else { "PUT" })?;
         match bulk {
             Some(Bulk { operations_max, bytes_max }) => {
@@ -178,6 +195,9 @@ impl fmt::Display for Abilities {
         write!(f, ", pages of {page_max} by {by}")?;
         if users != USERS {
             write!(f, ", users at {users}")?;
+        }
+        if groups != GROUPS {
+            write!(f, ", groups at {groups}")?;
         }
         if !is_told {
             f.write_str(" (assumed: it has no ServiceProviderConfig)")?;
@@ -249,6 +269,19 @@ mod tests {
         assert_eq!(is("URN:X:y:seat:1.0:User:licencetype"), Ok(Declared::Yes));
         assert_eq!(is("urn:x:z:seat:1.0:User:licenceType"), Ok(Declared::No));
         assert_eq!(is("none"), Ok(Declared::Yes));
+        assert_eq!(is("group"), Ok(Declared::No));
         assert_eq!(declared(None, &TierPlace::UserType), Declared::Unknown);
+    }
+
+    #[test]
+    fn an_empty_group_is_believed_where_the_schemas_say_that_members_are_shown() {
+        let shown = |attribute: Value| {
+            let schemas = json!({"Resources": [{"id": GROUP, "attributes": [{"name": "displayName"}, attribute]}]});
+            shows_members(Some(&schemas))
+        };
+        assert!(shown(json!({"name": "members"})) && shown(json!({"name": "Members", "returned": "default"})));
+        assert!(!shown(json!({"name": "members", "returned": "Request"})));
+        assert!(!shown(json!({"name": "members", "returned": "never"})));
+        assert!(!shown(json!({"name": "other"})) && !shows_members(None) && !shows_members(Some(&json!([]))));
     }
 }

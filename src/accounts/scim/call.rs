@@ -30,12 +30,26 @@ pub enum Operation {
     Remove,
     /// Several of these at once.
     Bulk,
+    /// The groups that are tiers, looked for and read.
+    Groups,
+    /// Members of a group changed.
+    Members,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Discover, Self::List, Self::Search, Self::Read, Self::Create, Self::Change, Self::Remove, Self::Bulk];
+    pub const ALL: [Self; 10] = [
+        Self::Discover,
+        Self::List,
+        Self::Search,
+        Self::Read,
+        Self::Create,
+        Self::Change,
+        Self::Remove,
+        Self::Bulk,
+        Self::Groups,
+        Self::Members,
+    ];
 
     /// In a word.
     pub const fn name(self) -> &'static str {
@@ -48,6 +62,8 @@ impl Operation {
             Self::Change => "change",
             Self::Remove => "remove",
             Self::Bulk => "bulk",
+            Self::Groups => "groups",
+            Self::Members => "members",
         }
     }
 }
@@ -100,12 +116,30 @@ impl Call {
 
     /// A page of users.
     pub(super) fn page(users: &str, ask: &Ask, count: usize) -> Self {
-        let from = match ask {
-            Ask::Index(start) => format!("startIndex={start}"),
-            Ask::Cursor(None) => "cursor".to_owned(),
-            Ask::Cursor(Some(cursor)) => format!("cursor={}", utf8_percent_encode(cursor, RESERVED)),
-        };
-        Self::get(Operation::List, format!("{users}?{from}&count={count}"))
+        Self::get(Operation::List, format!("{users}?{}&count={count}", from(ask)))
+    }
+
+    /// A page of groups, without their members (RFC 7644 3.9): of those there may be many.
+    pub(super) fn page_of_groups(groups: &str, ask: &Ask, count: usize) -> Self {
+        Self::get(Operation::Groups, format!("{groups}?{}&count={count}&{WITHOUT_MEMBERS}", from(ask)))
+    }
+
+    /// The groups of that name, without their members.
+    pub(super) fn groups_named(groups: &str, name: &str) -> Self {
+        let filter = format!("displayName eq {}", quoted(name));
+        let filter = utf8_percent_encode(&filter, RESERVED);
+        Self::get(Operation::Groups, format!("{groups}?filter={filter}&{WITHOUT_MEMBERS}"))
+    }
+
+    /// The group with that key, with its members.
+    pub(super) fn group(groups: &str, id: &UserId) -> Result<Self, Failure> {
+        Ok(Self::get(Operation::Groups, user_path(groups, id)?))
+    }
+
+    /// Members of a group that come or go: who is there already, or not any more, makes no difference.
+    pub(super) fn members(groups: &str, id: &UserId, body: &Value) -> Result<Self, Failure> {
+        let path = user_path(groups, id)?;
+        Ok(Self::with_body(Operation::Members, Method::PATCH, path, body, None, true))
     }
 
     /// Who has that.
@@ -164,6 +198,18 @@ impl Call {
     }
 }
 
+/// What keeps the members out of an answer (RFC 7644 3.9).
+const WITHOUT_MEMBERS: &str = "excludedAttributes=members";
+
+/// Where a page begins.
+fn from(ask: &Ask) -> String {
+    match ask {
+        Ask::Index(start) => format!("startIndex={start}"),
+        Ask::Cursor(None) => "cursor".to_owned(),
+        Ask::Cursor(Some(cursor)) => format!("cursor={}", utf8_percent_encode(cursor, RESERVED)),
+    }
+}
+
 /// How a user is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Manner {
@@ -198,11 +244,11 @@ pub(super) struct Removal {
     pub(super) version: Option<String>,
 }
 
-/// The path of a user. A key of dots alone would be taken for a folder above.
+/// The path of a user, or of a group. A key of dots alone would be taken for a folder above.
 pub(super) fn user_path(users: &str, id: &UserId) -> Result<String, Failure> {
     let id = id.text();
     if id.bytes().all(|byte| byte == b'.') {
-        let message = format!("{:?} cannot be the key of a user; nothing was sent", &*id);
+        let message = format!("{:?} cannot be a key; nothing was sent", &*id);
         return Err(Failure::refused_here(message));
     }
     Ok(format!("{users}/{}", utf8_percent_encode(&id, RESERVED)))
@@ -226,6 +272,10 @@ mod tests {
         assert_eq!(
             Call::search("/Users", Key::UserName, &guid, &email).target,
             "/Users?filter=userName%20eq%20%22a%2Bb%40corp.example%22"
+        );
+        assert_eq!(
+            Call::groups_named("/Groups", "Pro").target,
+            "/Groups?filter=displayName%20eq%20%22Pro%22&excludedAttributes=members"
         );
         assert_eq!(Call::user("/Users", &UserId::new("a/b?c")).unwrap().target, "/Users/a%2Fb%3Fc");
         for id in ["", ".", ".."] {

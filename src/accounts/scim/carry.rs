@@ -6,8 +6,10 @@ use super::abilities::Bulk;
 use super::call::{Call, Change, Manner, Removal, user_path};
 use super::client::Client;
 use super::errand::{Answer, Errand, Want};
+use super::groups::Membership;
 use super::look::{Look, Lookout};
 use super::messages::{ErrorBody, bulk_status, items, text, within};
+use super::register;
 use super::user::User;
 use crate::accounts::reach::failure::{Failure, tidy};
 use crate::model::{Detail, Intent, Outcome};
@@ -64,6 +66,7 @@ pub(super) async fn carry(
         // What lets go of a name goes before what takes one.
         send(client, terms, &mut errands, alone, |errand, want| errand.is_parking() && is_change(want)).await;
         send(client, terms, &mut errands, alone, |_, want| is_change(want)).await;
+        members(client, terms, &mut errands).await;
         for index in circles(&errands.iter().map(Errand::blocked).collect::<Vec<_>>()) {
             errands.get_mut(index).into_iter().for_each(Errand::park);
         }
@@ -189,12 +192,27 @@ async fn remove(client: &Arc<Client>, terms: &Terms, errands: &mut [Errand<'_>])
     }
 }
 
+/// Everybody who is to come into a group, or to go, now.
+async fn members(client: &Arc<Client>, terms: &Terms, errands: &mut [Errand<'_>]) {
+    let items = gather(errands, |_, want| matches!(want, Want::Member(_)));
+    let member = |item: &Item| match &item.want {
+        Want::Member(member) => Some(member.clone()),
+        Want::Look(_) | Want::Create(_) | Want::Change(_) | Want::Remove(_) => None,
+    };
+    let members: Vec<Membership> = items.iter().filter_map(member).collect();
+    let answers = register::carry_members(client, &terms.abilities, &terms.groups, &members).await;
+    for (item, answer) in items.iter().zip(answers) {
+        // Who is a member is seen by a look alone.
+        hear(errands, item, &answer.map_or_else(failed, |()| Answer::Unseen), true);
+    }
+}
+
 /// Every look that is wanted now.
 async fn look(lookout: &mut Lookout, terms: &Terms, errands: &mut [Errand<'_>]) {
     let items = gather(errands, |_, want| matches!(want, Want::Look(_)));
     let look = |item: &Item| match &item.want {
         Want::Look(look) => Some(look.clone()),
-        Want::Create(_) | Want::Change(_) | Want::Remove(_) => None,
+        Want::Create(_) | Want::Change(_) | Want::Remove(_) | Want::Member(_) => None,
     };
     let looks: Vec<Look> = items.iter().filter_map(look).collect();
     for (item, answer) in items.iter().zip(lookout.look(terms, &looks).await) {
@@ -240,6 +258,7 @@ fn name(want: &Want) -> String {
     match want {
         Want::Look(Look::Key { id, surely: _ }) => format!("key {id}"),
         Want::Change(Change { id, .. }) | Want::Remove(Removal { id, .. }) => format!("key {id}"),
+        Want::Member(Membership { user, .. }) => format!("key {user}"),
         Want::Look(Look::Whose { guid, email }) => format!("look {guid} {}", email.key()),
         Want::Create(body) => format!("name {}", text(body, "userName").unwrap_or_default().to_lowercase()),
     }
@@ -251,7 +270,7 @@ async fn one_by_one(client: &Arc<Client>, terms: &Terms, items: &[Item]) -> Vec<
         Want::Create(body) => Ok(Call::create(users, body)),
         Want::Change(change) => Call::change(users, change),
         Want::Remove(removal) => Call::remove(users, removal),
-        Want::Look(_) => Err(Failure::refused_here("a look is not sent like a change".to_owned())),
+        Want::Look(_) | Want::Member(_) => Err(no_change()),
     };
     let answers = client.ask_all(items.iter().map(call).collect()).await;
     items.iter().zip(answers).map(|(item, answer)| answer.map_or_else(failed, |body| done(&item.want, body))).collect()
@@ -356,10 +375,12 @@ fn bulk_operation(users: &str, index: usize, want: &Want) -> Result<Value, Failu
             }
             Ok(operation)
         }
-        Want::Look(_) | Want::Remove(_) => {
-            Err(Failure::refused_here("looks and deletions are sent by themselves".to_owned()))
-        }
+        Want::Look(_) | Want::Remove(_) | Want::Member(_) => Err(no_change()),
     }
+}
+
+fn no_change() -> Failure {
+    Failure::refused_here("this is not sent like a change of a user".to_owned())
 }
 
 fn bulk_id(index: usize) -> String {
@@ -377,7 +398,7 @@ fn bulk_answer(reply: &Value, users: &str, index: usize, want: &Want) -> Option<
                 text(it, "bulkId").is_none() && text(it, "location").is_some_and(|location| location.ends_with(&path))
             })
         }
-        Want::Create(_) | Want::Look(_) | Want::Remove(_) => None,
+        Want::Create(_) | Want::Look(_) | Want::Remove(_) | Want::Member(_) => None,
     };
     let operation = by_id().or_else(by_place)?;
     let status = bulk_status(operation)?;

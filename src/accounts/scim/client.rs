@@ -86,7 +86,9 @@ impl Protocol for Bearer {
             | Operation::Read
             | Operation::Create
             | Operation::Change
-            | Operation::Remove => answer,
+            | Operation::Remove
+            | Operation::Groups
+            | Operation::Members => answer,
         }
     }
 

@@ -12,12 +12,13 @@ mod removal;
 
 use super::Terms;
 use super::call::{Change, Manner, Removal};
+use super::groups::Membership;
 use super::look::{Look, is_anothers};
 use super::messages::patch;
 use super::place::TierPlace;
 use super::user::{Edit, User, address_aside, name_aside};
 use crate::accounts::reach::failure::tidy;
-use crate::model::{Action, Detail, Email, Intent, Observed, OnLeave, Outcome, Seat, StoreKind, UserId};
+use crate::model::{Action, Detail, Email, Intent, Observed, OnLeave, Outcome, Seat, StoreKind, Tier, UserId};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub(super) enum Want {
     Change(Change),
     /// A user deleted.
     Remove(Removal),
+    /// A user made a member of the group of a tier, or taken out of it.
+    Member(Membership),
 }
 
 /// What the server answered to a [`Want`].
@@ -313,7 +316,8 @@ impl<'a> Errand<'a> {
         self.is_made |= matches!((&answer, &want), (Answer::Done(_) | Answer::Unseen, Want::Create(_)));
         self.is_reread = matches!(answer, Answer::Found(_));
         match answer {
-            Answer::Done(user) => {
+            Answer::Done(mut user) => {
+                self.seen.iter().for_each(|seen| user.keep_memberships(seen));
                 self.granted.append(&mut self.asked);
                 self.is_sure = false;
                 self.after_change(Some(user), want);
@@ -348,6 +352,7 @@ impl<'a> Errand<'a> {
                     (Some(user), _) => self.toward(user),
                     (None, Want::Change(change)) => self.look_up(change.id, false),
                     (None, Want::Remove(removal)) => self.removed("said yes", removal.id),
+                    (None, Want::Member(member)) => self.look_up(member.user, false),
                     (None, Want::Create(_) | Want::Look(_)) => self.look_for(),
                 }
             }
@@ -440,6 +445,19 @@ impl<'a> Errand<'a> {
                 true => self.settle(Outcome::Rejected(message)),
                 false => self.settle(Outcome::Done(None)),
             },
+            // Not every server understands a path with a filter in it.
+            (Want::Member(Membership { comes: false, by_filter: true, .. }), Some(400))
+                if matches!(kind, Some("invalidPath" | "invalidFilter")) =>
+            {
+                self.by_filter = false;
+                self.change(asked);
+            }
+            // The user may be there no more.
+            (Want::Member(Membership { comes: true, .. }), Some(400 | 404 | 410)) if self.lost < LOST_MAX => {
+                self.lost += 1;
+                self.seen = None;
+                self.look_for();
+            }
             (Want::Change(change), Some(412)) if self.overtaken < OVERTAKEN_MAX => {
                 self.overtaken += 1;
                 self.look_up(change.id.clone(), true);
@@ -544,10 +562,14 @@ impl<'a> Errand<'a> {
         if intent.action != Action::Rename {
             match &intent.to {
                 Seat::Active(tier) => {
+                    // The group first, by itself: a seat does not wait for an address.
+                    if let Some(edit) = self.member_edit(user, tier) {
+                        return vec![edit];
+                    }
                     if !user.is_active() {
                         edits.push(Edit::Active(true));
                     }
-                    if terms.mapping.tier(user).as_ref() != Some(tier) {
+                    if terms.mapping.place != TierPlace::Group && terms.mapping.tier(user).as_ref() != Some(tier) {
                         edits.extend(terms.mapping.value(tier).map(|value| Edit::Tier(value.to_owned())));
                     }
                     if self.is_to_be_marked(user) {
@@ -578,6 +600,25 @@ impl<'a> Errand<'a> {
     fn details(&self) -> &'a [Detail] {
         let details = self.intent.details.as_deref().filter(|_| self.describes());
         details.map_or(&[], |details| details.values())
+    }
+
+    /// Where tiers are groups: first into the new one, then out of the others, so that nobody is without a seat in between. A
+    /// higher tier of which the intent knew nothing is for the next pass to take.
+    fn member_edit(&self, user: &User, tier: &Tier) -> Option<Edit> {
+        let Self { intent, terms: Terms { mapping, .. }, .. } = self;
+        if mapping.place != TierPlace::Group {
+            return None;
+        }
+        let (wanted, held) = (mapping.value(tier)?, user.tier_values(&mapping.place));
+        if !held.contains(&wanted) {
+            return Some(Edit::Member { of: wanted.to_owned(), comes: true });
+        }
+        let is_left = |value: &&str| {
+            let theirs = mapping.values.iter().find(|(_, it)| it == value).map(|(theirs, _)| theirs);
+            let is_lower = theirs.is_some_and(|theirs| mapping.order().is_downgrade(tier, theirs));
+            *value != wanted && (is_lower || intent.from.tier() == theirs)
+        };
+        held.into_iter().find(is_left).map(|value| Edit::Member { of: value.to_owned(), comes: false })
     }
 
     /// Whether the identity is to be noted: where there is none, and where that of somebody else is on the person's own
@@ -627,6 +668,8 @@ impl<'a> Errand<'a> {
         let name = |edit: &Edit| match edit {
             Edit::Active(_) => "active".to_owned(),
             Edit::Tier(_) => place.to_string(),
+            Edit::Member { of, comes: true } => format!("the membership in group {of:?}"),
+            Edit::Member { of, comes: false } => format!("that the user is out of group {of:?}"),
             Edit::Identity(_) => "externalId".to_owned(),
             Edit::UserName(_) => "userName".to_owned(),
             Edit::Address(_) => "emails".to_owned(),
@@ -637,6 +680,10 @@ impl<'a> Errand<'a> {
             Some(Edit::Tier(_)) => {
                 "; is tier_in the place where this product keeps licences, and the value one that it knows?"
             }
+            Some(Edit::Member { of: _, comes: true }) => {
+                "; does this product show who is in a group, and may the token change that?"
+            }
+            Some(Edit::Member { of: _, comes: false }) => "; take the user out by hand",
             Some(Edit::Identity(_)) => "; if this product keeps no such thing, write external_id = false",
             Some(Edit::Active(_) | Edit::UserName(_) | Edit::Address(_) | Edit::Detail(_)) | None => "",
         };
@@ -670,7 +717,7 @@ impl<'a> Errand<'a> {
         if mapping.keeps_identity {
             edits.push(Edit::Identity(self.intent.guid));
         }
-        if mapping.place != TierPlace::Nowhere {
+        if !matches!(mapping.place, TierPlace::Nowhere | TierPlace::Group) {
             edits.extend(mapping.value(tier).map(|value| Edit::Tier(value.to_owned())));
         }
         edits.extend(self.details().iter().cloned().map(Edit::Detail));
@@ -681,7 +728,14 @@ impl<'a> Errand<'a> {
 
     fn change(&mut self, edits: Vec<Edit>) {
         let Some(user) = &self.seen else { return };
-        let Terms { abilities, mapping, on_leave: _ } = self.terms;
+        if let [Edit::Member { of, comes }] = &edits[..] {
+            let (of, user) = (of.clone(), user.id().clone());
+            let member = Membership { of, user, comes: *comes, by_filter: self.by_filter };
+            self.asked = edits;
+            self.step = Step::Wants(Want::Member(member));
+            return;
+        }
+        let Terms { abilities, mapping, groups: _, on_leave: _ } = self.terms;
         let (method, body) = match abilities.patch {
             true => (Manner::Patch, patch(user.operations(&mapping.place, &edits, self.by_filter))),
             false => (Manner::Put, user.replacement(&mapping.place, &edits)),
@@ -713,6 +767,13 @@ impl<'a> Errand<'a> {
     }
 
     fn settle_as_seen(&mut self) {
+        // Unknown is not empty. Of who cannot sign in it makes no difference.
+        let is_unknown = |user: &User| user.is_active() && !user.has_memberships();
+        if self.terms.mapping.place == TierPlace::Group && self.seen.as_ref().is_some_and(is_unknown) {
+            return self.settle(Outcome::Ambiguous(
+                "the account store does not show in which groups the user is, and so nobody knows the tier".to_owned(),
+            ));
+        }
         let observed = self.seen.as_ref().map(|user| self.observed(user));
         self.settle(Outcome::Done(observed));
     }

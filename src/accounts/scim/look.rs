@@ -7,8 +7,11 @@ use super::Terms;
 use super::abilities::Abilities;
 use super::call::{Call, Key};
 use super::client::Client;
+use super::groups::{Census, Roll};
 use super::messages::Page;
 use super::paging::{Ask, Odd, Walk};
+use super::place::TierPlace;
+use super::register;
 use super::user::User;
 use crate::accounts::Sought;
 use crate::accounts::reach::failure::Failure;
@@ -60,7 +63,12 @@ impl Lookout {
     /// Everybody; left out are users without an address that could be anybody's: they match nobody.
     pub(super) async fn list(&mut self, terms: &Terms) -> Result<Vec<Observed>, Failure> {
         let (mut nameless, mut first) = (0_usize, None);
-        let mut seen = |user: User| {
+        let (roll, mut census) = (self.roll(terms).await?, Census::default());
+        let mut seen = |mut user: User| {
+            if let Some(roll) = &roll {
+                roll.note(&terms.groups, &mut user);
+                census.count(&user);
+            }
             let observed = terms.mapping.observe(&user);
             if observed.is_none() {
                 nameless += 1;
@@ -69,6 +77,14 @@ impl Lookout {
             observed
         };
         let people = self.walk(&terms.abilities, &mut seen).await?;
+        census.verdict(&terms.groups).map_err(Failure::refused_here)?;
+        if let Some((count, first)) = census.several() {
+            tracing::warn!(
+                count,
+                %first,
+                "users of the account store are in several groups of tiers; the highest counts, and the others may cost licences"
+            );
+        }
         if let Some(first) = first {
             tracing::warn!(
                 count = nameless,
@@ -96,6 +112,10 @@ impl Lookout {
         let whose = |(index, one): (usize, &Sought)| (index, Look::Whose { guid: one.guid, email: one.email.clone() });
         let missed = missed.map(whose).collect();
         self.fill(terms, missed, &mut found).await?;
+        self.note(terms, found.iter_mut().flatten().collect())
+            .await?
+            .verdict(&terms.groups)
+            .map_err(Failure::refused_here)?;
         let keeps_identity = terms.mapping.keeps_identity;
         let own = |(user, one): (Option<User>, &Sought)| {
             let is_keyed = |user: &User| one.account.as_ref() == Some(user.id());
@@ -112,7 +132,7 @@ impl Lookout {
         found: &mut [Option<User>],
     ) -> Result<(), Failure> {
         let (indices, looks): (Vec<usize>, Vec<Look>) = looks.into_iter().unzip();
-        for (index, answer) in indices.into_iter().zip(self.look(terms, &looks).await) {
+        for (index, answer) in indices.into_iter().zip(self.look_for(terms, &looks).await) {
             if let Some(place) = found.get_mut(index) {
                 *place = answer?;
             }
@@ -120,9 +140,48 @@ impl Lookout {
         Ok(())
     }
 
+    /// Who is in which tier group; `None` where tiers are no groups.
+    async fn roll(&self, terms: &Terms) -> Result<Option<Roll>, Failure> {
+        match terms.mapping.place {
+            TierPlace::Group => register::roll(&self.client, &terms.abilities, &terms.groups).await.map(Some),
+            TierPlace::Nowhere | TierPlace::Listed { .. } | TierPlace::UserType | TierPlace::Extension { .. } => {
+                Ok(None)
+            }
+        }
+    }
+
+    /// Notes at each of these users in which tier groups it is; of whom that is not shown, it is left open.
+    async fn note(&self, terms: &Terms, mut users: Vec<&mut User>) -> Result<Census, Failure> {
+        let mut census = Census::default();
+        // Where there is nobody, no group is read.
+        if !users.is_empty()
+            && let Some(roll) = self.roll(terms).await?
+        {
+            for user in &mut users {
+                roll.note(&terms.groups, user);
+                census.count(user);
+            }
+            if census.verdict(&terms.groups).is_ok() {
+                let unseen = users.iter_mut().filter(|user| !user.has_memberships());
+                unseen.for_each(|user| user.note_memberships(Some(Vec::new())));
+            }
+        }
+        Ok(census)
+    }
+
     /// What each look finds, in the order of the looks. Whose account it is, if somebody else's alone has the address, is for
-    /// the caller to see.
+    /// the caller to see; and of whom the tier is not known.
     pub(super) async fn look(&mut self, terms: &Terms, looks: &[Look]) -> Vec<Result<Option<User>, Failure>> {
+        let mut answers = self.look_for(terms, looks).await;
+        let users = answers.iter_mut().filter_map(|answer| answer.as_mut().ok()?.as_mut()).collect();
+        match self.note(terms, users).await {
+            Ok(_) => answers,
+            Err(failure) => looks.iter().map(|_| Err(failure.clone())).collect(),
+        }
+    }
+
+    /// The same without tiers that are groups.
+    async fn look_for(&mut self, terms: &Terms, looks: &[Look]) -> Vec<Result<Option<User>, Failure>> {
         let mut answers: Vec<Result<Option<User>, Failure>> = looks.iter().map(|_| Ok(None)).collect();
         let mut put = |index: usize, answer| {
             if let Some(place) = answers.get_mut(index) {

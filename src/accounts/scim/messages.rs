@@ -11,6 +11,8 @@ pub(super) const MEDIA_TYPE: &str = "application/scim+json";
 pub(super) const ACCEPTED: &str = "application/scim+json, application/json";
 /// The schema of a user (RFC 7643 4.1).
 pub(super) const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+/// The schema of a group (RFC 7643 4.2).
+pub(super) const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 /// The schema of a PATCH (RFC 7644 3.5.2).
 const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 /// The schema of a bulk request (RFC 7644 3.7).
@@ -23,6 +25,8 @@ pub(super) const SCHEMAS: &str = "/Schemas";
 pub(super) const RESOURCE_TYPES: &str = "/ResourceTypes";
 /// Where users are, unless the server says otherwise (RFC 7644 3.2).
 pub(super) const USERS: &str = "/Users";
+/// Where groups are, unless the server says otherwise (RFC 7644 3.2).
+pub(super) const GROUPS: &str = "/Groups";
 /// Where several changes go at once (RFC 7644 3.7).
 pub(super) const BULK: &str = "/Bulk";
 

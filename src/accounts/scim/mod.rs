@@ -6,6 +6,7 @@
 //! | `abilities` | what the server says it can do; pure |
 //! | `messages` | the protocol's own words and bodies; pure |
 //! | `user` | one user as the server wrote it, read and edited; pure |
+//! | `groups` | tiers that are groups: which they are, who is in them; pure |
 //! | `mapping` | users as seats; pure |
 //! | `detail` | where names and other details stand in a user; pure |
 //! | `paging` | a list from its pages, complete or none; pure |
@@ -14,13 +15,14 @@
 //! | `token` | the bearer token, or one from an OAuth2 server |
 //! | `client` | the protocol, for what clients share (`reach`) |
 //! | `refusal` | why the server refused, in words |
+//! | `register` | the groups that are tiers, found, read and changed |
 //! | `look` | the list, and people by key, identity, name and address |
 //! | `carry` | a batch of errands, in bulk where the server takes that |
 //!
 //! To the seat matrix it is an `EnterpriseDirectory`: users are made at once with their licence, and who leaves is deactivated
 //! and keeps it for the return, or is deleted where the configuration says so. Nobody accepts an invitation, and nobody registers.
 //!
-//! Deliberately absent: any decision about seats, membership of SCIM groups.
+//! Deliberately absent: any decision about seats, groups made by us or put as a whole.
 
 mod abilities;
 mod call;
@@ -28,12 +30,14 @@ mod carry;
 mod client;
 mod detail;
 mod errand;
+mod groups;
 mod look;
 mod mapping;
 mod messages;
 mod paging;
 mod place;
 mod refusal;
+mod register;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -54,6 +58,7 @@ use crate::model::{Expiry, Intent, Meter, Observed, OnLeave, Outcome, StoreKind}
 use call::Call;
 use carry::Trust;
 use client::{Bearer, Client};
+use groups::Groups;
 use look::Lookout;
 use messages::{RESOURCE_TYPES, SCHEMAS, SERVICE_PROVIDER_CONFIG};
 use serde_json::Value;
@@ -96,6 +101,8 @@ struct Terms {
     abilities: Abilities,
     mapping: Mapping,
     on_leave: OnLeave,
+    /// Where tiers are groups.
+    groups: Groups,
 }
 
 /// The account store behind SCIM.
@@ -107,17 +114,19 @@ pub struct Scim {
     paging: Option<Paging>,
     on_leave: OnLeave,
     /// Read once, and again after a failure.
-    known: Option<Arc<Known>>,
+    known: Option<Arc<Terms>>,
     trust: Trust,
     /// Details that the server says yes to and does not have.
     unknown: BTreeSet<Arc<str>>,
 }
 
-/// What was read of the server.
+/// What its documents say.
 #[derive(Debug)]
-struct Known {
-    terms: Terms,
+struct Told {
+    abilities: Abilities,
     declared: Declared,
+    /// Whether groups show their members.
+    shows_members: bool,
 }
 
 /// What a server says of itself, and what is needed of it: for `check`.
@@ -131,6 +140,8 @@ pub struct About {
     pub place: TierPlace,
     /// Whether its schemas have that.
     pub declared: Declared,
+    /// Why tiers cannot be groups there, where they are to be; in words.
+    pub groupless: Option<String>,
 }
 
 impl Scim {
@@ -177,12 +188,15 @@ impl Scim {
     /// # Errors
     /// As for [`AccountStore::kind`].
     pub async fn about(&mut self) -> Result<About, AccountsError> {
-        let known = self.known().await?;
+        let Told { abilities, declared, shows_members } = self.told().await?;
+        let groups = self.groups(&abilities, shows_members).await;
+        let groupless = groups.map(|groups| self.keep(abilities.clone(), groups)).err();
         Ok(About {
             base_url: self.client.base().to_owned(),
-            abilities: known.terms.abilities.clone(),
-            place: known.terms.mapping.place.clone(),
-            declared: known.declared,
+            place: self.mapping.place.clone(),
+            abilities,
+            declared,
+            groupless: groupless.map(|failure| failure.to_string()),
         })
     }
 
@@ -192,20 +206,47 @@ impl Scim {
     }
 
     /// What the server is and can do, asked for if it is not known.
-    async fn known(&mut self) -> Result<Arc<Known>, Failure> {
+    async fn known(&mut self) -> Result<Arc<Terms>, Failure> {
         if let Some(known) = &self.known {
             return Ok(known.clone());
         }
+        let Told { abilities, declared: _, shows_members } = self.told().await?;
+        let groups = self.groups(&abilities, shows_members).await?;
+        Ok(self.keep(abilities, groups))
+    }
+
+    /// What errands go by from now on.
+    fn keep(&mut self, abilities: Abilities, groups: Groups) -> Arc<Terms> {
+        let terms = Arc::new(Terms { abilities, mapping: self.mapping.clone(), groups, on_leave: self.on_leave });
+        self.known = Some(terms.clone());
+        terms
+    }
+
+    /// What the documents say.
+    async fn told(&self) -> Result<Told, Failure> {
         let config = self.document(SERVICE_PROVIDER_CONFIG).await?;
         let types = self.document(RESOURCE_TYPES).await?;
         let schemas = self.document(SCHEMAS).await?;
         let mut abilities = Abilities::of(config.as_ref(), types.as_ref());
         abilities.paging = self.paging.unwrap_or(abilities.paging);
         let declared = abilities::declared(schemas.as_ref(), &self.mapping.place);
-        let terms = Terms { abilities, mapping: self.mapping.clone(), on_leave: self.on_leave };
-        let known = Arc::new(Known { terms, declared });
-        self.known = Some(known.clone());
-        Ok(known)
+        Ok(Told { abilities, declared, shows_members: abilities::shows_members(schemas.as_ref()) })
+    }
+
+    /// The groups of the tiers, where tiers are groups.
+    async fn groups(&self, abilities: &Abilities, shows_members: bool) -> Result<Groups, Failure> {
+        if self.mapping.place != TierPlace::Group {
+            return Ok(Groups::default());
+        }
+        if !abilities.patch {
+            return Err(Failure::refused_here(format!(
+                "tier_in = \"group\", and {} says that it takes no PATCH: a group would have to be put as a whole, and who was \
+                 made a member meanwhile would be out again. Nothing was sent; set tier_in to another place",
+                self.client.base()
+            )));
+        }
+        let tiers = register::find(&self.client, abilities, &self.mapping.values).await?;
+        Ok(Groups { tiers, shows_members })
     }
 
     /// One of the documents, where the server has it.
@@ -229,8 +270,15 @@ impl Scim {
 
 impl AccountStore for Scim {
     async fn kind(&mut self) -> Result<StoreKind, AccountsError> {
-        self.known().await?;
-        // A pass begins: what was lost may have been mended.
+        let is_new = self.known.is_none();
+        let known = self.known().await?;
+        // A pass begins: groups may have been made, renamed and deleted.
+        if !is_new && self.mapping.place == TierPlace::Group {
+            let groups = self.groups(&known.abilities, known.groups.shows_members).await;
+            let groups = self.noted(groups)?;
+            self.keep(known.abilities.clone(), groups);
+        }
+        // What was lost may have been mended.
         if let Trust::Lost(_) = self.trust {
             self.trust = Trust::Untried;
         }
@@ -239,13 +287,13 @@ impl AccountStore for Scim {
 
     async fn list(&mut self) -> Result<Vec<Observed>, AccountsError> {
         let known = self.known().await?;
-        let answer = self.lookout.list(&known.terms).await;
+        let answer = self.lookout.list(&known).await;
         self.noted(answer)
     }
 
     async fn is_empty(&mut self) -> Result<bool, AccountsError> {
         let known = self.known().await?;
-        let answer = self.lookout.is_empty(&known.terms).await;
+        let answer = self.lookout.is_empty(&known).await;
         self.noted(answer)
     }
 
@@ -254,7 +302,7 @@ impl AccountStore for Scim {
             return Ok(Vec::new());
         }
         let known = self.known().await?;
-        let answer = self.lookout.find(&known.terms, sought).await;
+        let answer = self.lookout.find(&known, sought).await;
         self.noted(answer)
     }
 
@@ -265,7 +313,7 @@ impl AccountStore for Scim {
         match self.known().await {
             Ok(known) => {
                 let Self { client, lookout, trust, unknown, .. } = self;
-                carry::carry(client, lookout, &known.terms, trust, unknown, intents).await
+                carry::carry(client, lookout, &known, trust, unknown, intents).await
             }
             Err(failure) => {
                 let outcome = match failure {

@@ -33,6 +33,8 @@ pub(super) enum Odd {
 #[derive(Debug)]
 pub(super) struct Walk {
     paging: Paging,
+    /// What one of it is called, for errors: `user`.
+    what: &'static str,
     seen: HashSet<UserId>,
     cursors: HashSet<String>,
     pages: usize,
@@ -43,7 +45,12 @@ pub(super) struct Walk {
 
 impl Walk {
     pub(super) fn new(paging: Paging) -> Self {
-        Self { paging, seen: HashSet::new(), cursors: HashSet::new(), pages: 0, total: None, is_tried: false }
+        Self::of(paging, "user")
+    }
+
+    /// A list of something else than users: what one of it is called.
+    pub(super) fn of(paging: Paging, what: &'static str) -> Self {
+        Self { paging, what, seen: HashSet::new(), cursors: HashSet::new(), pages: 0, total: None, is_tried: false }
     }
 
     /// The first page.
@@ -67,6 +74,7 @@ impl Walk {
         total: Option<usize>,
         next_cursor: Option<String>,
     ) -> Result<(Option<Ask>, bool), Odd> {
+        let what = self.what;
         self.pages += 1;
         if self.pages > PAGES_MAX {
             return Err(Odd::Broken(format!("it has not ended after {PAGES_MAX} pages")));
@@ -78,19 +86,19 @@ impl Walk {
         if let (Some(before), Some(now)) = (self.total, total)
             && before != now
         {
-            let message = format!("it said that there are {before} users, and then {now}");
+            let message = format!("it said that there are {before} {what}s, and then {now}");
             return Err(Odd::Changed(message));
         }
         self.total = self.total.or(total);
         for key in keys {
             if !self.seen.insert(key.clone()) {
-                return Err(Odd::Changed(format!("it lists user {key} twice")));
+                return Err(Odd::Changed(format!("it lists {what} {key} twice")));
             }
         }
         if let Some(total) = self.total
             && self.seen.len() > total
         {
-            let message = format!("it says that there are {total} users, and gives more");
+            let message = format!("it says that there are {total} {what}s, and gives more");
             return Err(Odd::Changed(message));
         }
         let next = match self.paging {
@@ -99,7 +107,7 @@ impl Walk {
         };
         match (&next, self.total) {
             (None, Some(total)) if self.seen.len() < total => Err(Odd::Changed(format!(
-                "it is incomplete: it says that there are {total} users, and gave {} and then no more",
+                "it is incomplete: it says that there are {total} {what}s, and gave {} and then no more",
                 self.seen.len()
             ))),
             _ => Ok((next, true)),

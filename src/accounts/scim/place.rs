@@ -1,6 +1,6 @@
 //! Where a server keeps the tier of a user, as the configuration names it. Pure.
 
-use super::messages::USER;
+use super::messages::{GROUP, USER};
 use std::fmt;
 
 /// The longest name of a place, in bytes.
@@ -27,6 +27,8 @@ pub enum TierPlace {
         /// The attribute in it.
         attribute: String,
     },
+    /// Membership in a group of the server (RFC 7643 4.2): each tier is a group, known by its `displayName`.
+    Group,
 }
 
 /// A list of a user in which products keep licences.
@@ -49,8 +51,8 @@ impl List {
 }
 
 impl TierPlace {
-    /// Reads what `tier_in` says: `roles[seatType]`, `entitlements[Profile]`, `roles`, `userType`, `none`, or the name of
-    /// an attribute with its schema.
+    /// Reads what `tier_in` says: `roles[seatType]`, `entitlements[Profile]`, `roles`, `userType`, `group`, `none`, or the
+    /// name of an attribute with its schema.
     ///
     /// # Errors
     /// What is wrong with it, in words.
@@ -75,7 +77,7 @@ impl TierPlace {
             (None, None) if name.eq_ignore_ascii_case("none") => Ok(Self::Nowhere),
             (None, None) if name.eq_ignore_ascii_case("userType") => Ok(Self::UserType),
             (None, None) if name.eq_ignore_ascii_case("group") || name.eq_ignore_ascii_case("groups") => {
-                Err("membership of SCIM groups is not understood by this version".to_owned())
+                Ok(Self::Group)
             }
             (None, None) => {
                 let (urn, attribute) = extension(name)?;
@@ -91,6 +93,7 @@ impl TierPlace {
             Self::Listed { list, kind: _ } => Some((USER, list.name())),
             Self::UserType => Some((USER, "userType")),
             Self::Extension { urn, attribute } => Some((urn, attribute)),
+            Self::Group => Some((GROUP, "members")),
         }
     }
 }
@@ -139,6 +142,7 @@ impl fmt::Display for TierPlace {
             Self::Listed { list, kind: Some(kind) } => write!(f, "{}[{kind}]", list.name()),
             Self::UserType => f.write_str("userType"),
             Self::Extension { urn, attribute } => write!(f, "{urn}:{attribute}"),
+            Self::Group => f.write_str("group"),
         }
     }
 }
@@ -157,6 +161,8 @@ mod tests {
             ("roles", "roles"),
             ("usertype", "userType"),
             ("none", "none"),
+            ("group", "group"),
+            ("Groups", "group"),
             (
                 "urn:example:params:scim:schemas:seat:1.0:User:licence",
                 "urn:example:params:scim:schemas:seat:1.0:User:licence",
@@ -172,7 +178,7 @@ mod tests {
     fn what_is_no_place_is_refused_in_words() {
         for (text, words) in [
             ("licence", "no place that this version knows"),
-            ("group", "membership of SCIM groups"),
+            ("groups[licence]", "only entitlements and roles"),
             ("entitlements[", "not closed"),
             ("entitlements[]", "the type alone"),
             ("entitlements[value eq \"x\"]", "only `type eq`"),

@@ -22,7 +22,11 @@ pub(super) fn refusal(operation: Operation, base: &str, status: u16, body: Error
             "it sends us elsewhere, where a token must not go: set base_url to the server itself".to_owned()
         }
         401 => format!("it does not take {credential}: check that it is the one for this server and has not expired"),
+        403 if matches!(operation, Operation::Groups | Operation::Members) => {
+            format!("{credential} does not allow it: give it the right to read groups and change their members there")
+        }
         403 => format!("{credential} does not allow it: give it the right to read and change users there"),
+        404 if operation == Operation::Members => "it does not know the group, or one of the users".to_owned(),
         404 => "check base_url: it is what /Users stands behind".to_owned(),
         409 => "another user has what must be unique there".to_owned(),
         412 => "somebody else has changed the user meanwhile; the next pass looks again".to_owned(),

@@ -3,6 +3,7 @@
 //! Everything that is not ours stays as it is: other entitlements, other addresses, attributes of which we know nothing.
 
 use super::detail::DetailPlace;
+use super::groups;
 use super::messages::{USER, items, member, operation, text, truth, within};
 use super::place::{List, TierPlace};
 use crate::model::{Detail, Email, ObjectGuid, UserId};
@@ -18,6 +19,9 @@ const READ_ONLY: [&str; 2] = ["meta", "groups"];
 pub(super) struct User {
     id: UserId,
     raw: Map<String, Value>,
+    /// The tiers whose group has the user as a member, each by its value; `None` where tiers are no groups, where these were not
+    /// read, and where the server does not show it.
+    memberships: Option<Vec<String>>,
 }
 
 /// One thing to be changed.
@@ -27,6 +31,13 @@ pub(super) enum Edit {
     Active(bool),
     /// What stands in the place of the tier.
     Tier(String),
+    /// Whether the user is a member of the group of a tier: a change of the group and not of the user.
+    Member {
+        /// The value of the tier.
+        of: String,
+        /// Whether the user comes or goes.
+        comes: bool,
+    },
     /// The directory's identity.
     Identity(ObjectGuid),
     /// The name to sign in with.
@@ -46,7 +57,7 @@ impl User {
             Value::Number(id) => UserId::new(&id.to_string()),
             _ => return None,
         };
-        Some(Self { id, raw })
+        Some(Self { id, raw, memberships: None })
     }
 
     /// The server's key.
@@ -123,6 +134,7 @@ impl User {
     pub(super) fn tier_values(&self, place: &TierPlace) -> Vec<&str> {
         match place {
             TierPlace::Nowhere => Vec::new(),
+            TierPlace::Group => self.memberships.iter().flatten().map(String::as_str).collect(),
             TierPlace::UserType => self.text("userType").into_iter().collect(),
             TierPlace::Extension { urn, attribute } => {
                 let value = member(&self.raw, urn).and_then(|extension| text(extension, attribute));
@@ -132,6 +144,28 @@ impl User {
                 let ours = self.list(*list).iter().filter(|item| is_of(item, kind.as_deref()));
                 ours.filter_map(value_of).collect()
             }
+        }
+    }
+
+    /// The groups that the user itself shows (RFC 7643 4.1.2, `groups`), each by its key; `None` where it shows no such thing.
+    pub(super) fn groups(&self) -> Option<impl Iterator<Item = UserId>> {
+        member(&self.raw, "groups").map(groups::keys)
+    }
+
+    /// Notes in which tier groups the user is; `None` is what nobody knows.
+    pub(super) fn note_memberships(&mut self, memberships: Option<Vec<String>>) {
+        self.memberships = memberships;
+    }
+
+    /// Whether it is known in which tier groups the user is.
+    pub(super) fn has_memberships(&self) -> bool {
+        self.memberships.is_some()
+    }
+
+    /// The same user after a change of its own attributes is in the groups it was in before.
+    pub(super) fn keep_memberships(&mut self, before: &Self) {
+        if self.id == before.id {
+            self.memberships.clone_from(&before.memberships);
         }
     }
 
@@ -150,7 +184,7 @@ impl User {
         // Most products want something to show: whoever has a name is given it below.
         raw.insert("displayName".to_owned(), json!(name));
         raw.insert("emails".to_owned(), json!([{ "value": name, "type": "work", "primary": true }]));
-        let mut user = Self { id: UserId::new(""), raw };
+        let mut user = Self { id: UserId::new(""), raw, memberships: None };
         edits.iter().for_each(|edit| user.edit(place, edit));
         Value::Object(user.raw)
     }
@@ -178,8 +212,12 @@ impl User {
                 let path = DetailPlace::of(name).map_or_else(|| name.to_string(), |place| place.path());
                 operation("replace", &path, json!(value.as_str()))
             }
+            // The group is changed, and not the user.
+            Edit::Member { of: _, comes: _ } => Value::Null,
             Edit::Tier(value) => match place {
-                TierPlace::Nowhere | TierPlace::UserType => operation("replace", "userType", json!(value)),
+                TierPlace::Nowhere | TierPlace::Group | TierPlace::UserType => {
+                    operation("replace", "userType", json!(value))
+                }
                 TierPlace::Extension { urn, attribute } => {
                     operation("replace", &format!("{urn}:{attribute}"), json!(value))
                 }
@@ -195,7 +233,7 @@ impl User {
                 }
             },
         };
-        edits.iter().map(of).collect()
+        edits.iter().map(of).filter(|operation| !operation.is_null()).collect()
     }
 
     fn edit(&mut self, place: &TierPlace, edit: &Edit) {
@@ -224,7 +262,7 @@ impl User {
                 self.set("emails", Value::Array(emails));
             }
             Edit::Tier(value) => match place {
-                TierPlace::Nowhere => {}
+                TierPlace::Nowhere | TierPlace::Group => {}
                 TierPlace::UserType => self.set("userType", json!(value)),
                 TierPlace::Extension { urn, attribute } => {
                     let extension = member(&self.raw, urn).and_then(Value::as_object).cloned();
@@ -235,6 +273,7 @@ impl User {
                 }
                 TierPlace::Listed { list, kind } => self.edit_list(*list, kind.as_deref(), value),
             },
+            Edit::Member { of: _, comes: _ } => {}
         }
     }
 
@@ -296,7 +335,7 @@ pub(super) fn address_aside(guid: &ObjectGuid) -> Option<Email> {
 }
 
 /// Whether it can be the key of a user: it stands in paths and in the log.
-fn is_key(id: &str) -> bool {
+pub(super) fn is_key(id: &str) -> bool {
     !id.is_empty() && id.len() <= ID_BYTES_MAX && !id.contains(char::is_control)
 }
 

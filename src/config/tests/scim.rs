@@ -172,6 +172,10 @@ fn what_is_wrong_is_said_with_what_to_write() {
         (SCIM.replace("{ pro = \"Full\" }", "{ pro = \"PLUS\" }"), "tiers pro and plus have the same value \"plus\""),
         (SCIM.replace("{ pro = \"Full\" }", "{ pro = \"\" }"), "`pro` is empty"),
         (SCIM.replace("{ pro = \"Full\" }", "\"Full\""), "`tier_values` must be a table, not a text"),
+        (
+            SCIM.replace("figma", "aws-identity-center").replace("entitlements[licence]", "Groups"),
+            "tier_in = \"group\" does not go with preset = \"aws-identity-center\"",
+        ),
         (SCIM.replace("\"cursor\"", "\"cursors\""), "did you mean \"cursor\"?"),
         (SCIM.replace("\"deactivate\"", "\"deleted\""), "did you mean \"delete\"?"),
         (SCIM.replace("\"deactivate\"", "\"nothing\""), "is not what is done when somebody leaves"),

@@ -27,6 +27,24 @@ pub(super) enum Fault {
 #[derive(Debug, Default)]
 pub(super) struct Book {
     pub(super) users: BTreeMap<String, Value>,
+    /// The groups by name, each with its members; the key of one is `g-NAME`.
+    pub(super) groups: Vec<(String, Vec<String>)>,
+    /// What became of members, in order: `+Full id-anna`.
+    pub(super) moved: Vec<String>,
+    /// Groups show no `members`.
+    pub(super) hides_members: bool,
+    /// Groups show `members`, and never anybody.
+    pub(super) shows_nobody: bool,
+    /// Users show `groups`.
+    pub(super) shows_groups: bool,
+    /// Says yes to members and keeps nothing.
+    pub(super) forgets_members: bool,
+    /// Takes no more members than that in one request; 0 is no limit.
+    pub(super) members_max: usize,
+    /// Overlooks whom a removal by value names, and takes all out.
+    pub(super) empties: bool,
+    /// What its schemas are; null is 404.
+    pub(super) schemas: Value,
     /// What it says that it can do; null is 404.
     pub(super) config: Value,
     pub(super) faults: HashMap<&'static str, VecDeque<Fault>>,
@@ -128,7 +146,9 @@ impl Fake {
             let name = user["userName"].as_str().unwrap_or_default().replace("@corp.example", "");
             let roles = items(&user["roles"]).iter().filter(|role| role["type"] == "seat");
             let seats: String = roles.map(|role| format!(" {}", role["value"].as_str().unwrap_or_default())).collect();
-            format!("{name}{seats}{}", if user["active"] == false { " off" } else { "" })
+            let id = user["id"].as_str().unwrap_or_default();
+            let groups = book.groups_of(id).into_iter().map(|group| format!(" {group}")).collect::<String>();
+            format!("{name}{seats}{groups}{}", if user["active"] == false { " off" } else { "" })
         };
         book.users.values().map(show).collect::<Vec<_>>().join(", ")
     }
@@ -183,6 +203,8 @@ fn operation_of(method: &Method, target: &str) -> &'static str {
     match (method.as_str(), target) {
         (_, "/token") => "token",
         ("POST", "/scim/Bulk") => "bulk",
+        ("GET", target) if target.starts_with("/scim/Groups") => "groups",
+        ("PATCH", target) if target.starts_with("/scim/Groups/") => "members",
         ("POST", _) => "create",
         ("PATCH" | "PUT", _) => "change",
         ("DELETE", _) => "remove",
@@ -214,15 +236,26 @@ impl Book {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         match (method.as_str(), path) {
             ("GET", "/ServiceProviderConfig") if !self.config.is_null() => (200, self.config.clone()),
+            ("GET", "/Schemas") if !self.schemas.is_null() => (200, self.schemas.clone()),
+            ("GET", "/Groups") => self.list_groups(query),
             ("GET", "/Users") => self.list(query),
             ("POST", "/Users") => self.create(body),
             ("POST", "/Bulk") => {
                 let operations: Vec<Value> = items(&body["Operations"]).iter().map(|it| self.bulk(it)).collect();
                 (200, json!({"Operations": operations}))
             }
+            (method, path) if path.starts_with("/Groups/") => {
+                let place = self.groups.iter().position(|(name, _)| path == format!("/Groups/g-{name}"));
+                match (method, place) {
+                    ("GET", Some(place)) => (200, self.group(place, true)),
+                    ("PATCH", Some(place)) => self.change_members(place, items(&body["Operations"])),
+                    (_, Some(_)) => (405, json!({"detail": "groups are for people to make"})),
+                    (_, None) => (404, json!({"detail": "no such group"})),
+                }
+            }
             (method, path) => match path.strip_prefix("/Users/") {
                 Some(id) if self.users.contains_key(id) => match method {
-                    "GET" => (200, self.users[id].clone()),
+                    "GET" => (200, self.shown(&self.users[id])),
                     "DELETE" => self.remove(id, if_match),
                     _ => self.change(method, id, body, if_match),
                 },
@@ -240,6 +273,97 @@ impl Book {
             said["response"] = body;
         }
         said
+    }
+
+    /// The names of the groups that somebody is in.
+    fn groups_of(&self, id: &str) -> Vec<&str> {
+        let is_in = |(_, members): &&(String, Vec<String>)| members.iter().any(|member| member == id);
+        self.groups.iter().filter(is_in).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// A user as it is shown.
+    fn shown(&self, user: &Value) -> Value {
+        let mut user = user.clone();
+        let groups = self.groups_of(user["id"].as_str().unwrap_or_default());
+        if self.shows_groups && !groups.is_empty() {
+            user["groups"] =
+                groups.into_iter().map(|name| json!({"value": format!("g-{name}"), "display": name})).collect();
+        }
+        user
+    }
+
+    fn group(&self, place: usize, with_members: bool) -> Value {
+        let (name, members) = &self.groups[place];
+        let mut group = json!({"id": format!("g-{name}"), "displayName": name});
+        if with_members && self.shows_nobody {
+            group["members"] = json!([]);
+        } else if with_members && !self.hides_members && !members.is_empty() {
+            group["members"] = members.iter().map(|id| json!({"value": id, "type": "User"})).collect();
+        }
+        group
+    }
+
+    fn list_groups(&self, query: &str) -> Answered {
+        assert!(query.contains("excludedAttributes=members"), "{query}");
+        let filter = query.split('&').find_map(|pair| pair.strip_prefix("filter="));
+        let filter = filter.map(|filter| percent_encoding::percent_decode_str(filter).decode_utf8_lossy());
+        if filter.is_some() && self.unfiltered.contains(&"displayName") {
+            return (400, json!({"scimType": "invalidFilter", "detail": "not that one"}));
+        }
+        let is_asked_for = |name: &str| match &filter {
+            Some(filter) if !self.ignores_filter => {
+                filter.to_lowercase() == format!("displayname eq {:?}", name.to_lowercase())
+            }
+            Some(_) | None => true,
+        };
+        let places = (0..self.groups.len()).filter(|place| is_asked_for(&self.groups[*place].0));
+        let start = query.split('&').find_map(|pair| pair.strip_prefix("startIndex=")?.parse::<usize>().ok());
+        let all: Vec<Value> = places.map(|place| self.group(place, false)).collect();
+        let page: Vec<&Value> = all.iter().skip(start.unwrap_or(1) - 1).take(self.cap).collect();
+        (200, json!({"totalResults": all.len(), "itemsPerPage": page.len(), "Resources": page}))
+    }
+
+    /// All of these operations, or none.
+    fn change_members(&mut self, place: usize, operations: &[Value]) -> Answered {
+        let refused = |status: u16, scim_type: &str| (status, json!({"scimType": scim_type, "detail": "members"}));
+        let (name, mut members) = self.groups[place].clone();
+        let mut moved = Vec::new();
+        for operation in operations {
+            let value = items(&operation["value"]);
+            let ids: Vec<String> = value.iter().map(|it| it["value"].as_str().unwrap().to_owned()).collect();
+            if self.members_max > 0 && ids.len().max(operations.len()) > self.members_max {
+                return refused(413, "tooMany");
+            }
+            match (operation["op"].as_str().unwrap(), operation["path"].as_str().unwrap()) {
+                ("add", "members") => {
+                    if !ids.iter().all(|id| self.users.contains_key(id)) {
+                        return refused(400, "invalidValue");
+                    }
+                    moved.extend(ids.iter().map(|id| format!("+{name} {id}")));
+                    members.extend(ids);
+                }
+                ("remove", "members") if self.empties => members.clear(),
+                ("remove", "members") => {
+                    moved.extend(ids.iter().map(|id| format!("-{name} {id}")));
+                    members.retain(|member| !ids.contains(member));
+                }
+                ("remove", path) if !self.plain_paths => {
+                    let id =
+                        path.strip_prefix("members[value eq \"").and_then(|path| path.strip_suffix("\"]")).unwrap();
+                    moved.push(format!("-{name} {id}"));
+                    members.retain(|member| member != id);
+                }
+                ("remove", _) => return refused(400, "invalidPath"),
+                odd => panic!("{odd:?}"),
+            }
+        }
+        members.sort();
+        members.dedup();
+        if !self.forgets_members {
+            self.groups[place].1 = members;
+            self.moved.extend(moved);
+        }
+        (204, Value::Null)
     }
 
     fn list(&self, query: &str) -> Answered {
@@ -261,8 +385,9 @@ impl Book {
             users.retain(|user| self.ignores_filter || fits(user));
         }
         let start = if self.repeats { 1 } else { number("startIndex").unwrap_or(1).max(1) };
-        let page: Vec<Value> =
-            users.iter().skip(start - 1).take(number("count").unwrap_or(self.cap).min(self.cap)).cloned().collect();
+        let page =
+            users.iter().skip(start - 1).take(number("count").unwrap_or(self.cap).min(self.cap)).collect::<Vec<_>>();
+        let page: Vec<Value> = page.into_iter().map(|user| self.shown(user)).collect();
         let total = if self.calls_page_all { page.len() } else { users.len() + self.boasts };
         (200, json!({"totalResults": total, "startIndex": start, "itemsPerPage": page.len(), "Resources": page}))
     }

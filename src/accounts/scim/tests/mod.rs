@@ -6,6 +6,7 @@ mod details;
 mod errands;
 mod fake;
 mod faults;
+mod groups;
 mod looks;
 mod removals;
 
