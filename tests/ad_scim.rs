@@ -12,18 +12,28 @@ mod site;
 
 use ad::Ad;
 use scim::{Manner, ScimServer, TOKEN};
+use serde_json::Value;
 use site::Site;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
+
+/// Where most of these servers keep the tier.
+const LICENCE: &str = "entitlements[licence]";
 
 struct World {
     ad: Ad,
     site: Site,
     server: ScimServer,
+    /// Whether tiers are groups.
+    has_groups: bool,
 }
 
 impl World {
     fn new(server: ScimServer, tier_in: &str) -> Self {
+        let has_groups = tier_in == "group";
+        if has_groups {
+            ["Full", "View"].iter().for_each(|name| server.make_group(name));
+        }
         let ad = Ad::start();
         let mut site = Site::new(ad.directory(), &["App-Pro"], &["App-Plus"]);
         let token = site.file("scim-token");
@@ -34,12 +44,12 @@ impl World {
              tier_in = '{tier_in}'\ntier_values = {{ pro = 'Full', plus = 'View' }}\n",
             server.base_url()
         ));
-        Self { ad, site, server }
+        Self { ad, site, server, has_groups }
     }
 
     /// As [`World::new`], for a company that deletes whoever leaves.
     fn deleting(server: ScimServer) -> Self {
-        let mut world = Self::new(server, "entitlements[licence]");
+        let mut world = Self::new(server, LICENCE);
         world.site.accounts_section.as_mut().unwrap().push_str("on_leave = 'delete'\n");
         world
     }
@@ -48,6 +58,12 @@ impl World {
     #[track_caller]
     fn assert_held(&self, expected: &[(&str, &str)]) {
         let users = self.server.users();
+        let members = |name: &str| match self.server.group(name)["members"].clone() {
+            Value::Array(members) => members,
+            _ => Vec::new(),
+        };
+        let groups =
+            if self.has_groups { ["Full", "View"].map(|name| (name, members(name))).to_vec() } else { Vec::new() };
         let held = |email: &str| {
             let user = users.iter().find(|user| user["emails"][0]["value"] == email);
             let text = user.map(|user| {
@@ -56,6 +72,10 @@ impl World {
                 let mut text = String::new();
                 for item in user["entitlements"].as_array().into_iter().flatten() {
                     write!(text, "{} ", item["value"].as_str().unwrap()).unwrap();
+                }
+                for (name, _) in groups.iter().filter(|(_, members)| members.iter().any(|it| it["value"] == user["id"]))
+                {
+                    write!(text, "{name} ").unwrap();
                 }
                 text + if user["active"] == false { "inactive" } else { "active" }
             });
@@ -92,19 +112,19 @@ impl World {
 }
 
 /// Join, promote, demote, leave, return, rename, another address, drift.
-fn a_year_at(server: ScimServer, writes: impl Fn(usize) -> usize) {
-    let world = World::new(server, "entitlements[licence]");
-    let World { ad, site, server } = &world;
+fn a_year_at(server: ScimServer, tier_in: &str, writes: impl Fn(usize) -> usize) {
+    let world = World::new(server, tier_in);
+    let World { ad, site, server, has_groups } = &world;
     for (attribute, value) in [("givenName", "Bob"), ("sn", "O'Brien-\u{141}uk"), ("displayName", "Bob \"B\" O'Brien")]
     {
         ad.set(&ad::person("bob"), attribute, value);
     }
+    let made = world.writes();
     let checked = site.check();
     assert_eq!(checked.code, 0, "{checked:#?}");
-    assert!(
-        checked.stdout.contains("ok    tiers         tiers stand in entitlements[licence]: pro is \"Full\""),
-        "{checked:#?}"
-    );
+    let stand = if *has_groups { "are groups".to_owned() } else { format!("stand in {tier_in}") };
+    let told = format!("ok    tiers         tiers {stand}: pro is \"Full\"");
+    assert!(checked.stdout.contains(&told), "{checked:#?}");
 
     let names = "ok    names         name.givenName from givenName, name.familyName from sn, displayName from displayName or cn";
     assert!(checked.stdout.contains(names), "{checked:#?}");
@@ -119,7 +139,7 @@ fn a_year_at(server: ScimServer, writes: impl Fn(usize) -> usize) {
         ("joiner@ad.test", ""),
         ("disabled@ad.test", ""),
     ]);
-    assert_eq!(world.writes(), writes(server.users().len()), "in as few requests as the server takes");
+    assert_eq!(world.writes() - made, writes(server.users().len()), "in as few requests as the server takes");
     world.assert_named("alice@ad.test", ["", "", "alice"]);
     world.assert_named("bob@ad.test", ["Bob", "O'Brien-\u{141}uk", "Bob \"B\" O'Brien"]);
 
@@ -185,17 +205,48 @@ fn a_year_at(server: ScimServer, writes: impl Fn(usize) -> usize) {
 
 #[test]
 fn a_year_at_a_server_with_everything() {
-    a_year_at(ScimServer::strict(Manner::Rich), |_| 2);
+    a_year_at(ScimServer::strict(Manner::Rich), LICENCE, |_| 2);
 }
 
 #[test]
 fn a_year_at_a_server_without_bulk() {
-    a_year_at(ScimServer::strict(Manner::Plain), |people| people);
+    a_year_at(ScimServer::strict(Manner::Plain), LICENCE, |people| people);
+}
+
+/// One user alone and the group of that one, then all others and both groups.
+#[test]
+fn a_year_in_groups() {
+    a_year_at(ScimServer::strict(Manner::Rich), "group", |_| 2 + 3);
+}
+
+#[test]
+fn a_year_in_groups_of_a_product() {
+    a_year_at(ScimServer::product(), "group", |people| people + 3);
+}
+
+/// A group that is not there is named by `check`, nothing is sent, and it is not made.
+#[test]
+fn a_group_that_is_not_there_is_named() {
+    let world = World::new(ScimServer::strict(Manner::Plain), "group");
+    let id = world.server.group("View")["id"].as_str().unwrap().to_owned();
+    let (status, _) = world.server.ask("DELETE", &format!("/Groups/{id}"), None);
+    assert_eq!(status, 204);
+    let before = world.writes();
+    let checked = world.site.check();
+    assert_eq!(checked.code, 1, "{checked:#?}");
+    assert!(checked.stdout.contains("has no group \"View\", which is to be a tier: create it there"), "{checked:#?}");
+    let run = world.site.sync();
+    assert_ne!(run.code, 0, "{run:#?}");
+    assert!(run.stderr.contains("has no group \"View\""), "{run:#?}");
+    assert_eq!((world.writes(), world.server.users().len()), (before, 0));
+    world.server.make_group("view");
+    world.site.sync_and_settle();
+    world.assert_at_rest();
 }
 
 #[test]
 fn a_year_at_a_product() {
-    a_year_at(ScimServer::product(), |people| people);
+    a_year_at(ScimServer::product(), LICENCE, |people| people);
 }
 
 /// Who leaves is deleted, who is held back only deactivated until the end of it, and who returns is made anew.
@@ -268,7 +319,7 @@ fn a_server_that_only_deactivates_has_deleted_nobody() {
 /// The server says yes to a licence and drops it: that is no success, and names what was dropped.
 #[test]
 fn a_server_that_drops_licences_confirms_no_seat() {
-    let world = World::new(ScimServer::dropping(), "entitlements[licence]");
+    let world = World::new(ScimServer::dropping(), LICENCE);
     let checked = world.site.check();
     assert_eq!(checked.code, 1, "its own schemas do not have them: {checked:#?}");
     assert!(checked.stdout.contains("which is not in the server's schemas"), "{checked:#?}");

@@ -26,7 +26,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(tier_in: &str) -> Self {
         let mut server = Server::new();
         let account = server.account("Corp", "EnterpriseDirectory", &["ad.test"]);
         server.resume();
@@ -38,7 +38,7 @@ impl World {
         std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
         site.accounts_section = Some(format!(
             "[accounts]\nkind = 'scim'\naccount = 'corp'\nbase_url = '{}{}'\nbearer_token_file = '{token}'\n\
-             tier_in = 'entitlements[licence]'\ntier_values = {{ pro = 'Pro', plus = 'Plus' }}\n",
+             tier_in = '{tier_in}'\ntier_values = {{ pro = 'Pro', plus = 'Plus' }}\n",
             server.url(),
             client.base
         ));
@@ -82,7 +82,17 @@ impl World {
 
 #[test]
 fn a_year_at_our_own_store() {
-    let world = World::new();
+    a_year("entitlements[licence]");
+}
+
+/// Its licences are groups, too: whoever comes into one is out of the other at once.
+#[test]
+fn a_year_in_groups_of_our_own_store() {
+    a_year("group");
+}
+
+fn a_year(tier_in: &str) {
+    let world = World::new(tier_in);
     let World { ad, site, client, .. } = &world;
     let checked = site.check();
     assert_eq!(checked.code, 0, "{checked:#?}");
@@ -118,15 +128,26 @@ fn a_year_at_our_own_store() {
     ]);
     assert_eq!(world.users()["renamed@ad.test"]["id"], renamer, "the account stays");
 
-    // Return; a rename in the directory changes nothing here.
+    // Return; a rename in the directory is one of the name alone.
     ad.add_to_group("App-Plus", &["leaver"]);
     ad.enable("mover");
     let alice = world.users()["alice@ad.test"].clone();
+    assert_eq!(alice["displayName"], "alice");
+    ad.set(&ad::person("alice"), "sn", "Married");
     ad.rename(&ad::person("alice"), "Alice Married");
     site.sync_and_settle();
     world.assert_at_rest();
     world.assert_held(&[("leaver@ad.test", "Plus"), ("mover@ad.test", "Pro")]);
-    assert_eq!(world.users()["alice@ad.test"], alice);
+    let married = world.users()["alice@ad.test"].clone();
+    assert_eq!(
+        (&married["displayName"], &married["name"]),
+        (&json!("Alice Married"), &json!({"familyName": "Married"}))
+    );
+    let but_for_names = |mut user: Value| {
+        user.as_object_mut().unwrap().retain(|name, _| !["displayName", "name", "meta"].contains(&name.as_str()));
+        user
+    };
+    assert_eq!(but_for_names(married), but_for_names(alice));
 
     // Drift: somebody changes one user by hand, and makes another one.
     let bob = world.users()["bob@ad.test"]["id"].as_str().unwrap().to_owned();
@@ -144,7 +165,7 @@ fn a_year_at_our_own_store() {
 /// return is a new user to them.
 #[test]
 fn for_good_at_our_own_store() {
-    let mut world = World::new();
+    let mut world = World::new("entitlements[licence]");
     world.site.accounts_section.as_mut().unwrap().push_str("on_leave = 'delete'\n");
     let World { ad, site, .. } = &world;
     site.sync_and_settle();

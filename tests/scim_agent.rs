@@ -23,13 +23,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Whether a request changes something.
 fn is_change(request: &Request) -> bool {
-    Protocol::Scim.changes().contains(&request.operation.as_str())
+    Protocol::ScimGroups.changes().contains(&request.operation.as_str())
 }
 
 /// Requests so far that change something.
 #[track_caller]
 fn changes_asked(chain: &Chain) -> usize {
-    Protocol::Scim.changes().iter().map(|change| chain.proxy.asked(change)).sum()
+    chain.protocol().changes().iter().map(|change| chain.proxy.asked(change)).sum()
 }
 
 /// Another client of the same account, past the proxy.
@@ -55,9 +55,46 @@ fn path(client: &Client, email: &str) -> String {
 
 each_fault!(directory, |faults| a_directory_account_suffers(Protocol::Scim, faults));
 
+each_fault!(
+    groups, |faults| a_directory_account_suffers(Protocol::ScimGroups, faults);
+    nothing: [];
+    failures_before_the_effect: [Fault::Refuse(500), Fault::Refuse(503)];
+    cut_answers: [Fault::CutAnswer];
+    resets_after_the_effect: [Fault::ResetAfter];
+    one_after_the_other: [Fault::Throttle { retry_after: None }, Fault::Deny(500), Fault::ResetAfter, Fault::CutAnswer];
+);
+
+/// Everybody is moved by one change of a group, of which no answer ever arrives: the next pass sees that it was done.
+#[test]
+fn a_change_of_members_that_gets_no_answer() {
+    const PATCH: &str = "PATCH /Groups/{id}";
+    let mut chain = Chain::over(Protocol::ScimGroups, 60);
+    let everybody: BTreeSet<usize> = (0..60).collect();
+    chain.want(0..60, Wanted::Plus);
+    chain.converge();
+    chain.want(0..60, Wanted::Pro);
+    chain.write_directory();
+    chain.proxy.forget();
+    chain.proxy.script(|request| if request.operation == PATCH { Fault::ResetAfter } else { Fault::None });
+    let pass = chain.sync();
+    assert_ne!(pass.code, 0, "it is not confirmed: {pass:#?}");
+    chain.proxy.mend();
+    chain.assert_held(&everybody);
+    let asked = changes_asked(&chain);
+    assert!(chain.proxy.asked(PATCH) > 0 && asked == chain.proxy.asked(PATCH), "{:?}", chain.proxy.counts());
+    chain.converge();
+    chain.assert_held(&everybody);
+    assert_eq!(changes_asked(&chain), asked, "it was done already");
+}
+
 #[test]
 fn a_server_that_dies_in_the_middle() {
     a_server_dies_in_the_middle(Protocol::Scim, "POST /Bulk of POST", 0);
+}
+
+#[test]
+fn a_server_that_dies_amid_the_members_of_a_group() {
+    a_server_dies_in_the_middle(Protocol::ScimGroups, "PATCH /Groups/{id}", 1);
 }
 
 /// A server that says nothing of itself is asked for one user at a time, and every third request breaks, each in another way.

@@ -14,6 +14,8 @@ const INVITATIONS: usize = 50;
 pub enum Protocol {
     Chime,
     Scim,
+    /// The same with tiers that are groups.
+    ScimGroups,
 }
 
 /// What is done to people, each to some of them in one pass.
@@ -31,7 +33,7 @@ impl Protocol {
     pub fn prepare(self, server: &Server, account: &str) {
         match self {
             Self::Chime => {}
-            Self::Scim => server.write_scim_token(account),
+            Self::Scim | Self::ScimGroups => server.write_scim_token(account),
         }
     }
 
@@ -40,6 +42,7 @@ impl Protocol {
         match self {
             Self::Chime => server.accounts_section(url, account),
             Self::Scim => server.scim_section(url, account),
+            Self::ScimGroups => server.scim_section(url, account).replace("entitlements[licence]", "group"),
         }
     }
 
@@ -50,6 +53,9 @@ impl Protocol {
                 &["BatchCreateUser", "BatchUpdateUser", "BatchSuspendUser", "BatchUnsuspendUser", "InviteUsers"]
             }
             Self::Scim => &["POST /Users", "PATCH /Users/{id}", "POST /Bulk of POST", "POST /Bulk of PATCH"],
+            Self::ScimGroups => {
+                &["POST /Users", "PATCH /Users/{id}", "POST /Bulk of POST", "POST /Bulk of PATCH", "PATCH /Groups/{id}"]
+            }
         }
     }
 
@@ -62,9 +68,13 @@ impl Protocol {
             (Self::Chime, Change::Unsuspend) => vec![("BatchUnsuspendUser", people.div_ceil(SUSPENSIONS))],
             (Self::Chime, Change::Invite) => vec![("InviteUsers", people.div_ceil(INVITATIONS))],
             // One alone, to see whether the licence is kept, and then the others.
-            (Self::Scim, Change::Create) => vec![("POST /Users", 1), ("POST /Bulk of POST", 1)],
-            (Self::Scim, Change::Update | Change::Suspend | Change::Unsuspend) => vec![("POST /Bulk of PATCH", 1)],
-            (Self::Scim, Change::Invite) => unreachable!("nobody is invited over SCIM"),
+            (Self::Scim | Self::ScimGroups, Change::Create) => vec![("POST /Users", 1), ("POST /Bulk of POST", 1)],
+            // How many changes of members go with it depends on who is made at the same time.
+            (Self::ScimGroups, Change::Update) => Vec::new(),
+            (Self::Scim, Change::Update) | (Self::Scim | Self::ScimGroups, Change::Suspend | Change::Unsuspend) => {
+                vec![("POST /Bulk of PATCH", 1)]
+            }
+            (Self::Scim | Self::ScimGroups, Change::Invite) => unreachable!("nobody is invited over SCIM"),
         }
     }
 }

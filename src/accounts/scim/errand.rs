@@ -488,6 +488,11 @@ impl<'a> Errand<'a> {
             (Want::Change(_), Some(400 | 403 | 409 | 422)) if asked.iter().any(is_of_address) => {
                 self.give_up_address(&message)
             }
+            // As good as dropped: whoever else were made would be without a seat, too.
+            (Want::Member(Membership { comes: true, .. }), _) if self.is_made => {
+                self.dropped = Some(message.clone());
+                self.settle(Outcome::Rejected(message));
+            }
             // Something was done before: how the user is now is for the next pass to find out.
             _ if !self.granted.is_empty() || self.removal.is_some() => self.settle(Outcome::Ambiguous(message)),
             // Without names it may say that there are none: what it said to them counts.

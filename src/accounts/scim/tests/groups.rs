@@ -188,6 +188,20 @@ async fn a_membership_that_is_not_seen_is_no_seat() {
     }
 }
 
+/// A token that may not change groups, or no licence left.
+#[tokio::test]
+async fn where_nobody_is_let_into_a_group_one_user_is_made_and_not_a_thousand() {
+    for status in [400, 403, 404, 409] {
+        let fake = start(&[], &["anna"]).await;
+        fake.fail("members", &vec![Fault::Before { status, retry_after: None, body: "" }; 50]);
+        let everybody: Vec<Intent> = (0..10).map(|number| creation(&format!("p{number}"))).collect();
+        let outcomes = told(&in_groups(&fake).apply(&everybody).await);
+        assert!(outcomes[0].starts_with("rejected: members was refused by"), "{status}: {outcomes:?}");
+        assert!(outcomes[1..].iter().all(|outcome| outcome.starts_with("rejected: not sent, since for another user")));
+        assert_eq!(fake.count("create"), 1, "{status}: {outcomes:?}");
+    }
+}
+
 #[tokio::test]
 async fn many_come_and_go_in_few_requests() {
     let names: Vec<String> = (0..2 * MEMBERS_MAX + 50).map(|number| format!("p{number:03}")).collect();
