@@ -576,15 +576,20 @@ fn many_changes_go_in_one_request() {
         json!([{"op": "add", "path": "members", "value": [{"value": path.rsplit_once('/').unwrap().1}]}]),
     );
     assert_eq!(large.expect(200).at("/members").as_array().unwrap().len(), 1);
-    let many: Vec<Value> = (0..201)
+    let mut many: Vec<Value> = (0..1_000)
         .map(|at| json!({"value": answers[at]["location"].as_str().unwrap().rsplit_once('/').unwrap().1}))
         .collect();
+    many.push(json!({"value": client.get("/Users?filter=userName%20eq%20%22p1000@corp.test%22").expect(200).text("/Resources/0/id")}));
     client.patch("/Groups/Basic", json!([{"op": "add", "path": "members", "value": many}])).refused(
         413,
         None,
-        "at most 200",
+        "at most 1000",
     );
-    client.patch("/Groups/Basic", json!([{"op": "add", "path": "members", "value": many[1..200]}])).expect(200);
+    let moved =
+        client.patch("/Groups/Basic", json!([{"op": "add", "path": "members", "value": many[1..]}])).expect(204);
+    assert!(moved.body.is_null(), "{moved:#?}");
+    let held = client.get("/Groups/Basic?attributes=members").expect(200);
+    assert_eq!(held.at("/members").as_array().unwrap().len(), 1_001);
     // It ends after so many errors.
     assert_eq!(
         statuses(&bulk(json!([post("x1"), post("p1"), post("p2"), post("x2")]), json!(1)).expect(200)),

@@ -13,8 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Most jobs that wait for the desk.
 const JOBS_MAX: usize = 1_024;
-/// A write is begun at the latest when it has so many records; one job adds at most a few hundred.
+/// A write is begun at the latest when it has so many records.
 const WRITE_RECORDS: usize = 1_000;
+/// A job adds at most so many records, unless it says that it may add more.
+const JOB_RECORDS: usize = 1_000;
 /// Most jobs that share one write: somebody waits for it.
 const WRITE_JOBS: usize = 256;
 /// A write is begun at the latest so long after the first of its jobs: somebody waits for that one.
@@ -60,7 +62,8 @@ type Job = Box<dyn FnOnce(&mut Session<'_>) -> Verdict + Send>;
 type Verdict = Box<dyn FnOnce(Result<(), DeskError>) + Send>;
 
 enum Task {
-    Do(Job),
+    /// With how many records it adds at most.
+    Do(Job, usize),
     Log(Option<u64>, usize, oneshot::Sender<Result<Vec<(u64, Entry)>, DeskError>>),
 }
 
@@ -142,6 +145,19 @@ impl Desk {
         self.ask(work).await
     }
 
+    /// As [`Desk::several`], for a job that may add up to so many records, entries of the log among them: it shares a write only
+    /// where there is room for all of them.
+    ///
+    /// # Errors
+    /// See [`DeskError`].
+    pub async fn many<T: Send + 'static>(
+        &self,
+        records_max: usize,
+        work: impl FnOnce(&mut Session<'_>) -> T + Send + 'static,
+    ) -> Result<T, DeskError> {
+        self.ask_of(records_max, work).await
+    }
+
     /// Up to `most` entries of the audit log before that one (its end with `None`), the newest first.
     ///
     /// # Errors
@@ -156,13 +172,21 @@ impl Desk {
         &self,
         work: impl FnOnce(&mut Session<'_>) -> T + Send + 'static,
     ) -> Result<T, DeskError> {
+        self.ask_of(JOB_RECORDS, work).await
+    }
+
+    async fn ask_of<T: Send + 'static>(
+        &self,
+        records_max: usize,
+        work: impl FnOnce(&mut Session<'_>) -> T + Send + 'static,
+    ) -> Result<T, DeskError> {
         let (sender, answer) = oneshot::channel();
         let job: Job = Box::new(move |session| {
             let done = work(session);
             // Who has gone away meanwhile is not told; what was done stays done.
             Box::new(move |written| _ = sender.send(written.map(|()| done)))
         });
-        self.send(Task::Do(job)).await?;
+        self.send(Task::Do(job, records_max)).await?;
         answer.await.map_err(|_| broken_off())?
     }
 
@@ -189,7 +213,7 @@ fn work<D: StoreDisk>(mut disk: DiskBook<D>, mut inbox: mpsc::Receiver<Task>) {
                 _ = sender.send(entries);
                 None
             }
-            Task::Do(job) => together(&mut disk, job, &mut inbox),
+            Task::Do(job, _) => together(&mut disk, job, &mut inbox),
         };
         if next.is_none() {
             next = inbox.blocking_recv();
@@ -197,7 +221,7 @@ fn work<D: StoreDisk>(mut disk: DiskBook<D>, mut inbox: mpsc::Receiver<Task>) {
     }
 }
 
-/// One write for this job and those that wait behind it; gives what came and is no job.
+/// One write for this job and those that wait behind it; gives what came and is no job, or has no room in this write.
 fn together<D: StoreDisk>(disk: &mut DiskBook<D>, first: Job, inbox: &mut mpsc::Receiver<Task>) -> Option<Task> {
     let mut verdicts: Vec<Verdict> = Vec::new();
     let mut left = None;
@@ -209,7 +233,9 @@ fn together<D: StoreDisk>(disk: &mut DiskBook<D>, first: Job, inbox: &mut mpsc::
             let is_small = |session: &Session<'_>| session.records() < WRITE_RECORDS.min(records_max);
             while is_small(session) && verdicts.len() < WRITE_JOBS && begun.elapsed() < WRITE_AFTER {
                 match inbox.try_recv() {
-                    Ok(Task::Do(job)) => verdicts.push(job(session)),
+                    Ok(Task::Do(job, most)) if session.records() + most <= records_max.max(WRITE_RECORDS) => {
+                        verdicts.push(job(session));
+                    }
                     Ok(other) => {
                         left = Some(other);
                         return;
@@ -339,6 +365,35 @@ mod tests {
             _ = answered.send(());
         };
         assert!(tokio::join!(long, next).1, "one waited for the other");
+    }
+
+    #[tokio::test]
+    async fn a_large_job_that_has_no_room_in_a_write_is_in_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let (desk, _thread) = desk(&folder.path().join("book")).await;
+        let (begun, has_begun) = oneshot::channel();
+        let (queued, is_queued) = std::sync::mpsc::channel::<()>();
+        let creates = |session: &mut Session<'_>, numbers: std::ops::Range<usize>| {
+            session.act("test", "CreateUsers", Timestamp::UNIX_EPOCH, |book| {
+                numbers.into_iter().try_for_each(|number| create(book, number, Timestamp::UNIX_EPOCH))
+            })
+        };
+        let first = desk.several(move |session| {
+            begun.send(()).unwrap();
+            is_queued.recv().unwrap();
+            creates(session, 0..600)
+        });
+        let next = async {
+            has_begun.await.unwrap();
+            // More than the disk takes in one write, together.
+            let large = desk.many(1_900, move |session| creates(session, 600..2_000));
+            let small = desk.several(move |session| creates(session, 2_000..2_001));
+            let told = async { queued.send(()).unwrap() };
+            tokio::join!(biased; large, small, told)
+        };
+        let (first, (large, small, ())) = tokio::join!(first, next);
+        assert!([first, large, small].into_iter().all(|done| done.unwrap().is_ok()));
+        assert_eq!(desk.look(|book| book.account(&corp()).unwrap().users().len()).await.unwrap(), 2_001);
     }
 
     #[tokio::test]

@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 
 /// What needs no encoding in a path (RFC 3986 2.3).
 const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Most records of a change of a user, entries of the log among them.
+const USER_RECORDS_MAX: usize = 10;
 /// Bytes of a version.
 const VERSION_BYTES: usize = 8;
 
@@ -65,6 +67,15 @@ impl Change {
             (_, Verb::Patch) => "ScimPatchUser",
             (_, Verb::Delete) => "ScimDeleteUser",
             (_, Verb::Get) => "ScimGet",
+        }
+    }
+
+    /// Most records that it may add to a write.
+    pub(super) fn records_max(&self) -> usize {
+        match &self.place {
+            Place::Groups(_) => group::RECORDS_MAX,
+            // A user, and what the log tells of it.
+            _ => USER_RECORDS_MAX,
         }
     }
 

@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A write is shared by operations until it has so many records.
+/// A write is shared by operations until they may have so many records; one that may have more is in one of its own.
 const RECORDS_OF_A_WRITE: usize = 400;
 /// So long operations have the desk to themselves: an operation that was begun is finished, and the next waits for its turn
 /// behind whoever came meanwhile.
@@ -37,6 +37,12 @@ struct Item {
     /// The change, its references not resolved yet; or why there is none.
     change: Result<Change, Problem>,
     path: String,
+}
+
+impl Item {
+    fn records_max(&self) -> usize {
+        self.change.as_ref().map_or(0, Change::records_max)
+    }
 }
 
 /// What has become of the operations so far.
@@ -98,16 +104,21 @@ pub(super) async fn carry_out(
     while course.done < items.len() && course.failed < fail_on_errors {
         let (items, order, ground) = (items.clone(), order.clone(), ground.clone());
         let (caller, mut running) = (caller.clone(), course);
-        let worked = desk.several(move |session| {
+        let first = order.get(running.done).and_then(|place| items.get(*place)).map_or(0, Item::records_max);
+        let records_max = first.max(RECORDS_OF_A_WRITE);
+        let worked = desk.many(records_max, move |session| {
             let before = session.records();
             let (at, begun) = (Timestamp::now(), Instant::now());
             let next = |running: &Course| order.get(running.done).and_then(|place| Some((*place, items.get(*place)?)));
             while let Some((place, item)) = next(&running).filter(|_| running.failed < fail_on_errors) {
+                if session.records() - before + item.records_max() > records_max {
+                    break;
+                }
                 let done = item.change.clone().and_then(|change| running.resolved(change)).and_then(|change| {
                     session.act(caller.as_str(), change.operation(), at, |book| change.make(book, &ground, at))
                 });
                 running.note(place, item, done, &ground);
-                if session.records() >= before + RECORDS_OF_A_WRITE || begun.elapsed() >= TIME_AT_THE_DESK {
+                if begun.elapsed() >= TIME_AT_THE_DESK {
                     break;
                 }
             }

@@ -11,8 +11,11 @@ use crate::store::{Account, Refusal, RefusalCode, User};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most users whose licence one request changes: each is a record of one write.
-pub(super) const MOVED_MAX: usize = 200;
+/// Most users whose licence one request changes: each is a record of one write. As many as Okta names in a request.
+pub(super) const MOVED_MAX: usize = 1_000;
+/// Most records of a change of a group: the users; the entries of the log, each of which tells of two users at least, however
+/// long their names are; and the group itself.
+pub(super) const RECORDS_MAX: usize = MOVED_MAX + MOVED_MAX / 2 + 10;
 /// Most members of a group that are shown when it was changed: an answer is read by whoever waits for it.
 pub(super) const SHOWN_MAX: usize = 1_000;
 

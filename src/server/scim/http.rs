@@ -236,7 +236,8 @@ async fn changed(
     projection: &Projection,
 ) -> Result<Answer, Problem> {
     let by = caller.clone();
-    let worked = front.desk.several(move |session| {
+    let records_max = change.records_max();
+    let worked = front.desk.many(records_max, move |session| {
         let at = Timestamp::now();
         session.act(by.as_str(), change.operation(), at, |book| {
             let done = change.make(book, &ground, at)?;
