@@ -252,7 +252,7 @@ fn a_year_at_a_product() {
 /// Who leaves is deleted, who is held back only deactivated until the end of it, and who returns is made anew.
 fn for_good_at(server: ScimServer) {
     let world = World::deleting(server);
-    let World { ad, site, server } = &world;
+    let World { ad, site, server, .. } = &world;
     let checked = site.check();
     assert!(checked.stdout.contains("who leaves is deleted"), "{checked:#?}");
     site.sync_and_settle();
@@ -300,7 +300,7 @@ fn a_server_that_only_deactivates_has_deleted_nobody() {
     let section = section.replace("entitlements[licence]", "none").replace(", plus = 'View'", "");
     world.site.accounts_section = Some(section);
     world.site.tiers.truncate(1);
-    let World { ad, site, server } = &world;
+    let World { ad, site, server, .. } = &world;
     site.sync_and_settle();
     ad.remove_from_group("App-Pro", &["leaver"]);
     for _ in 0..2 {
