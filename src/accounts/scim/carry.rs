@@ -66,7 +66,7 @@ pub(super) async fn carry(
         // What lets go of a name goes before what takes one.
         send(client, terms, &mut errands, alone, |errand, want| errand.is_parking() && is_change(want)).await;
         send(client, terms, &mut errands, alone, |_, want| is_change(want)).await;
-        members(client, terms, &mut errands).await;
+        members(client, lookout, terms, &mut errands).await;
         for index in circles(&errands.iter().map(Errand::blocked).collect::<Vec<_>>()) {
             errands.get_mut(index).into_iter().for_each(Errand::park);
         }
@@ -193,14 +193,14 @@ async fn remove(client: &Arc<Client>, terms: &Terms, errands: &mut [Errand<'_>])
 }
 
 /// Everybody who is to come into a group, or to go, now.
-async fn members(client: &Arc<Client>, terms: &Terms, errands: &mut [Errand<'_>]) {
+async fn members(client: &Arc<Client>, lookout: &mut Lookout, terms: &Terms, errands: &mut [Errand<'_>]) {
     let items = gather(errands, |_, want| matches!(want, Want::Member(_)));
     let member = |item: &Item| match &item.want {
         Want::Member(member) => Some(member.clone()),
         Want::Look(_) | Want::Create(_) | Want::Change(_) | Want::Remove(_) => None,
     };
     let members: Vec<Membership> = items.iter().filter_map(member).collect();
-    let answers = register::carry_members(client, &terms.abilities, &terms.groups, &members).await;
+    let answers = register::carry_members(client, terms, &mut lookout.by_value, &members).await;
     for (item, answer) in items.iter().zip(answers) {
         // Who is a member is seen by a look alone.
         hear(errands, item, &answer.map_or_else(failed, |()| Answer::Unseen), true);

@@ -11,7 +11,7 @@ use super::groups::{Census, Roll};
 use super::messages::Page;
 use super::paging::{Ask, Odd, Walk};
 use super::place::TierPlace;
-use super::register;
+use super::register::{self, ByValue};
 use super::user::User;
 use crate::accounts::Sought;
 use crate::accounts::reach::failure::Failure;
@@ -46,18 +46,20 @@ pub(super) enum Look {
     },
 }
 
-/// Looks around on one server; remembers what a list costs, and which filters it does not have.
+/// Looks around on one server; remembers what a list costs, which filters it does not have, and what a removal by value does.
 #[derive(Debug)]
 pub(super) struct Lookout {
     client: Arc<Client>,
     /// Pages of the last list.
     pages: Option<usize>,
     unfiltered: HashSet<Key>,
+    /// Whether people may be taken out of groups by value.
+    pub(super) by_value: ByValue,
 }
 
 impl Lookout {
     pub(super) fn new(client: Arc<Client>) -> Self {
-        Self { client, pages: None, unfiltered: HashSet::new() }
+        Self { client, pages: None, unfiltered: HashSet::new(), by_value: ByValue::default() }
     }
 
     /// Everybody; left out are users without an address that could be anybody's: they match nobody.

@@ -3,6 +3,7 @@
 //! Changes of one group go one after the other: a server that reads a group, changes it and writes it back would lose one of two
 //! at the same time.
 
+use super::Terms;
 use super::abilities::Abilities;
 use super::call::Call;
 use super::client::Client;
@@ -131,29 +132,24 @@ pub(super) async fn roll(client: &Arc<Client>, abilities: &Abilities, groups: &G
 /// refuses of several is tried one by one.
 pub(super) async fn carry_members(
     client: &Client,
-    abilities: &Abilities,
-    groups: &Groups,
+    terms: &Terms,
+    by_value: &mut ByValue,
     memberships: &[Membership],
 ) -> Vec<Result<(), Failure>> {
     let unsaid = || Err(Failure::Unknown { message: "the account store did not say what became of it".to_owned() });
     let mut answers: Vec<Result<(), Failure>> = memberships.iter().map(|_| unsaid()).collect();
     for indices in batches(memberships) {
         let of = |indices: &[usize]| indices.iter().filter_map(|index| memberships.get(*index)).collect::<Vec<_>>();
-        let answer = send(client, abilities, groups, &of(&indices)).await;
+        let answer = send(client, terms, by_value, &of(&indices)).await;
         // One that is refused must not cost the others.
         let is_divisible = |failure: &Failure| matches!(failure.status(), Some(400 | 404 | 409 | 413 | 422 | 501));
-        match answer {
-            Err(failure) if indices.len() > 1 && is_divisible(&failure) => {
-                for index in indices {
-                    let answer = send(client, abilities, groups, &of(&[index])).await;
-                    answers.get_mut(index).into_iter().for_each(|place| *place = answer.clone());
-                }
-            }
-            answer => {
-                for index in indices {
-                    answers.get_mut(index).into_iter().for_each(|place| *place = answer.clone());
-                }
-            }
+        let is_divided = indices.len() > 1 && answer.as_ref().is_err_and(is_divisible);
+        for index in indices {
+            let answer = match is_divided {
+                true => send(client, terms, by_value, &of(&[index])).await,
+                false => answer.clone(),
+            };
+            answers.get_mut(index).into_iter().for_each(|place| *place = answer.clone());
         }
     }
     answers
@@ -180,55 +176,76 @@ fn batches(memberships: &[Membership]) -> Vec<Vec<usize>> {
 /// One request for these, who are of one group and one direction.
 async fn send(
     client: &Client,
-    abilities: &Abilities,
-    groups: &Groups,
+    terms: &Terms,
+    by_value: &mut ByValue,
     memberships: &[&Membership],
 ) -> Result<(), Failure> {
-    let Some(Membership { of, user: _, comes, by_filter }) = memberships.first() else { return Ok(()) };
-    let id =
-        groups.id(of).ok_or_else(|| Failure::refused_here(format!("no group {of:?} is known; nothing was sent")))?;
-    let users: Vec<&UserId> = memberships.iter().map(|one| &one.user).collect();
-    let call = Call::members(&abilities.groups, id, &change(*comes, *by_filter, &users))?;
-    match (comes, by_filter) {
-        (false, false) => without_others(client, abilities, id, of, &users, &call).await,
-        (true, _) | (false, true) => client.ask::<Value>(&call).await.map(drop),
+    let Some(one @ Membership { of, user: _, comes, by_filter }) = memberships.first() else { return Ok(()) };
+    if !comes && !by_filter {
+        return without_others(client, terms, by_value, one).await;
     }
+    let users: Vec<&UserId> = memberships.iter().map(|one| &one.user).collect();
+    let call = Call::members(&terms.abilities.groups, id_of(terms, of)?, &change(*comes, *by_filter, &users))?;
+    client.ask::<Value>(&call).await.map(drop)
+}
+
+fn id_of<'t>(terms: &'t Terms, value: &str) -> Result<&'t UserId, Failure> {
+    let unknown = || Failure::refused_here(format!("no group {value:?} is known; nothing was sent"));
+    terms.groups.id(value).ok_or_else(unknown)
+}
+
+/// Whether somebody may be taken out of a group by a value.
+#[derive(Debug, Default)]
+pub(super) enum ByValue {
+    /// As far as anybody knows.
+    #[default]
+    Untried,
+    /// Others went along; in words.
+    TakesOthers(String),
 }
 
 /// Takes one out by a value. The protocol knows no such thing: to a server that overlooks the value it means "all members". So
-/// the members are read before and after, and who went with the one comes back at once.
+/// the members are read before and after, and who went with the one, or is not seen any more, comes back at once.
 async fn without_others(
     client: &Client,
-    abilities: &Abilities,
-    id: &UserId,
-    name: &str,
-    users: &[&UserId],
-    call: &Call,
+    terms: &Terms,
+    by_value: &mut ByValue,
+    membership: &Membership,
 ) -> Result<(), Failure> {
+    if let ByValue::TakesOthers(why) = by_value {
+        return Err(Failure::refused_here(format!("not sent: {why}")));
+    }
+    let Membership { of, user, .. } = membership;
+    let (groups, id) = (&terms.abilities.groups, id_of(terms, of)?);
     let read = async || {
-        let body: Value = client.ask(&Call::group(&abilities.groups, id)?).await?;
+        let body: Value = client.ask(&Call::group(groups, id)?).await?;
         Ok::<_, Failure>(members(&body).map(|members| members.collect::<Vec<UserId>>()).unwrap_or_default())
     };
     let before = read().await?;
-    if !users.iter().all(|user| before.contains(user)) {
+    if !before.contains(user) {
         return Err(Failure::refused_here(format!(
-            "the account store understands no path with a filter and does not show who is in group {name:?}, so that nobody \
+            "the account store understands no path with a filter and does not show who is in group {of:?}, so that nobody \
              could see who goes: nothing was sent; take the user out there by hand"
         )));
     }
-    client.ask::<Value>(call).await?;
-    let after = read().await?;
-    let lost: Vec<&UserId> = before.iter().filter(|user| !users.contains(user) && !after.contains(user)).collect();
+    let answer = client.ask::<Value>(&Call::members(groups, id, &change(false, false, &[user]))?).await;
+    let after = read().await;
+    let is_there = |member: &UserId| after.as_ref().is_ok_and(|after| after.contains(member));
+    let lost: Vec<&UserId> = before.iter().filter(|member| *member != user && !is_there(member)).collect();
     for back in lost.chunks(MEMBERS_MAX) {
-        client.ask::<Value>(&Call::members(&abilities.groups, id, &change(true, true, back))?).await?;
+        client.ask::<Value>(&Call::members(groups, id, &change(true, true, back))?).await?;
     }
-    match lost.len() {
-        0 => Ok(()),
-        count => Err(Failure::refused_here(format!(
-            "asked to take one user out of group {name:?}, the account store took {count} others out with it; they were put \
-             back. Report that to whoever makes it, and move people between these groups by hand until then"
-        ))),
+    after?;
+    if lost.is_empty() {
+        return answer.map(drop);
     }
+    let why = format!(
+        "asked to take one user out of group {of:?}, the account store took {} others out with it; they were put back. Report \
+         that to whoever makes it, and take people out of these groups by hand until then",
+        lost.len()
+    );
+    *by_value = ByValue::TakesOthers(why.clone());
+    Err(Failure::refused_here(why))
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ fn every_key_means_something_and_the_secret_is_not_shown() {
     let ScimLogin::Bearer(token) = &scim.login else { panic!("{scim:?}") };
     assert_eq!(token.expose_secret(), PASSWORD);
     assert_eq!(scim.tier_in, "entitlements[licence]");
+    assert_eq!(read(&SCIM.replace("entitlements[licence]", "group")).tier_in, "group");
     let values: Vec<(&str, &str)> =
         scim.tier_values.iter().map(|(tier, value)| (tier.name(), value.as_str())).collect();
     assert_eq!(values, [("pro", "Full"), ("plus", "plus")], "a tier without a value has its name");

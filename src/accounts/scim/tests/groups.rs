@@ -254,9 +254,21 @@ async fn who_is_taken_out_with_somebody_else_is_put_back() {
     let fake = start(&[], &["anna", "stays", "too"]).await;
     fake.book().plain_paths = true;
     fake.book().empties = true;
-    let outcomes = told(&in_groups(&fake).apply(&[promotion("anna")]).await);
+    let mut scim = in_groups(&fake);
+    let outcomes = told(&scim.apply(&["anna", "too"].map(promotion)).await);
     assert!(outcomes[0].contains("took 2 others out with it; they were put back"), "{outcomes:?}");
-    assert_eq!(fake.shown(), "anna Full, stays View, too View");
+    assert!(outcomes[1].contains("not sent: asked to take one user out"), "{outcomes:?}");
+    assert_eq!(fake.shown(), "anna Full, stays View, too Full View");
+    // That is remembered, and they come back though nobody sees that they went.
+    let before = fake.count("members");
+    scim.apply(&[promotion("too")]).await;
+    assert_eq!(fake.count("members"), before + 1, "the filter alone is tried");
+    let mut scim = in_groups(&fake);
+    scim.kind().await.unwrap();
+    let broken = Fault::Before { status: 404, retry_after: None, body: "" };
+    fake.fail("groups", &[Fault::None, Fault::None, Fault::None, broken]);
+    scim.apply(&[promotion("too")]).await;
+    assert_eq!(fake.shown(), "anna Full, stays View, too Full");
     // Where nobody could see who goes, nothing of that kind is sent.
     let fake = start(&[], &["anna", "stays"]).await;
     fake.book().plain_paths = true;
