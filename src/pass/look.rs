@@ -11,8 +11,11 @@ use super::{PassError, Request, Step, Watch, World, learn, observation, or_answe
 use crate::accounts::{AccountStore, AccountsError, Sought};
 use crate::decide::{Plan, Roster};
 use crate::directory::Directory;
-use crate::model::{Fact, Memory, Observed, Origin, PassId, Settlement, StoreKind, Timestamp, Wanted};
+use crate::model::{
+    Fact, Holding, Memory, ObjectGuid, Observed, Origin, PassId, Settlement, StoreKind, Timestamp, UserId, Wanted,
+};
 use crate::state::StateStore;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// What a pass decides from.
@@ -72,6 +75,41 @@ pub(super) async fn look<D: Directory, A: AccountStore, S: StateStore>(
     let (roster, doubt) = or_answer(&world.halt, read).await??;
     recovered.warnings.extend(doubt);
     Ok(Scene { memory, rest, recovered, learned, roster, is_thorough, listed, confirmed, kind })
+}
+
+/// Most confirmed accounts missing in a list which are asked for: a list that leaves accounts out leaves out more than a few.
+const MISSING_ASKED_MAX: usize = 20;
+
+/// Before accounts are taken for gone because a list does not have them, the first of them are asked for by themselves. A list
+/// that says that it is complete and leaves out who is there is no list: who is not in it would get a second account, or keep
+/// one.
+pub(super) async fn vouch<A: AccountStore>(
+    accounts: &mut A,
+    listed: &[Observed],
+    memory: &Memory,
+) -> Result<(), AccountsError> {
+    let keys: HashSet<&UserId> = listed.iter().map(|observed| &observed.id).collect();
+    let missing = memory.snapshot.iter().filter(|(_, holding)| !keys.contains(&holding.id));
+    let sought = |(guid, holding): (&ObjectGuid, &Holding)| Sought {
+        guid: *guid,
+        account: Some(holding.id.clone()),
+        email: holding.email.clone(),
+    };
+    let sought: Vec<Sought> = missing.take(MISSING_ASKED_MAX).map(sought).collect();
+    if sought.is_empty() {
+        return Ok(());
+    }
+    let found = accounts.find(&sought).await?;
+    match found.into_iter().flatten().find(|observed| !keys.contains(&observed.id)) {
+        None => Ok(()),
+        Some(Observed { id, email, .. }) => {
+            let message = format!(
+                "the list of all accounts leaves out account {id} ({email}), which is there when asked for alone. Nothing of the \
+                 list was used, and nobody was taken for gone; if it stays so, the account store has a fault"
+            );
+            Err(AccountsError::Unavailable { message })
+        }
+    }
 }
 
 /// Every account of the store.

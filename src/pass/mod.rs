@@ -34,7 +34,7 @@ use crate::model::{
     Settlement, Shown, StoreKind, Tiers, Timestamp, Warning, WarningKind,
 };
 use crate::state::{Closing, SETTLE_MAX, StateError, StateStore, finished, settled};
-use look::{Scene, guard_emptied, list, look, look_for, see};
+use look::{Scene, guard_emptied, list, look, look_for, see, vouch};
 use rest::Rest;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -341,6 +341,8 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
             Some(listed) => listed,
             None => list(world, watch).await?,
         };
+        let vouched = vouch(&mut world.accounts, &observed, &memory);
+        or_answer(&world.halt, vouched).await??;
         let adopted = adopt(&observed, &roster, &memory.snapshot, at);
         take_in(&mut memory, &mut learned, &mut warnings, adopted);
     }

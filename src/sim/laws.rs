@@ -220,6 +220,26 @@ fn what_always_fails_does_not_hold_everybody_elses_losses() {
     assert_eq!(seats(&users.borrow()).get(&*email(2).key()), Some(&Seat::Suspended(Tier::new("pro"))));
 }
 
+/// A list that says it is complete and leaves somebody out is no list: nobody is made twice, and nobody is forgotten.
+#[test]
+fn an_audit_does_not_believe_a_list_that_leaves_somebody_out() {
+    let mut world = calm(StoreKind::EnterpriseDirectory, vec![Body::in_groups(true, false); 3], rules(), now);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let run =
+        |world: &mut _, audit| runtime.block_on(pass::run(world, &Request { audit, ..Request::default() }, &|_| {}));
+    run(&mut world, false).unwrap();
+    world.accounts.hides = Some(email(1));
+    let (users, memory) = (world.accounts.users.borrow().clone(), world.state.memory.borrow().snapshot.clone());
+    let error = run(&mut world, true).unwrap_err().to_string();
+    assert!(error.contains("leaves out account p1@x.example"), "{error}");
+    assert_eq!((&*world.accounts.users.borrow(), &world.state.memory.borrow().snapshot), (&users, &memory));
+    // Whoever is really gone is believed to be.
+    world.accounts.hides = None;
+    world.accounts.users.borrow_mut().retain(|_, user| user.email != email(1));
+    assert_eq!(run(&mut world, true).unwrap().result, PassResult::Applied);
+    assert_eq!(seats(&world.accounts.users.borrow()).len(), 3);
+}
+
 /// A world of people who all want a seat, and what stops its passes.
 fn eager() -> (World<SimDirectory, SimStore, SimState>, Stopper) {
     let world = calm(StoreKind::Team, vec![Body::in_groups(true, false); PEOPLE], rules(), now);

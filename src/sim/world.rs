@@ -149,6 +149,7 @@ pub(super) fn calm(
             dice: Rc::new(RefCell::new(Dice(1))),
             trouble: Rc::default(),
             refuses: None,
+            hides: None,
             heard: Rc::default(),
             fuse: fuse.clone(),
             stopper: stopper.clone(),
@@ -236,6 +237,8 @@ pub(super) struct SimStore {
     pub trouble: Rc<Cell<u64>>,
     /// Whose every change is refused.
     pub refuses: Option<Email>,
+    /// Who is left out of its lists.
+    pub hides: Option<Email>,
     /// How often it was asked or told anything.
     pub heard: Rc<Cell<u64>>,
     pub fuse: Fuse,
@@ -307,7 +310,8 @@ impl AccountStore for SimStore {
 
     async fn list(&mut self) -> Result<Vec<Observed>, AccountsError> {
         self.stopper.moment().await;
-        self.refused().map_or_else(|| Ok(self.users.borrow().values().cloned().collect()), Err)
+        let is_shown = |user: &&Observed| self.hides.as_ref() != Some(&user.email);
+        self.refused().map_or_else(|| Ok(self.users.borrow().values().filter(is_shown).cloned().collect()), Err)
     }
 
     async fn is_empty(&mut self) -> Result<bool, AccountsError> {

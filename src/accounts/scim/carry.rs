@@ -74,6 +74,7 @@ pub(super) async fn carry(
         look(lookout, terms, &mut errands).await;
         unknown.extend(errands.iter().flat_map(Errand::unshown).map(|detail| detail.name.clone()));
         errands.iter_mut().for_each(|errand| errand.do_without(unknown));
+        vouch(lookout, terms, &mut errands).await;
         create(client, terms, &mut errands, trust, &mut firsts).await;
     }
     tell_unkept(&errands);
@@ -93,6 +94,15 @@ fn tell_unkept(errands: &[Errand<'_>]) {
             "the account store said yes and did not keep {name} as it is in the directory; if it makes {name} itself, or has \
              none, leave it out of `attributes`"
         );
+    }
+}
+
+/// Nobody is made on the word of a list alone that leaves out who is there: it would be for a second time where names need not be
+/// unique.
+async fn vouch(lookout: &mut Lookout, terms: &Terms, errands: &mut [Errand<'_>]) {
+    let Some((guid, email)) = errands.iter().find_map(Errand::newcomer) else { return };
+    if let Err(failure) = lookout.vouch(terms, guid, email).await {
+        errands.iter_mut().filter(|errand| errand.newcomer().is_some()).for_each(|errand| errand.give_up(&failure));
     }
 }
 

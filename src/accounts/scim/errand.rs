@@ -17,8 +17,10 @@ use super::look::{Look, is_anothers};
 use super::messages::patch;
 use super::place::TierPlace;
 use super::user::{Edit, User, address_aside, name_aside};
-use crate::accounts::reach::failure::tidy;
-use crate::model::{Action, Detail, Email, Intent, Observed, OnLeave, Outcome, Seat, StoreKind, Tier, UserId};
+use crate::accounts::reach::failure::{Failure, tidy};
+use crate::model::{
+    Action, Detail, Email, Intent, ObjectGuid, Observed, OnLeave, Outcome, Seat, StoreKind, Tier, UserId,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -246,6 +248,20 @@ impl<'a> Errand<'a> {
     /// Nothing is sent for it, and why.
     pub(super) fn hold_back(&mut self, why: &str) {
         self.settle(Outcome::Rejected(format!("not sent, since for another user {why}")));
+    }
+
+    /// Whom a user is to be made for next.
+    pub(super) fn newcomer(&self) -> Option<(ObjectGuid, Email)> {
+        matches!(self.wants(), Some(Want::Create(_))).then(|| (self.intent.guid, self.intent.email.clone()))
+    }
+
+    /// Nothing is sent for it: what had to be known first came to this.
+    pub(super) fn give_up(&mut self, failure: &Failure) {
+        let why = format!("not sent, since {failure}");
+        self.settle(match failure {
+            Failure::Refused { .. } => Outcome::Rejected(why),
+            Failure::Undone { .. } | Failure::Unknown { .. } => Outcome::Ambiguous(why),
+        });
     }
 
     /// Nothing is sent for it in this pass: of those before it nothing is known.

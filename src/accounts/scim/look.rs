@@ -1,6 +1,7 @@
 //! Looking: the whole list, page by page, or some people by key, identity, name and address.
 //!
-//! A list is complete or an error. What a filter gives is held against what was asked for: a server that ignores filters gives
+//! A list is complete or an error. One that leaves somebody out may say that it is complete: so whoever is missing in it is asked
+//! for by key before being taken for gone, and before the first user of a pass is made, filters are asked too. What a filter gives is held against what was asked for: a server that ignores filters gives
 //! everybody. Where more people are looked for than the list has pages, the list is read instead.
 
 use super::Terms;
@@ -14,7 +15,7 @@ use super::place::TierPlace;
 use super::register::{self, ByValue};
 use super::user::User;
 use crate::accounts::Sought;
-use crate::accounts::reach::failure::Failure;
+use crate::accounts::reach::failure::{Failure, tidy};
 use crate::model::{Email, ObjectGuid, Observed, UserId};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -24,6 +25,8 @@ use std::sync::Arc;
 const READS_MAX: usize = 3;
 /// What a list is taken to cost, in requests, before one was read.
 const PAGES_UNKNOWN: usize = 100;
+/// Most users missing in a list who are asked for by themselves: a list that leaves users out leaves out more than a few.
+const MISSING_CHECKED_MAX: usize = 20;
 /// Added to the rank of whom another identity has: last of all.
 const FOREIGN: u8 = 10;
 
@@ -52,14 +55,61 @@ pub(super) struct Lookout {
     client: Arc<Client>,
     /// Pages of the last list.
     pages: Option<usize>,
+    belief: Belief,
     unfiltered: HashSet<Key>,
     /// Whether people may be taken out of groups by value.
     pub(super) by_value: ByValue,
 }
 
+/// What lists are worth in this pass to whoever is about to make a user that they did not show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Belief {
+    /// Nobody was looked for in one.
+    Unused,
+    /// Somebody was.
+    Used,
+    /// And one who was not in it is not found by filters either.
+    Tested,
+    /// One who was not in it is there, in words.
+    Lost(String),
+}
+
 impl Lookout {
     pub(super) fn new(client: Arc<Client>) -> Self {
-        Self { client, pages: None, unfiltered: HashSet::new(), by_value: ByValue::default() }
+        Self { client, pages: None, belief: Belief::Unused, unfiltered: HashSet::new(), by_value: ByValue::default() }
+    }
+
+    /// A pass begins: what is known of the list may be out of date.
+    pub(super) fn begin(&mut self) {
+        self.belief = Belief::Unused;
+    }
+
+    /// Whether users may be made on the word of the list that they are not there. The first time in a pass, this one of them is
+    /// looked for by filters too, where the server has them.
+    ///
+    /// # Errors
+    /// What came in the way, or that the list has left this one out: then for all of the pass.
+    pub(super) async fn vouch(&mut self, terms: &Terms, guid: ObjectGuid, email: Email) -> Result<(), Failure> {
+        match &self.belief {
+            Belief::Unused | Belief::Tested => return Ok(()),
+            Belief::Lost(why) => return Err(Failure::refused_here(why.clone())),
+            Belief::Used if !terms.abilities.filter => return Ok(()),
+            Belief::Used => {}
+        }
+        let found = self.search(terms, vec![(0, guid, email)]).await.into_iter().next();
+        let Some(user) = found.and_then(|(_, answer)| answer).transpose()?.flatten() else {
+            self.belief = Belief::Tested;
+            return Ok(());
+        };
+        let why = format!(
+            "the list of users at {} leaves out user {} ({}), whom a filter finds. It says that it is complete, so the account \
+             store has a fault; nobody was made, since it might be for a second time",
+            self.client.base(),
+            user.id(),
+            tidy(user.user_name().unwrap_or("without a name"))
+        );
+        self.belief = Belief::Lost(why.clone());
+        Err(Failure::refused_here(why))
     }
 
     /// Everybody; left out are users without an address that could be anybody's: they match nobody.
@@ -310,10 +360,23 @@ impl Lookout {
             (!whose.is_empty()).then_some((whose, user))
         };
         let kept = self.walk(&terms.abilities, &mut keep).await?;
+        if self.belief == Belief::Unused {
+            self.belief = Belief::Used;
+        }
         let mut found: Vec<Vec<User>> = looks.iter().map(|_| Vec::new()).collect();
         for (whose, user) in kept {
             for index in whose {
                 found.get_mut(index).into_iter().for_each(|found| found.push(user.clone()));
+            }
+        }
+        let missing = looks.iter().zip(&found).enumerate().filter_map(|(index, (look, found))| match look {
+            Look::Key { id, surely: _ } if found.is_empty() => Some((index, id.clone())),
+            Look::Key { .. } | Look::Whose { .. } => None,
+        });
+        for (_, answer) in self.read(&terms.abilities.users, missing.take(MISSING_CHECKED_MAX).collect()).await {
+            if let Some(user) = answer? {
+                let why = format!("it leaves out user {}, who is there when asked for alone", user.id());
+                return Err(self.odd_list(&why));
             }
         }
         let pick = |(look, found): (&&Look, Vec<User>)| match look {

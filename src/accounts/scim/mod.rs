@@ -279,6 +279,7 @@ impl AccountStore for Scim {
             self.keep(known.abilities.clone(), groups);
         }
         // What was lost may have been mended.
+        self.lookout.begin();
         if let Trust::Lost(_) = self.trust {
             self.trust = Trust::Untried;
         }

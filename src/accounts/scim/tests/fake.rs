@@ -60,6 +60,8 @@ pub(super) struct Book {
     pub(super) calls_page_all: bool,
     /// Gives the first page whatever is asked for.
     pub(super) repeats: bool,
+    /// Keys of users whom it leaves out of its lists, and does not count there.
+    pub(super) hides: Vec<&'static str>,
     /// Gives everybody, whatever the filter.
     pub(super) ignores_filter: bool,
     /// Refuses filters on these.
@@ -383,6 +385,8 @@ impl Book {
                 attribute => has(&user[attribute]),
             };
             users.retain(|user| self.ignores_filter || fits(user));
+        } else {
+            users.retain(|user| !self.hides.iter().any(|hidden| user["id"] == *hidden));
         }
         let start = if self.repeats { 1 } else { number("startIndex").unwrap_or(1).max(1) };
         let page =

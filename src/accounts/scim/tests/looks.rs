@@ -87,3 +87,62 @@ async fn many_are_looked_for_in_the_list() {
     assert!(found.iter().zip(&everybody).all(|(found, sought)| found.as_ref().unwrap().email == sought.email));
     assert_eq!((fake.count("list"), fake.count("search")), (2, 0));
 }
+
+/// People with their keys, as the snapshot has them.
+fn known(names: impl Iterator<Item = usize>) -> Vec<Sought> {
+    let known = |name: String| Sought { account: Some(UserId::new(&format!("id-{name}"))), ..sought(&name) };
+    names.map(|number| known(format!("p{number:03}"))).collect()
+}
+
+/// It says that it is complete, and counts itself so.
+#[tokio::test]
+async fn a_list_that_leaves_out_who_is_there_is_an_error() {
+    let fake = crowd(150).await;
+    let mut scim = client(&fake);
+    assert_eq!(scim.find(&known(0..150)).await.unwrap().iter().flatten().count(), 150);
+    assert_eq!((fake.count("list"), fake.count("read")), (2, 0));
+    fake.book().hides = vec!["id-p007"];
+    let refused = scim.find(&known(0..150)).await.unwrap_err().to_string();
+    for words in ["leaves out user id-p007, who is there when asked for alone", "Nothing of it was used", "has a fault"]
+    {
+        assert!(refused.contains(words), "{refused}");
+    }
+    assert_eq!(fake.count("read"), 1);
+    // Nor is it used for a part of the changes.
+    let changes: Vec<Intent> = (0..150).map(|number| promotion(&format!("p{number:03}"))).collect();
+    let outcomes = told(&scim.apply(&changes).await);
+    assert!(outcomes.iter().all(|told| told.contains("leaves out user id-p007")), "{:?}", outcomes[0]);
+    assert_eq!(fake.count("change"), 0);
+}
+
+#[tokio::test]
+async fn who_is_missing_in_a_list_and_gone_is_gone() {
+    let fake = crowd(120).await;
+    let found = client(&fake).find(&known(100..220)).await.unwrap();
+    assert_eq!(found.iter().flatten().count(), 20);
+    assert_eq!(fake.count("read"), 20, "the first of the missing ones vouch for the others");
+}
+
+/// Where names are not unique they would be there twice afterwards.
+#[tokio::test]
+async fn nobody_is_made_on_the_word_of_a_list_that_leaves_people_out() {
+    let fake = crowd(120).await;
+    fake.book().hides = vec!["id-p000", "id-p001"];
+    let mut scim = client(&fake);
+    let everybody: Vec<Intent> = (0..150).map(|number| creation(&format!("p{number:03}"))).collect();
+    scim.kind().await.unwrap();
+    for batch in everybody.chunks(75) {
+        let outcomes = told(&scim.apply(batch).await);
+        let made = outcomes.iter().filter(|told| told.contains("leaves out user id-p000")).count();
+        let there = outcomes.iter().filter(|told| told.ends_with(" pro")).count();
+        assert!(made > 0 && made + there == 75, "{outcomes:?}");
+    }
+    assert_eq!((fake.count("create"), fake.book().users.len()), (0, 120));
+    // Mended, the next pass goes on: one search more, and only where a list was used.
+    fake.book().hides = Vec::new();
+    scim.kind().await.unwrap();
+    let before = fake.count("search");
+    let outcomes = told(&scim.apply(&everybody).await);
+    assert!(outcomes.iter().all(|told| told.ends_with(" pro")), "{outcomes:?}");
+    assert_eq!((fake.count("search") - before, fake.book().users.len()), (3, 150));
+}

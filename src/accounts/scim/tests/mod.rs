@@ -12,7 +12,7 @@ mod removals;
 
 use super::*;
 use crate::accounts::samples::*;
-use crate::model::{Action, OnLeave, Seat, Tier};
+use crate::model::{Action, OnLeave, Seat, Tier, UserId};
 use fake::{Fake, Fault};
 use secrecy::SecretString;
 use serde_json::json;
