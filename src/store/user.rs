@@ -58,7 +58,8 @@ pub struct User {
 }
 
 /// When a user was made and when something of the user last changed, to the millisecond. What only follows from the account
-/// (that a domain was released) changes no user. The order of the fields is the form on disk.
+/// (that a domain was released) changes no user, nor does what becomes of an e-mail. The order of the fields is the form on
+/// disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
     created_ms: i64,
@@ -219,6 +220,17 @@ impl User {
     /// Whether both are one record. Addresses that differ in case are equal, and written differently.
     pub(super) fn is_same_record(&self, other: &Self) -> bool {
         self == other && self.email.as_str() == other.email.as_str()
+    }
+
+    /// Whether something of the user differs. What became of an e-mail is none of it: it is noted soon after an invitation, and
+    /// whoever made that would find the user changed by somebody else.
+    pub(super) fn differs_from(&self, other: &Self) -> bool {
+        if self.mail() == other.mail() {
+            return !self.is_same_record(other);
+        }
+        let details = UserDetails { mail: self.mail(), ..other.details() };
+        let details = (details != UserDetails::default()).then(|| Box::new(details));
+        !self.is_same_record(&Self { details, ..other.clone() })
     }
 
     /// Whether it is a shared device, not a person.

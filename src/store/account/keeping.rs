@@ -64,11 +64,11 @@ impl Account {
             let Some(user) = self.users.get_mut(id) else { continue };
             match was {
                 None => user.times = Some(Times::begun(at)),
-                Some(was) if was.is_same_record(user) => {}
-                Some(was) => {
+                Some(was) if user.differs_from(was) => {
                     let before = was.times.unwrap_or_else(|| Times::begun(was.came_at().unwrap_or(at)));
                     user.times = Some(before.changed(at));
                 }
+                Some(_) => {}
             }
         }
     }
