@@ -72,8 +72,10 @@ impl Change {
 
     /// Most records that it may add to a write.
     pub(super) fn records_max(&self) -> usize {
-        match &self.place {
-            Place::Groups(_) => group::RECORDS_MAX,
+        let named = || group::named(&self.operations().ok()?, &group_shape());
+        match (&self.place, self.verb) {
+            (Place::Groups(_), Verb::Patch) => named().map_or(group::RECORDS_MAX, |named| named.records_max()),
+            (Place::Groups(_), _) => group::RECORDS_MAX,
             // A user, and what the log tells of it.
             _ => USER_RECORDS_MAX,
         }

@@ -36,13 +36,9 @@ struct Item {
     bulk_id: Option<String>,
     /// The change, its references not resolved yet; or why there is none.
     change: Result<Change, Problem>,
+    /// Most records that it adds to a write.
+    records_max: usize,
     path: String,
-}
-
-impl Item {
-    fn records_max(&self) -> usize {
-        self.change.as_ref().map_or(0, Change::records_max)
-    }
 }
 
 /// What has become of the operations so far.
@@ -104,14 +100,14 @@ pub(super) async fn carry_out(
     while course.done < items.len() && course.failed < fail_on_errors {
         let (items, order, ground) = (items.clone(), order.clone(), ground.clone());
         let (caller, mut running) = (caller.clone(), course);
-        let first = order.get(running.done).and_then(|place| items.get(*place)).map_or(0, Item::records_max);
+        let first = order.get(running.done).and_then(|place| items.get(*place)).map_or(0, |item| item.records_max);
         let records_max = first.max(RECORDS_OF_A_WRITE);
         let worked = desk.many(records_max, move |session| {
             let before = session.records();
             let (at, begun) = (Timestamp::now(), Instant::now());
             let next = |running: &Course| order.get(running.done).and_then(|place| Some((*place, items.get(*place)?)));
             while let Some((place, item)) = next(&running).filter(|_| running.failed < fail_on_errors) {
-                if session.records() - before + item.records_max() > records_max {
+                if session.records() - before + item.records_max > records_max {
                     break;
                 }
                 let done = item.change.clone().and_then(|change| running.resolved(change)).and_then(|change| {
@@ -186,7 +182,8 @@ fn item(each: &Value, new_id: &impl Fn() -> String) -> Item {
         let body = each.get("data").cloned().unwrap_or(Value::Null);
         Ok(Change { verb, place: place?, body, if_match: text("version"), new_id: new_id() })
     });
-    Item { method, bulk_id, change, path }
+    let records_max = change.as_ref().map_or(0, Change::records_max);
+    Item { method, bulk_id, change, records_max, path }
 }
 
 impl Course {

@@ -13,9 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Most users whose licence one request changes: each is a record of one write. As many as Okta names in a request.
 pub(super) const MOVED_MAX: usize = 1_000;
-/// Most records of a change of a group: the users; the entries of the log, each of which tells of two users at least, however
-/// long their names are; and the group itself.
-pub(super) const RECORDS_MAX: usize = MOVED_MAX + MOVED_MAX / 2 + 10;
+/// Most records of a change of a group.
+pub(super) const RECORDS_MAX: usize = records_of(MOVED_MAX);
+
+/// Most records of a change of a group that moves so many: the users; the entries of the log, each of which tells of two users
+/// at least, however long their names are; and the group itself.
+const fn records_of(moved: usize) -> usize {
+    moved + moved / 2 + 10
+}
 /// Most members of a group that are shown when it was changed: an answer is read by whoever waits for it.
 pub(super) const SHOWN_MAX: usize = 1_000;
 
@@ -126,6 +131,14 @@ pub(super) struct Named {
     is_whole: bool,
     /// Whether each comes or goes. Of one who is named twice the last word counts.
     comes: BTreeMap<String, bool>,
+}
+
+impl Named {
+    /// Most records that moving them adds to a write.
+    pub(super) fn records_max(&self) -> usize {
+        let moved = if self.is_whole { MOVED_MAX } else { self.comes.len() };
+        records_of(moved.min(MOVED_MAX))
+    }
 }
 
 /// The members that operations name, where they speak of nothing else: then no list of all is made and compared, of whom
