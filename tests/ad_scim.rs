@@ -242,6 +242,11 @@ fn a_group_that_is_not_there_is_named() {
     world.server.make_group("view");
     world.site.sync_and_settle();
     world.assert_at_rest();
+    // Who is in two of them has the higher tier; that the other may cost a licence is said.
+    world.server.let_in("view", &world.server.user("alice@ad.test").unwrap());
+    world.assert_at_rest();
+    let run = world.site.run(&["sync", "--audit", "--json"]);
+    assert!(run.stderr.contains("in several groups of tiers"), "{run:#?}");
 }
 
 #[test]

@@ -111,6 +111,13 @@ mod tests {
         ] {
             assert_eq!(seat("roles[seat]", user.clone()), expected, "{user}");
         }
+        let member = |of: &[&str], is_active: bool| {
+            let mut user = User::of(json!({"id": "1", "active": is_active})).unwrap();
+            user.note_memberships(Some(of.iter().map(|value| (*value).to_owned()).collect()));
+            mapping("group").seat(&user)
+        };
+        assert_eq!((member(&["View"], true), member(&["View", "Full"], true)), (active("plus"), active("pro")));
+        assert_eq!((member(&["Full"], false), member(&[], true)), (suspended("pro"), Seat::Vacant));
         assert_eq!(seat("none", json!({})), active("pro"));
         assert_eq!(seat("none", json!({"active": false})), suspended("pro"));
         assert_eq!(seat("userType", json!({"usertype": "view"})), active("plus"));
