@@ -149,16 +149,19 @@ impl World for OwnWorld {
 }
 
 /// Beside what is written, the server is asked what it can do, and who is there: a few pages, not one question a person. Three
-/// questions see whether the list may be believed about whom it does not show.
+/// questions see whether the list may be believed about whom it does not show. Of several batches each reads the list once, at its
+/// end.
 #[tokio::test]
 async fn first_assignments_take_as_few_requests_as_the_server_allows() {
     const PEOPLE: usize = 500;
     const LICENCE: &str = "entitlements[licence]";
-    for (manner, place, writes, looks_max) in [
-        (Manner::Rich, LICENCE, (2, 0), 10),
-        (Manner::Plain, LICENCE, (PEOPLE, 0), 13),
+    for (manner, place, batches, writes, looks_max) in [
+        (Manner::Rich, LICENCE, 1, (2, 0), 10),
+        (Manner::Rich, LICENCE, 4, (5, 0), 14),
+        (Manner::Plain, LICENCE, 1, (PEOPLE, 0), 13),
+        (Manner::Plain, LICENCE, 4, (PEOPLE, 0), 22),
         // The group of the first one, who is made alone, and those of all others, a hundred in one request.
-        (Manner::Rich, "group", (2, 1 + 5), 10 + 2 + 2 * 6),
+        (Manner::Rich, "group", 1, (2, 1 + 5), 10 + 2 + 2 * 6),
     ] {
         let mut world = ScimWorld::new(ScimServer::strict(manner), place);
         let made = world.server.requests("POST");
@@ -175,11 +178,17 @@ async fn first_assignments_take_as_few_requests_as_the_server_allows() {
             because: String::new(),
             details: None,
         };
-        let outcomes = world.store.apply(&(0..PEOPLE).map(join).collect::<Vec<_>>()).await;
-        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done(Some(_)))), "{outcomes:?}");
+        for batch in (0..PEOPLE).map(join).collect::<Vec<_>>().chunks(PEOPLE / batches) {
+            let outcomes = world.store.apply(batch).await;
+            assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done(Some(_)))), "{outcomes:?}");
+        }
         let (server, looks) = (&world.server, world.server.requests("GET"));
-        assert_eq!((server.requests("POST") - made, server.requests("PATCH")), writes, "{manner:?} {place}");
-        assert!(looks <= looks_max, "{manner:?} {place}: {looks} looks");
+        assert_eq!(
+            (server.requests("POST") - made, server.requests("PATCH")),
+            writes,
+            "{manner:?} {place}, {batches} batches"
+        );
+        assert!(looks <= looks_max, "{manner:?} {place}, {batches} batches: {looks} looks");
     }
 }
 

@@ -58,7 +58,8 @@ pub(super) async fn carry(
     let mut firsts = Vec::new();
     let mut errands: Vec<Errand<'_>> = intents.iter().map(|intent| Errand::begin(intent, terms)).collect();
     errands.iter_mut().for_each(|errand| errand.do_without(unknown));
-    for _ in 0..ROUNDS_MAX {
+    lookout.begin_batch();
+    for round in 0..ROUNDS_MAX {
         if errands.iter().all(|errand| errand.wants().is_none()) {
             break;
         }
@@ -71,12 +72,13 @@ pub(super) async fn carry(
             errands.get_mut(index).into_iter().for_each(Errand::park);
         }
         remove(client, terms, &mut errands).await;
-        look(lookout, terms, &mut errands).await;
+        look(lookout, terms, &mut errands, round == 0).await;
         unknown.extend(errands.iter().flat_map(Errand::unshown).map(|detail| detail.name.clone()));
         errands.iter_mut().for_each(|errand| errand.do_without(unknown));
         vouch(lookout, terms, &mut errands).await;
         create(client, terms, &mut errands, trust, &mut firsts).await;
     }
+    lookout.end_batch(intents.iter().map(|intent| (&intent.guid, &intent.email)));
     tell_unkept(&errands);
     errands.into_iter().map(Errand::outcome).collect()
 }
@@ -217,15 +219,19 @@ async fn members(client: &Arc<Client>, lookout: &mut Lookout, terms: &Terms, err
     }
 }
 
-/// Every look that is wanted now.
-async fn look(lookout: &mut Lookout, terms: &Terms, errands: &mut [Errand<'_>]) {
+/// Every look that is wanted now; `is_first`: none was before, so that what the batch before has seen still tells who is there.
+async fn look(lookout: &mut Lookout, terms: &Terms, errands: &mut [Errand<'_>], is_first: bool) {
     let items = gather(errands, |_, want| matches!(want, Want::Look(_)));
     let look = |item: &Item| match &item.want {
         Want::Look(look) => Some(look.clone()),
         Want::Create(_) | Want::Change(_) | Want::Remove(_) | Want::Member(_) => None,
     };
     let looks: Vec<Look> = items.iter().filter_map(look).collect();
-    for (item, answer) in items.iter().zip(lookout.look(terms, &looks).await) {
+    let answers = match is_first {
+        true => lookout.look_first(terms, &looks).await,
+        false => lookout.look(terms, &looks).await,
+    };
+    for (item, answer) in items.iter().zip(answers) {
         hear(errands, item, &answer.map_or_else(failed, Answer::Found), true);
     }
 }

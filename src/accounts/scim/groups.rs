@@ -167,7 +167,7 @@ impl Roll {
 
 /// Users counted by what was shown of their tier groups, so that nobody is taken for one without a tier whose tier is not shown.
 #[derive(Debug, Default)]
-pub(super) struct Census {
+pub(super) struct Count {
     /// Whether of anybody was shown where they are.
     is_shown: bool,
     /// Of how many active users that was not shown.
@@ -177,7 +177,7 @@ pub(super) struct Census {
     first: Option<UserId>,
 }
 
-impl Census {
+impl Count {
     /// Counts one.
     pub(super) fn count(&mut self, user: &User) {
         self.is_shown |= user.has_memberships();
@@ -294,13 +294,13 @@ mod tests {
     #[test]
     fn unknown_is_not_empty() {
         let verdict = |users: &[(Value, bool)], groups: &Groups| {
-            let mut census = Census::default();
+            let mut counted = Count::default();
             for (user, is_shown) in users {
                 let mut user = User::of(user.clone()).unwrap();
                 user.note_memberships(is_shown.then(Vec::new));
-                census.count(&user);
+                counted.count(&user);
             }
-            census.verdict(groups)
+            counted.verdict(groups)
         };
         let (active, off) = (json!({"id": "1"}), json!({"id": "2", "active": false}));
         let why = verdict(&[(active.clone(), false), (off.clone(), false)], &groups()).unwrap_err();

@@ -7,8 +7,9 @@
 use super::Terms;
 use super::abilities::Abilities;
 use super::call::{Call, Key};
+use super::census::Census;
 use super::client::Client;
-use super::groups::{Census, Roll};
+use super::groups::{Count, Roll};
 use super::messages::Page;
 use super::paging::{Ask, Odd, Walk};
 use super::place::TierPlace;
@@ -56,6 +57,8 @@ pub(super) struct Lookout {
     /// Pages of the last list.
     pages: Option<usize>,
     belief: Belief,
+    /// Whom the last list of this pass showed.
+    census: Option<Census>,
     unfiltered: HashSet<Key>,
     /// Whether people may be taken out of groups by value.
     pub(super) by_value: ByValue,
@@ -76,12 +79,49 @@ enum Belief {
 
 impl Lookout {
     pub(super) fn new(client: Arc<Client>) -> Self {
-        Self { client, pages: None, belief: Belief::Unused, unfiltered: HashSet::new(), by_value: ByValue::default() }
+        Self {
+            client,
+            pages: None,
+            belief: Belief::Unused,
+            census: None,
+            unfiltered: HashSet::new(),
+            by_value: ByValue::default(),
+        }
     }
 
     /// A pass begins: what is known of the list may be out of date.
     pub(super) fn begin(&mut self) {
         self.belief = Belief::Unused;
+        self.census = None;
+    }
+
+    /// A batch begins.
+    pub(super) fn begin_batch(&mut self) {
+        self.census = self.census.take().and_then(Census::aged);
+    }
+
+    /// A batch has ended, in which these may have been made or given another name.
+    pub(super) fn end_batch<'a>(&mut self, people: impl Iterator<Item = (&'a ObjectGuid, &'a Email)>) {
+        if let Some(census) = &mut self.census {
+            census.add(people);
+        }
+    }
+
+    /// As [`Lookout::look`], before anything of a batch was sent: who was in no list a moment ago is not looked for in it again.
+    pub(super) async fn look_first(&mut self, terms: &Terms, looks: &[Look]) -> Vec<Result<Option<User>, Failure>> {
+        let is_open = |look: &&Look| match (look, &self.census) {
+            (Look::Whose { guid, email }, Some(census)) => !census.lacks(guid, email),
+            (Look::Key { .. }, _) | (Look::Whose { .. }, None) => true,
+        };
+        let open = looks.iter().enumerate().filter(|(_, look)| is_open(look));
+        let (places, open): (Vec<usize>, Vec<Look>) = open.map(|(place, look)| (place, look.clone())).unzip();
+        let mut answers: Vec<Result<Option<User>, Failure>> = looks.iter().map(|_| Ok(None)).collect();
+        for (place, answer) in places.into_iter().zip(self.look(terms, &open).await) {
+            if let Some(slot) = answers.get_mut(place) {
+                *slot = answer;
+            }
+        }
+        answers
     }
 
     /// Whether users may be made on the word of the list that they are not there. The first time in a pass, this one of them is
@@ -115,11 +155,11 @@ impl Lookout {
     /// Everybody; left out are users without an address that could be anybody's: they match nobody.
     pub(super) async fn list(&mut self, terms: &Terms) -> Result<Vec<Observed>, Failure> {
         let (mut nameless, mut first) = (0_usize, None);
-        let (roll, mut census) = (self.roll(terms).await?, Census::default());
+        let (roll, mut counted) = (self.roll(terms).await?, Count::default());
         let mut seen = |mut user: User| {
             if let Some(roll) = &roll {
                 roll.note(&terms.groups, &mut user);
-                census.count(&user);
+                counted.count(&user);
             }
             let observed = terms.mapping.observe(&user);
             if observed.is_none() {
@@ -129,8 +169,8 @@ impl Lookout {
             observed
         };
         let people = self.walk(&terms.abilities, &mut seen).await?;
-        census.verdict(&terms.groups).map_err(Failure::refused_here)?;
-        if let Some((count, first)) = census.several() {
+        counted.verdict(&terms.groups).map_err(Failure::refused_here)?;
+        if let Some((count, first)) = counted.several() {
             tracing::warn!(
                 count,
                 %first,
@@ -203,22 +243,22 @@ impl Lookout {
     }
 
     /// Notes at each of these users in which tier groups it is; of whom that is not shown, it is left open.
-    async fn note(&self, terms: &Terms, mut users: Vec<&mut User>) -> Result<Census, Failure> {
-        let mut census = Census::default();
+    async fn note(&self, terms: &Terms, mut users: Vec<&mut User>) -> Result<Count, Failure> {
+        let mut counted = Count::default();
         // Where there is nobody, no group is read.
         if !users.is_empty()
             && let Some(roll) = self.roll(terms).await?
         {
             for user in &mut users {
                 roll.note(&terms.groups, user);
-                census.count(user);
+                counted.count(user);
             }
-            if census.verdict(&terms.groups).is_ok() {
+            if counted.verdict(&terms.groups).is_ok() {
                 let unseen = users.iter_mut().filter(|user| !user.has_memberships());
                 unseen.for_each(|user| user.note_memberships(Some(Vec::new())));
             }
         }
-        Ok(census)
+        Ok(counted)
     }
 
     /// What each look finds, in the order of the looks. Whose account it is, if somebody else's alone has the address, is for
@@ -351,7 +391,9 @@ impl Lookout {
                 }
             }
         }
+        let mut census = Census::default();
         let mut keep = |user: User| {
+            census.count(&user);
             let mut whose: Vec<usize> = by_key.get(user.id()).into_iter().flatten().copied().collect();
             let name = user.user_name().map(str::to_lowercase);
             let addresses: Vec<String> = user.addresses().map(|email| email.key().into_owned()).collect();
@@ -359,6 +401,7 @@ impl Lookout {
             whose.extend(user.identity().and_then(|guid| by_guid.get(&guid)).into_iter().flatten());
             (!whose.is_empty()).then_some((whose, user))
         };
+        self.census = None;
         let kept = self.walk(&terms.abilities, &mut keep).await?;
         if self.belief == Belief::Unused {
             self.belief = Belief::Used;
@@ -379,6 +422,7 @@ impl Lookout {
                 return Err(self.odd_list(&why));
             }
         }
+        self.census = Some(census.complete());
         let pick = |(look, found): (&&Look, Vec<User>)| match look {
             Look::Key { .. } => found.into_iter().next(),
             Look::Whose { guid, email } => best(found, guid, email, terms.mapping.keeps_identity).map(|(_, user)| user),

@@ -16,6 +16,7 @@
 //! | `client` | the protocol, for what clients share (`reach`) |
 //! | `refusal` | why the server refused, in words |
 //! | `register` | the groups that are tiers, found, read and changed |
+//! | `census` | whom the last list showed, for the next batch; pure |
 //! | `look` | the list, and people by key, identity, name and address |
 //! | `carry` | a batch of errands, in bulk where the server takes that |
 //!
@@ -27,6 +28,7 @@
 mod abilities;
 mod call;
 mod carry;
+mod census;
 mod client;
 mod detail;
 mod errand;

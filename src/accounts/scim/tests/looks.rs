@@ -146,3 +146,64 @@ async fn nobody_is_made_on_the_word_of_a_list_that_leaves_people_out() {
     assert!(outcomes.iter().all(|told| told.ends_with(" pro")), "{outcomes:?}");
     assert_eq!((fake.count("search") - before, fake.book().users.len()), (3, 150));
 }
+
+fn newcomers(numbers: std::ops::Range<usize>) -> Vec<Intent> {
+    numbers.map(|number| creation(&format!("n{number:03}"))).collect()
+}
+
+/// Pages of a hundred: what is there before a batch is what was there after the batch before.
+#[tokio::test]
+async fn each_batch_reads_the_list_once() {
+    let fake = crowd(250).await;
+    let mut scim = client(&fake);
+    scim.kind().await.unwrap();
+    for (batch, pages) in [(0..150, 3 + 4), (150..300, 6), (300..450, 7)] {
+        let before = fake.count("list");
+        let outcomes = told(&scim.apply(&newcomers(batch)).await);
+        assert!(outcomes.iter().all(|told| told.ends_with(" pro")), "{outcomes:?}");
+        assert_eq!(fake.count("list") - before, pages);
+    }
+    // Another pass begins with a list of its own.
+    scim.kind().await.unwrap();
+    let before = fake.count("list");
+    scim.apply(&newcomers(450..600)).await;
+    assert_eq!(fake.count("list") - before, 7 + 9);
+}
+
+/// What a batch sees serves the next one and no other.
+#[tokio::test]
+async fn a_list_is_used_for_one_more_batch_at_most() {
+    let fake = crowd(250).await;
+    let mut scim = client(&fake);
+    for (batch, pages) in [(0..150, 3 + 4), (150..152, 0), (152..153, 0), (153..303, 5 + 6)] {
+        let before = fake.count("list");
+        let outcomes = told(&scim.apply(&newcomers(batch)).await);
+        assert!(outcomes.iter().all(|told| told.ends_with(" pro")), "{outcomes:?}");
+        assert_eq!(fake.count("list") - before, pages);
+    }
+    // The first of all, for the list's sake; and the one of the third batch, by three names.
+    assert_eq!(fake.count("search"), 3 + 3);
+}
+
+/// Somebody else makes two of them between two batches: the server does not take them twice, and they are taken over as they are.
+#[tokio::test]
+async fn who_came_since_the_last_list_is_not_made_twice() {
+    let fake = crowd(250).await;
+    let mut scim = client(&fake);
+    scim.apply(&newcomers(0..150)).await;
+    fake.add("n151", "View", json!({}));
+    fake.add(
+        "moved",
+        "View",
+        json!({
+            "userName": "n152@corp.example", "emails": [], "externalId": guid("n152").to_string(),
+        }),
+    );
+    let outcomes = told(&scim.apply(&newcomers(150..300)).await);
+    assert!(outcomes.iter().all(|told| told.ends_with(" pro")), "{outcomes:?}");
+    assert_eq!(fake.book().users.len(), 550);
+    // And who was made in a batch is looked up in the next one: made again it would be refused.
+    let creations = fake.count("create");
+    let again = told(&scim.apply(&newcomers(298..300)).await);
+    assert_eq!((again, fake.count("create")), (vec!["n298 pro".to_owned(), "n299 pro".to_owned()], creations));
+}
