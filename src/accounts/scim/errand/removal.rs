@@ -47,7 +47,7 @@ impl Errand<'_> {
             let owner = tidy(user.external_id().unwrap_or_default());
             return Some(format!(
                 "user {id} belongs to the directory identity {owner} (externalId) and not to {guid}; nothing was deleted. See \
-                 whose account it is in the account store; seatsync sync --audit then takes it as it is there"
+                 whose account it is, and then correct its externalId in the account store, or delete it there by hand"
             ));
         }
         let now = self.observed(user).email;
