@@ -337,12 +337,12 @@ async fn survey<D: Directory, A: AccountStore, S: StateStore>(
         warnings.push(Warning::new(WarningKind::StateRebuilt, "state", message));
     }
     if is_thorough {
-        let observed = match listed {
+        let mut observed = match listed {
             Some(listed) => listed,
             None => list(world, watch).await?,
         };
         let vouched = vouch(&mut world.accounts, &observed, &memory);
-        or_answer(&world.halt, vouched).await??;
+        observed.extend(or_answer(&world.halt, vouched).await??);
         let adopted = adopt(&observed, &roster, &memory.snapshot, at);
         take_in(&mut memory, &mut learned, &mut warnings, adopted);
     }

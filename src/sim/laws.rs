@@ -240,6 +240,28 @@ fn an_audit_does_not_believe_a_list_that_leaves_somebody_out() {
     assert_eq!(seats(&world.accounts.users.borrow()).len(), 3);
 }
 
+/// A product may list only those who can sign in: nobody is taken for gone for that, and none is made anew.
+#[test]
+fn an_audit_takes_nobody_for_gone_who_is_hidden_for_being_suspended() {
+    let mut world = calm(StoreKind::EnterpriseDirectory, vec![Body::in_groups(true, false); 3], rules(), now);
+    world.limits = Limits { losses: Limit::Off, group_shrink: Limit::Off, ..Limits::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let run =
+        |world: &mut _, audit| runtime.block_on(pass::run(world, &Request { audit, ..Request::default() }, &|_| {}));
+    run(&mut world, false).unwrap();
+    world.directory.bodies.borrow_mut()[1].enabled = false;
+    run(&mut world, false).unwrap();
+    let memory = world.state.memory.borrow().snapshot.clone();
+    assert!(memory.iter().any(|(_, holding)| matches!(holding.seat, Seat::Suspended(_))));
+    world.accounts.hides = Some(email(1));
+    let report = run(&mut world, true).unwrap();
+    assert_eq!((report.result, report.changes.len()), (PassResult::InSync, 0), "{:?}", report.warnings);
+    assert_eq!(world.state.memory.borrow().snapshot, memory);
+    world.directory.bodies.borrow_mut()[1].enabled = true;
+    run(&mut world, true).unwrap();
+    assert_eq!(world.accounts.users.borrow().len(), 3, "no second account");
+}
+
 /// A world of people who all want a seat, and what stops its passes.
 fn eager() -> (World<SimDirectory, SimStore, SimState>, Stopper) {
     let world = calm(StoreKind::Team, vec![Body::in_groups(true, false); PEOPLE], rules(), now);

@@ -103,8 +103,11 @@ fn tell_unkept(errands: &[Errand<'_>]) {
 /// unique.
 async fn vouch(lookout: &mut Lookout, terms: &Terms, errands: &mut [Errand<'_>]) {
     let Some((guid, email)) = errands.iter().find_map(Errand::newcomer) else { return };
-    if let Err(failure) = lookout.vouch(terms, guid, email).await {
-        errands.iter_mut().filter(|errand| errand.newcomer().is_some()).for_each(|errand| errand.give_up(&failure));
+    let newcomers = errands.iter_mut().filter(|errand| errand.newcomer().is_some());
+    match lookout.vouch(terms, guid, email).await {
+        Ok(true) => {}
+        Ok(false) => newcomers.for_each(Errand::look_for),
+        Err(failure) => newcomers.for_each(|errand| errand.give_up(&failure)),
     }
 }
 

@@ -726,7 +726,8 @@ impl<'a> Errand<'a> {
         self.step = Step::Wants(Want::Look(Look::Key { id, surely }));
     }
 
-    fn look_for(&mut self) {
+    /// By identity, name and address.
+    pub(super) fn look_for(&mut self) {
         let look = Look::Whose { guid: self.intent.guid, email: self.intent.email.clone() };
         self.step = Step::Wants(Want::Look(look));
     }

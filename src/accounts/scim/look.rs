@@ -73,7 +73,9 @@ enum Belief {
     Used,
     /// And one who was not in it is not found by filters either.
     Tested,
-    /// One who was not in it is there, in words.
+    /// One who was not in it is there, and cannot sign in: they show only who can.
+    Partial,
+    /// One who was not in it is there and can, in words.
     Lost(String),
 }
 
@@ -110,6 +112,7 @@ impl Lookout {
     /// As [`Lookout::look`], before anything of a batch was sent: who was in no list a moment ago is not looked for in it again.
     pub(super) async fn look_first(&mut self, terms: &Terms, looks: &[Look]) -> Vec<Result<Option<User>, Failure>> {
         let is_open = |look: &&Look| match (look, &self.census) {
+            (Look::Whose { .. }, Some(_)) if self.belief == Belief::Partial => true,
             (Look::Whose { guid, email }, Some(census)) => !census.lacks(guid, email),
             (Look::Key { .. }, _) | (Look::Whose { .. }, None) => true,
         };
@@ -127,20 +130,26 @@ impl Lookout {
     /// Whether users may be made on the word of the list that they are not there. The first time in a pass, this one of them is
     /// looked for by filters too, where the server has them.
     ///
+    /// `false` where they have to be looked for once more, this time by filters.
+    ///
     /// # Errors
     /// What came in the way, or that the list has left this one out: then for all of the pass.
-    pub(super) async fn vouch(&mut self, terms: &Terms, guid: ObjectGuid, email: Email) -> Result<(), Failure> {
+    pub(super) async fn vouch(&mut self, terms: &Terms, guid: ObjectGuid, email: Email) -> Result<bool, Failure> {
         match &self.belief {
-            Belief::Unused | Belief::Tested => return Ok(()),
+            Belief::Unused | Belief::Tested | Belief::Partial => return Ok(true),
             Belief::Lost(why) => return Err(Failure::refused_here(why.clone())),
-            Belief::Used if !terms.abilities.filter => return Ok(()),
+            Belief::Used if !terms.abilities.filter => return Ok(true),
             Belief::Used => {}
         }
         let found = self.search(terms, vec![(0, guid, email)]).await.into_iter().next();
         let Some(user) = found.and_then(|(_, answer)| answer).transpose()?.flatten() else {
             self.belief = Belief::Tested;
-            return Ok(());
+            return Ok(true);
         };
+        if !user.is_active() {
+            self.belief = Belief::Partial;
+            return Ok(false);
+        }
         let why = format!(
             "the list of users at {} leaves out user {} ({}), whom a filter finds. It says that it is complete, so the account \
              store has a fault; nobody was made, since it might be for a second time",
@@ -289,7 +298,9 @@ impl Lookout {
         for (index, look) in looks.iter().enumerate() {
             match look {
                 Look::Key { id, surely } if *surely || !is_list_cheaper => keys.push((index, id.clone())),
-                Look::Whose { guid, email } if terms.abilities.filter && !is_list_cheaper => {
+                Look::Whose { guid, email }
+                    if terms.abilities.filter && (!is_list_cheaper || self.belief == Belief::Partial) =>
+                {
                     whose.push((index, *guid, email.clone()));
                 }
                 Look::Key { .. } | Look::Whose { .. } => listed.push(index),
@@ -416,10 +427,23 @@ impl Lookout {
             Look::Key { id, surely: _ } if found.is_empty() => Some((index, id.clone())),
             Look::Key { .. } | Look::Whose { .. } => None,
         });
-        for (_, answer) in self.read(&terms.abilities.users, missing.take(MISSING_CHECKED_MAX).collect()).await {
-            if let Some(user) = answer? {
-                let why = format!("it leaves out user {}, who is there when asked for alone", user.id());
-                return Err(self.odd_list(&why));
+        let mut missing: Vec<(usize, UserId)> = missing.collect();
+        let mut hides = false;
+        while !missing.is_empty() {
+            // Where some are hidden, each of the others may be, too.
+            let some = missing.split_off(if hides { 0 } else { missing.len().saturating_sub(MISSING_CHECKED_MAX) });
+            let before = hides;
+            for (index, answer) in self.read(&terms.abilities.users, some).await {
+                let Some(user) = answer? else { continue };
+                if user.is_active() {
+                    let why = format!("it leaves out user {}, who is there when asked for alone", user.id());
+                    return Err(self.odd_list(&why));
+                }
+                hides = true;
+                found.get_mut(index).into_iter().for_each(|found| found.push(user.clone()));
+            }
+            if hides == before {
+                break;
             }
         }
         self.census = Some(census.complete());

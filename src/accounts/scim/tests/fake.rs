@@ -62,6 +62,8 @@ pub(super) struct Book {
     pub(super) repeats: bool,
     /// Keys of users whom it leaves out of its lists, and does not count there.
     pub(super) hides: Vec<&'static str>,
+    /// Lists nobody who is deactivated.
+    pub(super) lists_active: bool,
     /// Gives everybody, whatever the filter.
     pub(super) ignores_filter: bool,
     /// Refuses filters on these.
@@ -387,6 +389,7 @@ impl Book {
             users.retain(|user| self.ignores_filter || fits(user));
         } else {
             users.retain(|user| !self.hides.iter().any(|hidden| user["id"] == *hidden));
+            users.retain(|user| !self.lists_active || user["active"] == true);
         }
         let start = if self.repeats { 1 } else { number("startIndex").unwrap_or(1).max(1) };
         let page =

@@ -115,6 +115,27 @@ async fn a_list_that_leaves_out_who_is_there_is_an_error() {
     assert_eq!(fake.count("change"), 0);
 }
 
+/// No fault: some products show only who can sign in.
+#[tokio::test]
+async fn a_list_may_leave_out_who_is_deactivated() {
+    let fake = crowd(150).await;
+    for number in 0..40 {
+        fake.book().users.get_mut(&format!("id-p{number:03}")).unwrap()["active"] = json!(false);
+    }
+    fake.book().lists_active = true;
+    let mut scim = client(&fake);
+    assert_eq!(scim.list().await.unwrap().len(), 110);
+    let found = scim.find(&known(0..160)).await.unwrap();
+    assert_eq!(found.iter().flatten().count(), 150, "each of the missing ones is asked for as soon as one is there");
+    assert!(found[..40].iter().flatten().all(|observed| matches!(observed.seat, Seat::Suspended(_))));
+    // Nobody gets a second account: whoever is to be made is looked for by filters.
+    scim.kind().await.unwrap();
+    let everybody: Vec<Intent> = (0..160).map(|number| creation(&format!("p{number:03}"))).collect();
+    let outcomes = told(&scim.apply(&everybody).await);
+    assert!(outcomes.iter().all(|told| told.ends_with(" pro")), "{outcomes:?}");
+    assert_eq!((fake.count("create"), fake.book().users.len()), (10, 160));
+}
+
 #[tokio::test]
 async fn who_is_missing_in_a_list_and_gone_is_gone() {
     let fake = crowd(120).await;
