@@ -4,7 +4,8 @@
 
 use crate::accounts::{AccountStore, Sought};
 use crate::model::{
-    Fact, HistoryEntry, Intent, ObjectGuid, Observed, PassId, Seat, Settlement, Shown, Timestamp, Warning, WarningKind,
+    Action, Because, Fact, HistoryEntry, Intent, ObjectGuid, Observed, PassId, Seat, Settlement, Shown, Timestamp,
+    Warning, WarningKind,
 };
 use std::collections::HashSet;
 
@@ -56,7 +57,15 @@ pub(super) async fn look_again<A: AccountStore>(
 /// What is there now, and a line of history if it is what the intent wanted.
 fn settle_by_observation(intent: &Intent, found: Option<Observed>, pass: &PassId, at: Timestamp) -> Settlement {
     let seat = found.as_ref().map_or(Seat::Vacant, |observed| observed.seat.clone());
-    let entry = (seat == intent.to).then(|| HistoryEntry {
+    // Names are seen by nobody here, and with an address alone nobody knows who changed it.
+    let is_seen = match intent.action {
+        Action::Rename => {
+            let has_address = found.as_ref().is_some_and(|observed| observed.email == intent.email);
+            has_address && intent.because != Because::DetailsChanged.to_string()
+        }
+        _ => true,
+    };
+    let entry = (seat == intent.to && is_seen).then(|| HistoryEntry {
         at,
         pass: pass.clone(),
         guid: intent.guid,

@@ -48,7 +48,7 @@ pub trait StateStore {
 }
 
 /// Most people in one `settle`: larger batches cost sled gigabytes of memory.
-pub const SETTLE_MAX: usize = 500;
+pub const SETTLE_MAX: usize = 400;
 
 /// What `finish` writes. `None` leaves a part as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

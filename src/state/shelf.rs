@@ -9,7 +9,7 @@ use super::codec::{
     is_tallied, number_key, number_of, person_key, person_of,
 };
 use super::{Closing, SETTLE_MAX, written};
-use crate::durable::{Batch, Database, DurableError, Table, Tally};
+use crate::durable::{BATCH_MAX, Batch, Database, DurableError, Table, Tally};
 use crate::model::{
     Approval, Fact, GroupRef, HistoryEntry, Intent, Memory, ObjectGuid, Origin, RememberedGroup, Settlement, Shown,
     Snapshot, Timestamp,
@@ -35,6 +35,9 @@ pub(super) struct Shelf {
     /// As last written; `None` only where a database without one is looked at.
     seal: Option<Seal>,
 }
+
+/// A settlement is one write: a seat, the details, the end of an intent and a line of history for each, and the seal.
+const _: () = assert!(SETTLE_MAX * 4 < BATCH_MAX);
 
 /// What the names of all tables begin with.
 const TABLES: &str = "account/";
@@ -321,7 +324,12 @@ impl Shelf {
             }
             match (details, fact) {
                 (Shown::Took(mark), _) => batch.put(person_key(DETAILS, guid), encode(mark)?),
-                (Shown::Unknown, _) | (Shown::AsBefore, Fact::NoAccount) => batch.remove(person_key(DETAILS, guid)),
+                (Shown::Unknown, _) | (Shown::AsBefore, Fact::NoAccount) => {
+                    let key = person_key(DETAILS, guid);
+                    if self.table.get(&key)?.is_some() {
+                        batch.remove(key);
+                    }
+                }
                 (Shown::AsBefore, Fact::Holds(_) | Fact::Unchanged) => {}
             }
             if *closes_intent {

@@ -521,6 +521,18 @@ async fn a_settlement_above_the_limit_is_refused_whole() {
     state.settle(&most[..SETTLE_MAX]).await.unwrap();
     assert_eq!(state.load().await.unwrap().snapshot.len(), SETTLE_MAX);
     assert_eq!(state.history(None, usize::MAX).await.unwrap().len(), SETTLE_MAX);
+    // All that a settlement may bring for each of them, and all that it may take away again.
+    state
+        .begin(&(0..SETTLE_MAX).map(|number| Intent { guid: most[number].guid, ..intent(1, 2) }).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    for details in [Shown::Took(details(1)), Shown::Unknown] {
+        let full =
+            |one: &Settlement| Settlement { details, closes_intent: true, entry: Some(entry(1, 2)), ..one.clone() };
+        state.settle(&most[..SETTLE_MAX].iter().map(full).collect::<Vec<_>>()).await.unwrap();
+        let taken = if details == Shown::Unknown { 0 } else { SETTLE_MAX };
+        assert_eq!(state.load().await.unwrap().details.len(), taken);
+    }
 }
 
 #[tokio::test]
