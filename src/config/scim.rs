@@ -119,6 +119,11 @@ pub(super) fn scim(
     let leaves = [("deactivate", OnLeave::Deactivate), ("delete", OnLeave::Delete)];
     let read = |text: &str| value::one_of("what is done when somebody leaves", text, &leaves);
     let on_leave = section.parsed("on_leave", "\"deactivate\"", read, found).unwrap_or_default();
+    if on_leave == OnLeave::Delete && !external_id {
+        let at = section.entry("on_leave").map_or(section.at.clone(), |(at, _)| at);
+        let problem = Problem::wrong(at, "on_leave = \"delete\" does not go with external_id = false");
+        found.add(problem.help("only an account that carries the person's externalId is sure to be theirs; write on_leave = \"deactivate\""));
+    }
     Some(ScimConfig {
         base_url: base_url?,
         account: account?,

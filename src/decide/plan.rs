@@ -130,9 +130,9 @@ fn for_seated(kind: StoreKind, seat: Option<&Seat>, tier: &Tier) -> Cell {
 }
 
 /// The lower half. Deletion is for whoever has left, and comes to those too who were suspended before they did.
-fn for_unseated(kind: StoreKind, seat: Option<&Seat>, because: Cause, on_leave: OnLeave) -> Cell {
+fn for_unseated(kind: StoreKind, seat: Option<&Seat>, is_left: bool, on_leave: OnLeave) -> Cell {
     use StoreKind::{EnterpriseDirectory, EnterpriseLwa, Team};
-    let is_deleted = on_leave == OnLeave::Delete && has_left(because);
+    let is_deleted = on_leave == OnLeave::Delete && is_left;
     match (kind, seat) {
         (_, None | Some(Seat::Vacant)) => Cell::Nothing,
         (Team, Some(Seat::Active(_) | Seat::Invited | Seat::Suspended(_))) => Cell::Do(Action::Remove, Seat::Vacant),
@@ -143,15 +143,6 @@ fn for_unseated(kind: StoreKind, seat: Option<&Seat>, because: Cause, on_leave: 
             Cell::Do(Action::Suspend, Seat::Suspended(tier.clone()))
         }
         (EnterpriseLwa | EnterpriseDirectory, Some(Seat::Invited | Seat::Suspended(_))) => Cell::Nothing,
-    }
-}
-
-/// Whether somebody is not to come back of itself, as far as the directory tells. Who is held back there, or has no usable
-/// address for a while, has not left.
-fn has_left(because: Cause) -> bool {
-    match because {
-        Cause::LeftAllGroups | Cause::Excluded | Cause::GoneFromDirectory => true,
-        Cause::DisabledInDirectory | Cause::ExpiredInDirectory | Cause::DomainNotClaimed | Cause::NoEmail => false,
     }
 }
 
@@ -263,7 +254,22 @@ impl<'a> Planner<'a> {
         match turn.desired {
             Desired::Keep { .. } => None,
             Desired::Seated { tier, .. } => Some(for_seated(self.kind, seat, tier)),
-            Desired::Unseated { because } => Some(for_unseated(self.kind, seat, *because, self.rules.on_leave)),
+            Desired::Unseated { because } => {
+                Some(for_unseated(self.kind, seat, self.has_left(*because), self.rules.on_leave))
+            }
+        }
+    }
+
+    /// Whether somebody is not to come back of itself, as far as the directory tells. Who is held back there, or has no usable
+    /// address for a while, has not left. Nor is anybody sure to be gone while mapped groups have members who were not read: a
+    /// directory takes deleted people out of its groups, so that these may be there and hidden from us.
+    fn has_left(&self, because: Cause) -> bool {
+        match because {
+            Cause::LeftAllGroups | Cause::Excluded => true,
+            Cause::GoneFromDirectory => {
+                !self.desired.warnings().iter().any(|warning| warning.kind == WarningKind::UnknownMembers)
+            }
+            Cause::DisabledInDirectory | Cause::ExpiredInDirectory | Cause::DomainNotClaimed | Cause::NoEmail => false,
         }
     }
 

@@ -77,49 +77,50 @@ pub(super) async fn look<D: Directory, A: AccountStore, S: StateStore>(
     Ok(Scene { memory, rest, recovered, learned, roster, is_thorough, listed, confirmed, kind })
 }
 
-/// Most confirmed accounts missing in a list which are asked for: a list that leaves accounts out leaves out more than a few.
+/// Of confirmed accounts missing in a list so many are asked for that are in use, and so many others: a list that leaves accounts
+/// out leaves out more than a few.
 const MISSING_ASKED_MAX: usize = 20;
 
 /// Before accounts are taken for gone because a list does not have them, the first of them are asked for by themselves. A list
 /// that says that it is complete and leaves out who is there is no list: who is not in it would get a second account, or keep
 /// one.
 ///
-/// A product may list only those who can sign in. What is given is to be added to its list: whoever of those that cannot was found
-/// all the same, and then all the others, as they were last confirmed.
+/// A product may list only those who can sign in. What is given is to be added to its list: whoever cannot and is there all the
+/// same.
 pub(super) async fn vouch<A: AccountStore>(
     accounts: &mut A,
     listed: &[Observed],
     memory: &Memory,
 ) -> Result<Vec<Observed>, AccountsError> {
     let keys: HashSet<&UserId> = listed.iter().map(|observed| &observed.id).collect();
-    let missing = || memory.snapshot.iter().filter(|(_, holding)| !keys.contains(&holding.id));
-    let of = |is_held: bool| missing().filter(move |(_, holding)| holding.seat.is_held() == is_held);
+    let missing = memory.snapshot.iter().filter(|(_, holding)| !keys.contains(&holding.id));
+    let (held, other): (Vec<_>, Vec<_>) = missing.partition(|(_, holding)| holding.seat.is_held());
     let sought = |(guid, holding): (&ObjectGuid, &Holding)| Sought {
         guid: *guid,
         account: Some(holding.id.clone()),
         email: holding.email.clone(),
     };
-    let sought: Vec<Sought> =
-        of(true).take(MISSING_ASKED_MAX).chain(of(false).take(MISSING_ASKED_MAX)).map(sought).collect();
-    if sought.is_empty() {
-        return Ok(Vec::new());
-    }
-    let found = accounts.find(&sought).await?.into_iter().flatten();
-    let mut hidden: Vec<Observed> = found.filter(|observed| !keys.contains(&observed.id)).collect();
-    if let Some(Observed { id, email, .. }) = hidden.iter().find(|observed| observed.seat.is_held()) {
-        let message = format!(
-            "the list of all accounts leaves out account {id} ({email}), which is there when asked for alone. Nothing of the \
-             list was used, and nobody was taken for gone; if it stays so, the account store has a fault"
-        );
-        return Err(AccountsError::Unavailable { message });
-    }
-    if !hidden.is_empty() {
-        let asked: HashSet<&UserId> = sought.iter().filter_map(|sought| sought.account.as_ref()).collect();
-        let as_before = |(_, holding): (&ObjectGuid, &Holding)| {
-            let Holding { id, email, seat } = holding.clone();
-            Observed { id, email, seat, external: None, details: None }
-        };
-        hidden.extend(of(false).filter(|(_, holding)| !asked.contains(&holding.id)).map(as_before));
+    // Some of either kind first, then, as soon as one of them is there, each of the others.
+    let (first, rest): (Vec<_>, Vec<_>) = [held, other]
+        .into_iter()
+        .flat_map(|some| some.into_iter().enumerate())
+        .partition(|(at, _)| *at < MISSING_ASKED_MAX);
+    let first: Vec<Sought> = first.into_iter().map(|(_, one)| sought(one)).collect();
+    let rest: Vec<Sought> = rest.into_iter().map(|(_, one)| sought(one)).collect();
+    let mut hidden = Vec::new();
+    for some in std::iter::once(first.as_slice()).chain(rest.chunks(2 * MISSING_ASKED_MAX)) {
+        let found = if some.is_empty() { Vec::new() } else { accounts.find(some).await? };
+        hidden.extend(found.into_iter().flatten().filter(|observed| !keys.contains(&observed.id)));
+        if let Some(Observed { id, email, .. }) = hidden.iter().find(|observed| observed.seat.is_held()) {
+            let message = format!(
+                "the list of all accounts leaves out account {id} ({email}), which is there when asked for alone. Nothing of \
+                 the list was used, and nobody was taken for gone; if it stays so, the account store has a fault"
+            );
+            return Err(AccountsError::Unavailable { message });
+        }
+        if hidden.is_empty() {
+            break;
+        }
     }
     Ok(hidden)
 }

@@ -3,9 +3,10 @@
 //! A document that is not there says nothing, and then only what every server can is counted on: users are listed by index in
 //! pages of a hundred, changed by PATCH, one at a time.
 
-use super::messages::{GROUP, GROUPS, USERS, items, number, text, truth, within};
+use super::messages::{GROUP, GROUPS, USER, USERS, items, number, text, truth, within};
 use super::place::TierPlace;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Users a page, where the server does not say what it takes.
@@ -71,6 +72,8 @@ pub struct Abilities {
     pub users: String,
     /// Where groups are, below the base.
     pub groups: String,
+    /// The attributes that its schemas have, as [`Abilities::declares`] asks for them; empty where it has no schemas.
+    pub attributes: BTreeSet<String>,
 }
 
 impl Default for Abilities {
@@ -86,11 +89,17 @@ impl Default for Abilities {
             page_max: PAGE_DEFAULT,
             users: USERS.to_owned(),
             groups: GROUPS.to_owned(),
+            attributes: BTreeSet::new(),
         }
     }
 }
 
 impl Abilities {
+    /// Whether the schemas have that attribute of a user, such as `name.givenName`.
+    pub(super) fn declares(&self, name: &str) -> bool {
+        self.attributes.contains(&name.to_lowercase())
+    }
+
     /// From `/ServiceProviderConfig` and `/ResourceTypes`, as far as they are there.
     pub(super) fn of(config: Option<&Value>, types: Option<&Value>) -> Self {
         let mut abilities = Self::default();
@@ -123,6 +132,7 @@ impl Abilities {
             page_max: page_max.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX),
             users: abilities.users,
             groups: abilities.groups,
+            attributes: abilities.attributes,
         }
     }
 }
@@ -142,6 +152,26 @@ fn endpoint_of(types: &Value, name: &str) -> Option<String> {
 /// A list in an envelope or, as some servers have it, bare.
 fn resources(document: &Value) -> &[Value] {
     within(document, "Resources").map_or_else(|| items(document), items)
+}
+
+/// Every attribute of `/Schemas` in lower case: `displayname`, `name.givenname`, those of extensions with their schema in front.
+pub(super) fn attributes(schemas: Option<&Value>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for schema in schemas.map_or(&[][..], resources) {
+        let prefix = match text(schema, "id") {
+            Some(urn) if urn.eq_ignore_ascii_case(USER) => String::new(),
+            Some(urn) => format!("{urn}:"),
+            None => continue,
+        };
+        for attribute in within(schema, "attributes").map_or(&[][..], items) {
+            let Some(name) = text(attribute, "name") else { continue };
+            names.insert(format!("{prefix}{name}").to_lowercase());
+            let parts = within(attribute, "subAttributes").map_or(&[][..], items);
+            let parts = parts.iter().filter_map(|part| text(part, "name"));
+            names.extend(parts.map(|part| format!("{prefix}{name}.{part}").to_lowercase()));
+        }
+    }
+    names
 }
 
 /// Whether `/Schemas` have the attribute in which the tier stands.
@@ -177,7 +207,7 @@ pub(super) fn shows_members(schemas: Option<&Value>) -> bool {
 /// `PATCH, filters, index paging of 100, no bulk`: for an operator.
 impl fmt::Display for Abilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { is_told, patch, bulk, filter, sort, etag, paging, page_max, users, groups } = self;
+        let Self { is_told, patch, bulk, filter, sort, etag, paging, page_max, users, groups, attributes: _ } = self;
         f.write_str(if *patch { "PATCH" } else { "PUT" })?;
         match bulk {
             Some(Bulk { operations_max, bytes_max }) => {

@@ -12,7 +12,7 @@ use super::messages::{ErrorBody, bulk_status, items, text, within};
 use super::register;
 use super::user::User;
 use crate::accounts::reach::failure::{Failure, tidy};
-use crate::model::{Detail, Intent, Outcome};
+use crate::model::{Intent, ObjectGuid, Outcome};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -73,7 +73,9 @@ pub(super) async fn carry(
         }
         remove(client, terms, &mut errands).await;
         look(lookout, terms, &mut errands, round == 0).await;
-        unknown.extend(errands.iter().flat_map(Errand::unshown).map(|detail| detail.name.clone()));
+        // One that the server's schemas have was dropped for its value: the next one may be kept.
+        let unshown = errands.iter().flat_map(Errand::unshown).map(|detail| &detail.name);
+        unknown.extend(unshown.filter(|name| !terms.abilities.declares(name)).cloned());
         errands.iter_mut().for_each(|errand| errand.do_without(unknown));
         vouch(lookout, terms, &mut errands).await;
         create(client, terms, &mut errands, trust, &mut firsts).await;
@@ -85,14 +87,14 @@ pub(super) async fn carry(
 
 /// Says which details the server said yes to and did not keep. They cost nobody the seat, and are not sent again.
 fn tell_unkept(errands: &[Errand<'_>]) {
-    let mut unkept: BTreeMap<&str, (usize, &Detail)> = BTreeMap::new();
-    for detail in errands.iter().flat_map(Errand::unkept) {
-        unkept.entry(&detail.name).or_insert((0, detail)).0 += 1;
+    let mut unkept: BTreeMap<&str, (usize, ObjectGuid)> = BTreeMap::new();
+    for (name, guid) in errands.iter().flat_map(Errand::unkept) {
+        unkept.entry(name).or_insert((0, guid)).0 += 1;
     }
     for (name, (people, first)) in unkept {
         tracing::warn!(
             people,
-            first = %tidy(&first.value),
+            %first,
             "the account store said yes and did not keep {name} as it is in the directory; if it makes {name} itself, or has \
              none, leave it out of `attributes`"
         );
@@ -215,7 +217,7 @@ async fn members(client: &Arc<Client>, lookout: &mut Lookout, terms: &Terms, err
         Want::Look(_) | Want::Create(_) | Want::Change(_) | Want::Remove(_) => None,
     };
     let members: Vec<Membership> = items.iter().filter_map(member).collect();
-    let answers = register::carry_members(client, terms, &mut lookout.by_value, &members).await;
+    let answers = register::carry_members(client, terms, &mut lookout.removals, &members).await;
     for (item, answer) in items.iter().zip(answers) {
         // Who is a member is seen by a look alone.
         hear(errands, item, &answer.map_or_else(failed, |()| Answer::Unseen), true);

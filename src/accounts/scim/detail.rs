@@ -1,6 +1,6 @@
 //! Where a detail of a person stands in a user: names and other plain attributes (RFC 7643 4.1.1, 4.3). Pure.
 
-use super::messages::{member, within};
+use super::messages::{USER, member, within};
 use super::place::extension;
 use serde_json::{Map, Value, json};
 
@@ -52,7 +52,10 @@ impl<'a> DetailPlace<'a> {
     /// Reads a name; `None` for what is none.
     pub(super) fn of(text: &'a str) -> Option<Self> {
         if let Ok((urn, attribute)) = extension(text) {
-            return Some(Self::Extension { urn, attribute });
+            return Some(match urn.eq_ignore_ascii_case(USER) {
+                true => Self::Plain(attribute),
+                false => Self::Extension { urn, attribute },
+            });
         }
         match text.split_once('.') {
             Some((name, part)) if name.eq_ignore_ascii_case("name") => Some(Self::Name(part)),
@@ -126,6 +129,7 @@ mod tests {
             "groups",
             "roles",
             "entitlements",
+            "urn:ietf:params:scim:schemas:core:2.0:User:userName",
             "name",
             "name.",
             "name.nick",

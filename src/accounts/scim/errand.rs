@@ -228,8 +228,8 @@ impl<'a> Errand<'a> {
     }
 
     /// Details that the server said yes to and did not keep.
-    pub(super) fn unkept(&self) -> &[Detail] {
-        &self.unkept
+    pub(super) fn unkept(&self) -> impl Iterator<Item = (&str, ObjectGuid)> {
+        self.unkept.iter().map(|detail| (&*detail.name, self.intent.guid))
     }
 
     /// Whoever shows nothing there is not asked to show these: others were, and the server has no such thing.
@@ -292,16 +292,7 @@ impl<'a> Errand<'a> {
         match (self.intent.account.clone(), &self.intent.to) {
             (None, _) if !self.is_gain() => self.settle(Outcome::Done(None)),
             (None, _) => self.look_for(),
-            // What is taken is the same whatever the user is like.
-            (Some(id), Seat::Suspended(_)) if self.intent.action != Action::Rename && self.terms.abilities.patch => {
-                let edits = vec![Edit::Active(false)];
-                let body = patch(
-                    User::of(serde_json::json!({ "id": "-" }))
-                        .map_or_else(Vec::new, |user| user.operations(&self.terms.mapping.place, &edits, true)),
-                );
-                self.asked = edits;
-                self.step = Step::Wants(Want::Change(Change { id, method: Manner::Patch, body, version: None }));
-            }
+            // Also before a suspension: the key may lead to somebody else by now.
             (Some(id), _) => self.look_up(id, self.is_removal()),
         }
     }
@@ -391,11 +382,28 @@ impl<'a> Errand<'a> {
                 self.intent.guid
             )));
         }
+        if is_known && self.is_somebody_elses(&user) {
+            let owner = tidy(user.external_id().unwrap_or_default());
+            return self.settle(Outcome::Rejected(format!(
+                "user {} belongs to the directory identity {owner} (externalId) by now, and has another address than {}: it is \
+                 somebody else's, and nothing was changed. See whose it is; if it is this person's after all, correct its \
+                 externalId or its address in the account store",
+                user.id(),
+                self.intent.email
+            )));
+        }
         if self.is_come_upon(&user) {
             self.seen = Some(user);
             return self.settle_as_seen();
         }
         self.toward(user);
+    }
+
+    /// Whether the user that was known by its key has become another person's: keys may be given out again, and accounts handed
+    /// over. One that has the person's address and another identity was left by somebody whose place the person took.
+    fn is_somebody_elses(&self, user: &User) -> bool {
+        is_anothers(user, &self.intent.guid, self.terms.mapping.keeps_identity)
+            && user.address().as_ref() != Some(&self.intent.email)
     }
 
     /// Whether it holds more than the intent knows of, which is for the next pass to take.
@@ -511,9 +519,12 @@ impl<'a> Errand<'a> {
             }
             // Something was done before: how the user is now is for the next pass to find out.
             _ if !self.granted.is_empty() || self.removal.is_some() => self.settle(Outcome::Ambiguous(message)),
-            // Without names it may say that there are none: what it said to them counts.
+            // Without names it may say that there are none: both are told.
             (Want::Create(_), _) => {
-                let message = self.undescribed.take().unwrap_or(message);
+                let message = match self.undescribed.take() {
+                    Some(first) => format!("{message} (and before, with the names of the person: {first})"),
+                    None => message,
+                };
                 self.settle(Outcome::Rejected(message));
             }
             _ => self.settle(Outcome::Rejected(message)),
@@ -523,7 +534,7 @@ impl<'a> Errand<'a> {
     fn give_up_details(&mut self, message: &str) {
         self.undescribed = Some(format!(
             "the account store does not take the names of the person ({message}); correct them in the directory, or leave \
-             them out of `attributes`. The seat stays as it is"
+             them out of `attributes`"
         ));
     }
 
@@ -600,6 +611,10 @@ impl<'a> Errand<'a> {
                 Seat::Suspended(_) if user.is_active() => edits.push(Edit::Active(false)),
                 Seat::Suspended(_) | Seat::Vacant | Seat::Invited => {}
             }
+        }
+        // Whoever was adopted with the seat that is due carries no identity yet.
+        if intent.action == Action::Rename && matches!(intent.to, Seat::Active(_)) && self.is_to_be_marked(user) {
+            edits.push(Edit::Identity(intent.guid));
         }
         if !self.unmovable {
             edits.extend(self.address_edits(user));
@@ -779,7 +794,10 @@ impl<'a> Errand<'a> {
     /// The user is as it shall be.
     fn arrived(&mut self) {
         match self.undescribed.take() {
-            Some(why) if self.intent.action == Action::Rename => self.settle(Outcome::Rejected(why)),
+            // Where an address was changed too, that is done, and the next pass tries the names alone.
+            Some(why) if self.intent.action == Action::Rename && self.granted.is_empty() => {
+                self.settle(Outcome::Rejected(why));
+            }
             why => {
                 self.undescribed = why;
                 self.is_described = self.describes();

@@ -13,7 +13,7 @@ use super::groups::{Count, Roll};
 use super::messages::Page;
 use super::paging::{Ask, Odd, Walk};
 use super::place::TierPlace;
-use super::register::{self, ByValue};
+use super::register::{self, Removals};
 use super::user::User;
 use crate::accounts::Sought;
 use crate::accounts::reach::failure::{Failure, tidy};
@@ -28,6 +28,8 @@ const READS_MAX: usize = 3;
 const PAGES_UNKNOWN: usize = 100;
 /// Most users missing in a list who are asked for by themselves: a list that leaves users out leaves out more than a few.
 const MISSING_CHECKED_MAX: usize = 20;
+/// So few are asked for by themselves, whatever a list would cost: it may be the list that is in doubt.
+const ASKED_ALONE_MAX: usize = 64;
 /// Added to the rank of whom another identity has: last of all.
 const FOREIGN: u8 = 10;
 
@@ -60,8 +62,8 @@ pub(super) struct Lookout {
     /// Whom the last list of this pass showed.
     census: Option<Census>,
     unfiltered: HashSet<Key>,
-    /// Whether people may be taken out of groups by value.
-    pub(super) by_value: ByValue,
+    /// Whether people may be taken out of groups.
+    pub(super) removals: Removals,
 }
 
 /// What lists are worth in this pass to whoever is about to make a user that they did not show.
@@ -87,7 +89,7 @@ impl Lookout {
             belief: Belief::Unused,
             census: None,
             unfiltered: HashSet::new(),
-            by_value: ByValue::default(),
+            removals: Removals::default(),
         }
     }
 
@@ -207,7 +209,8 @@ impl Lookout {
     pub(super) async fn find(&mut self, terms: &Terms, sought: &[Sought]) -> Result<Vec<Option<Observed>>, Failure> {
         let mut found: Vec<Option<User>> = vec![None; sought.len()];
         let keyed = sought.iter().enumerate().filter_map(|(index, one)| Some((index, one.account.clone()?)));
-        let keyed = keyed.map(|(index, id)| (index, Look::Key { id, surely: false })).collect();
+        let surely = sought.len() <= ASKED_ALONE_MAX;
+        let keyed = keyed.map(|(index, id)| (index, Look::Key { id, surely })).collect();
         self.fill(terms, keyed, &mut found).await?;
         let missed = sought.iter().enumerate().filter(|(index, _)| matches!(found.get(*index), Some(None)));
         let whose = |(index, one): (usize, &Sought)| (index, Look::Whose { guid: one.guid, email: one.email.clone() });

@@ -231,6 +231,7 @@ impl Scim {
         let schemas = self.document(SCHEMAS).await?;
         let mut abilities = Abilities::of(config.as_ref(), types.as_ref());
         abilities.paging = self.paging.unwrap_or(abilities.paging);
+        abilities.attributes = abilities::attributes(schemas.as_ref());
         let declared = abilities::declared(schemas.as_ref(), &self.mapping.place);
         Ok(Told { abilities, declared, shows_members: abilities::shows_members(schemas.as_ref()) })
     }
@@ -280,7 +281,8 @@ impl AccountStore for Scim {
             let groups = self.noted(groups)?;
             self.keep(known.abilities.clone(), groups);
         }
-        // What was lost may have been mended.
+        // What was lost may have been mended, and what was not there may be by now.
+        self.unknown.clear();
         self.lookout.begin();
         if let Trust::Lost(_) = self.trust {
             self.trust = Trust::Untried;

@@ -15,6 +15,8 @@ use crate::model::{Tier, UserId};
 use serde_json::Value;
 use std::sync::Arc;
 
+/// How often it is tried to put somebody back.
+const PUT_BACK_MAX: usize = 3;
 /// How often a list of groups is begun that changes while it is read.
 const READS_MAX: usize = 3;
 
@@ -133,20 +135,20 @@ pub(super) async fn roll(client: &Arc<Client>, abilities: &Abilities, groups: &G
 pub(super) async fn carry_members(
     client: &Client,
     terms: &Terms,
-    by_value: &mut ByValue,
+    removals: &mut Removals,
     memberships: &[Membership],
 ) -> Vec<Result<(), Failure>> {
     let unsaid = || Err(Failure::Unknown { message: "the account store did not say what became of it".to_owned() });
     let mut answers: Vec<Result<(), Failure>> = memberships.iter().map(|_| unsaid()).collect();
     for indices in batches(memberships) {
         let of = |indices: &[usize]| indices.iter().filter_map(|index| memberships.get(*index)).collect::<Vec<_>>();
-        let answer = send(client, terms, by_value, &of(&indices)).await;
+        let answer = send(client, terms, removals, &of(&indices)).await;
         // One that is refused must not cost the others.
         let is_divisible = |failure: &Failure| matches!(failure.status(), Some(400 | 404 | 409 | 413 | 422 | 501));
         let is_divided = indices.len() > 1 && answer.as_ref().is_err_and(is_divisible);
         for index in indices {
             let answer = match is_divided {
-                true => send(client, terms, by_value, &of(&[index])).await,
+                true => send(client, terms, removals, &of(&[index])).await,
                 false => answer.clone(),
             };
             answers.get_mut(index).into_iter().for_each(|place| *place = answer.clone());
@@ -177,12 +179,13 @@ fn batches(memberships: &[Membership]) -> Vec<Vec<usize>> {
 async fn send(
     client: &Client,
     terms: &Terms,
-    by_value: &mut ByValue,
+    removals: &mut Removals,
     memberships: &[&Membership],
 ) -> Result<(), Failure> {
-    let Some(one @ Membership { of, user: _, comes, by_filter }) = memberships.first() else { return Ok(()) };
-    if !comes && !by_filter {
-        return without_others(client, terms, by_value, one).await;
+    let Some(Membership { of, user: _, comes, by_filter }) = memberships.first() else { return Ok(()) };
+    let is_tried = *by_filter && matches!(removals, Removals::ByFilter);
+    if !(*comes || is_tried) {
+        return without_others(client, terms, removals, memberships).await;
     }
     let users: Vec<&UserId> = memberships.iter().map(|one| &one.user).collect();
     let call = Call::members(&terms.abilities.groups, id_of(terms, of)?, &change(*comes, *by_filter, &users))?;
@@ -194,57 +197,86 @@ fn id_of<'t>(terms: &'t Terms, value: &str) -> Result<&'t UserId, Failure> {
     terms.groups.id(value).ok_or_else(unknown)
 }
 
-/// Whether somebody may be taken out of a group by a value.
+/// Whether people may be taken out of groups.
 #[derive(Debug, Default)]
-pub(super) enum ByValue {
+pub(super) enum Removals {
     /// As far as anybody knows.
     #[default]
     Untried,
+    /// By a filter it was seen that nobody else went.
+    ByFilter,
     /// Others went along; in words.
-    TakesOthers(String),
+    TakeOthers(String),
 }
 
-/// Takes one out by a value. The protocol knows no such thing: to a server that overlooks the value it means "all members". So
-/// the members are read before and after, and who went with the one, or is not seen any more, comes back at once.
+/// Takes some out, and sees that nobody else goes: the first time by a filter, and each time by a value. That the protocol does not
+/// know: to a server that overlooks the value, or the filter, it means "all members". So the members are read before and after,
+/// and who went along, or is not seen any more, comes back at once.
 async fn without_others(
     client: &Client,
     terms: &Terms,
-    by_value: &mut ByValue,
-    membership: &Membership,
+    removals: &mut Removals,
+    memberships: &[&Membership],
 ) -> Result<(), Failure> {
-    if let ByValue::TakesOthers(why) = by_value {
+    let Some(Membership { of, by_filter, .. }) = memberships.first() else { return Ok(()) };
+    if let Removals::TakeOthers(why) = removals {
         return Err(Failure::refused_here(format!("not sent: {why}")));
     }
-    let Membership { of, user, .. } = membership;
     let (groups, id) = (&terms.abilities.groups, id_of(terms, of)?);
+    let users: Vec<&UserId> = memberships.iter().map(|one| &one.user).collect();
     let read = async || {
         let body: Value = client.ask(&Call::group(groups, id)?).await?;
         Ok::<_, Failure>(members(&body).map(|members| members.collect::<Vec<UserId>>()).unwrap_or_default())
     };
     let before = read().await?;
-    if !before.contains(user) {
+    let is_seen = users.iter().all(|user| before.contains(user));
+    if !is_seen && !by_filter {
         return Err(Failure::refused_here(format!(
             "the account store understands no path with a filter and does not show who is in group {of:?}, so that nobody \
              could see who goes: nothing was sent; take the user out there by hand"
         )));
     }
-    let answer = client.ask::<Value>(&Call::members(groups, id, &change(false, false, &[user]))?).await;
-    let after = read().await;
-    let is_there = |member: &UserId| after.as_ref().is_ok_and(|after| after.contains(member));
-    let lost: Vec<&UserId> = before.iter().filter(|member| *member != user && !is_there(member)).collect();
-    for back in lost.chunks(MEMBERS_MAX) {
-        client.ask::<Value>(&Call::members(groups, id, &change(true, true, back))?).await?;
-    }
-    after?;
-    if lost.is_empty() {
+    let answer = client.ask::<Value>(&Call::members(groups, id, &change(false, *by_filter, &users))?).await;
+    if *by_filter && answer.as_ref().is_err_and(|failure| matches!(failure.status(), Some(400..500))) {
         return answer.map(drop);
     }
+    let after = read().await;
+    let is_there = |member: &UserId| after.as_ref().is_ok_and(|after| after.contains(member));
+    let lost: Vec<&UserId> = before.iter().filter(|member| !users.contains(member) && !is_there(member)).collect();
+    if lost.is_empty() {
+        after?;
+        if *by_filter && is_seen && answer.is_ok() {
+            *removals = Removals::ByFilter;
+        }
+        return answer.map(drop);
+    }
+    let mut out = Vec::new();
+    for back in lost.chunks(MEMBERS_MAX) {
+        let call = Call::members(groups, id, &change(true, true, back))?;
+        let mut answer = client.ask::<Value>(&call).await;
+        for _ in 1..PUT_BACK_MAX {
+            if answer.is_err() {
+                answer = client.ask::<Value>(&call).await;
+            }
+        }
+        if answer.is_err() {
+            out.extend(back.iter().map(|user| user.to_string()));
+        }
+    }
+    let back = match out.as_slice() {
+        [] => "they were put back".to_owned(),
+        out => format!(
+            "users {} COULD NOT BE PUT BACK: do it there by hand, or with seatsync sync --audit",
+            out.join(", ")
+        ),
+    };
     let why = format!(
-        "asked to take one user out of group {of:?}, the account store took {} others out with it; they were put back. Report \
-         that to whoever makes it, and take people out of these groups by hand until then",
+        "asked to take {} out of group {of:?}, the account store took {} others out with it; {back}. Report that to whoever \
+         makes it, and take people out of these groups by hand until then",
+        if users.len() == 1 { "one user".to_owned() } else { format!("{} users", users.len()) },
         lost.len()
     );
-    *by_value = ByValue::TakesOthers(why.clone());
+    *removals = Removals::TakeOthers(why.clone());
     Err(Failure::refused_here(why))
 }
 

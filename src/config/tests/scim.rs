@@ -59,7 +59,9 @@ fn every_key_means_something_and_the_secret_is_not_shown() {
         ["displayName from displayName or cn", "name.familyName from sn", "urn:x:y:User:department from department"]
     );
     assert_eq!(scim.on_leave, OnLeave::Deactivate);
-    assert_eq!(read(&SCIM.replace("\"deactivate\"", "\"delete\"")).on_leave, OnLeave::Delete);
+    let deleting = SCIM.replace("\"deactivate\"", "\"delete\"");
+    assert_eq!(read(&deleting.replace("external_id = false", "external_id = true")).on_leave, OnLeave::Delete);
+    assert!(shown(&deleting).contains("on_leave = \"delete\" does not go with external_id = false"));
     assert!(scim.ca_file.as_ref().is_some_and(|path| path.ends_with("corp-ca.pem")));
     assert_eq!((scim.timeout, scim.requests_max), (Duration::from_secs(5), 4));
     assert!(!format!("{scim:?}").contains(PASSWORD));

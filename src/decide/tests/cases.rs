@@ -302,6 +302,7 @@ fn grace_keeps_a_suspended_account_from_deletion_for_a_while() {
         world.pass();
         assert!(world.memory.absent.is_empty());
         world.people.retain(|person| person.guid != id("alice"));
+        world.edit_group("Chime Pro").members.retain(|member| *member != Member::Dn(dn("alice").key()));
         assert_eq!(world.pass().planned(&world), [""; 0]);
         assert_eq!(world.memory.absent.len(), usize::from(on_leave == OnLeave::Delete));
         world.now = "2026-01-17T12:00:00Z".parse().unwrap();

@@ -181,6 +181,25 @@ fn a_changed_address_is_followed_in_place() {
     assert_eq!(decided.warned(), [WarningKind::GroupEmpty, WarningKind::EmailChanged]);
 }
 
+/// A directory takes deleted people out of its groups: who is still listed may be there, and hidden from us.
+#[test]
+fn nobody_is_deleted_as_gone_while_groups_list_somebody_who_was_not_read() {
+    let mut world = World::new();
+    world.rules.on_leave = OnLeave::Delete;
+    world.person("bob");
+    world.group("Chime Pro", &["bob", "hidden"]);
+    world.group("Chime Plus", &[]);
+    world.holds("bob", active(pro()));
+    world.holds("hidden", active(pro()));
+    world.holds("away", Seat::Suspended(pro()));
+    assert_eq!(world.decide().planned(&world), ["hidden@corp.example suspend pro>suspended pro"]);
+    world.edit_group("Chime Pro").members.pop();
+    assert_eq!(
+        world.decide().planned(&world),
+        ["away@corp.example remove suspended pro>vacant", "hidden@corp.example remove pro>vacant"]
+    );
+}
+
 /// Names go with whatever is done, and by themselves when they have changed since they were last taken.
 #[test]
 fn changed_names_are_followed_in_place() {

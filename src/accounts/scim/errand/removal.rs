@@ -40,7 +40,8 @@ impl Errand<'_> {
         self.step = Step::Wants(Want::Remove(removal));
     }
 
-    /// Why the user with the key may be somebody else by now.
+    /// Why the user with the key may be somebody else by now. Deleted is only who carries the person's own identity: an address may
+    /// have been changed there, and be taken for confirmed by an audit since.
     fn is_not_as_confirmed(&self, user: &User) -> Option<String> {
         let (id, email, guid) = (user.id(), &self.intent.email, &self.intent.guid);
         if is_anothers(user, guid, self.terms.mapping.keeps_identity) {
@@ -50,11 +51,18 @@ impl Errand<'_> {
                  whose account it is, and then correct its externalId in the account store, or delete it there by hand"
             ));
         }
-        let now = self.observed(user).email;
-        (now != *email).then(|| {
+        if user.identity() != Some(*guid) {
+            return Some(format!(
+                "user {id} does not carry the directory identity {guid} (externalId), so that nobody can be sure whose it is: \
+                 nothing was deleted. Delete it there by hand if it is this person's, or write that externalId on it"
+            ));
+        }
+        let now = user.address();
+        (now.as_ref() != Some(email)).then(|| {
+            let now = now.map_or_else(|| "no address".to_owned(), |now| format!("the address {now}"));
             format!(
-                "user {id} has the address {now}, not {email} as last confirmed: it may be somebody else's by now, and nothing \
-                 was deleted. See whose account it is in the account store; seatsync sync --audit then takes it as it is there"
+                "user {id} has {now}, not {email} as last confirmed: somebody may have handed it on, and nothing was deleted. See \
+                 whose it is; seatsync sync --audit then takes it as it is there"
             )
         })
     }

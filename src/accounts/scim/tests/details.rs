@@ -69,6 +69,27 @@ async fn changed_names_are_changed_in_place_and_others_stay() {
     }
 }
 
+/// Keys may be given out again: a new name is no reason to make somebody else's account the person's.
+#[tokio::test]
+async fn a_user_that_has_become_somebody_elses_is_left_alone() {
+    for wish in [renamed("anna"), suspension("anna"), promotion("anna")] {
+        let fake = Fake::start().await;
+        let theirs = json!({"externalId": guid("zed").to_string(), "userName": "zed@corp.example",
+            "emails": [{"value": "zed@corp.example"}]});
+        fake.add("anna", "View", theirs);
+        let before = fake.book().users.clone();
+        let outcomes = told(&client(&fake).apply(&[wish]).await);
+        assert!(outcomes[0].contains("it is somebody else's, and nothing was changed"), "{outcomes:?}");
+        assert_eq!((fake.count("change"), fake.book().users.clone()), (0, before));
+    }
+    // One that was left by somebody whose place and address the person took is the person's.
+    let fake = Fake::start().await;
+    fake.add("anna", "View", json!({"externalId": guid("before").to_string()}));
+    let outcomes = client(&fake).apply(&[renamed("anna")]).await;
+    assert_eq!((told(&outcomes), taken(&outcomes)), (vec!["anna plus".into()], vec![mark()]));
+    assert_eq!(fake.book().users["id-anna"]["externalId"], guid("anna").to_string());
+}
+
 #[tokio::test]
 async fn they_go_with_a_seat_and_not_with_its_end() {
     let fake = Fake::start().await;
@@ -91,6 +112,14 @@ async fn what_is_not_kept_costs_nobody_the_seat_and_is_taken_for_done() {
     let outcomes = client(&fake).apply(&[renamed("anna"), named(creation("bert"))]).await;
     assert_eq!((told(&outcomes), taken(&outcomes)), (vec!["anna plus".into(), "bert pro".into()], vec![mark(); 2]));
     assert!(fake.count("change") <= 4, "{}", fake.count("change"));
+
+    // One whose schemas have it drops values, and not the thing.
+    let fake = Fake::start().await;
+    fake.book().drops = vec!["displayName"];
+    fake.book().schemas = json!({"Resources": [{"id": "urn:ietf:params:scim:schemas:core:2.0:User",
+        "attributes": [{"name": "displayName"}, {"name": "roles"}]}]});
+    let outcomes = client(&fake).apply(&[named(creation("anna")), named(creation("bert"))]).await;
+    assert_eq!((told(&outcomes), fake.count("change")), (vec!["anna pro".into(), "bert pro".into()], 2));
 
     // A server that has no such thing is found out by the first; nobody after that costs more for it.
     let fake = Fake::start().await;

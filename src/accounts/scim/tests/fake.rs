@@ -43,6 +43,8 @@ pub(super) struct Book {
     pub(super) members_max: usize,
     /// Overlooks whom a removal by value names, and takes all out.
     pub(super) empties: bool,
+    /// Takes all members out whatever filter the path has.
+    pub(super) overlooks_filters: bool,
     /// What its schemas are; null is 404.
     pub(super) schemas: Value,
     /// What it says that it can do; null is 404.
@@ -351,6 +353,7 @@ impl Book {
                     moved.extend(ids.iter().map(|id| format!("-{name} {id}")));
                     members.retain(|member| !ids.contains(member));
                 }
+                ("remove", path) if self.overlooks_filters && path.contains('[') => members.clear(),
                 ("remove", path) if !self.plain_paths => {
                     let id =
                         path.strip_prefix("members[value eq \"").and_then(|path| path.strip_suffix("\"]")).unwrap();

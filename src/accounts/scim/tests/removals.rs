@@ -44,8 +44,9 @@ async fn nobody_is_deleted_where_nobody_asked_for_that() {
 async fn somebody_elses_account_is_not_deleted() {
     for (more, words) in [
         (json!({"externalId": guid("else").to_string()}), "belongs to the directory identity"),
+        (json!({}), "does not carry the directory identity"),
         (
-            json!({"userName": "new@corp.example", "emails": [{"value": "new@corp.example"}]}),
+            json!({"externalId": guid("anna").to_string(), "userName": "new@corp.example", "emails": [{"value": "new@corp.example"}]}),
             "has the address new@corp.example, not anna@corp.example as last confirmed",
         ),
     ] {
@@ -123,7 +124,7 @@ async fn a_version_that_is_not_the_one_seen_is_not_deleted() {
     fake.fail("remove", &[lost(412)]);
     assert_eq!(told(&deleting(&fake).apply(&[deletion("anna")]).await), ["nobody"]);
     assert_eq!((fake.count("read"), fake.count("remove")), (3, 2));
-    fake.add("bert", "View", json!({}));
+    fake.add("bert", "View", json!({"externalId": guid("bert").to_string()}));
     fake.fail("remove", &[lost(412), lost(412), lost(412)]);
     let outcomes = told(&deleting(&fake).apply(&[deletion("bert")]).await);
     assert!(outcomes[0].contains("somebody else has changed the user meanwhile"), "{outcomes:?}");
