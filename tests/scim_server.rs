@@ -295,6 +295,37 @@ fn an_address_outside_the_claimed_domains_is_nobodys() {
     assert_eq!(client.get(&path).expect(200).text("/emails/0/value"), "In@corp.test");
 }
 
+/// Who was put out with the domain does not come back in by an address that is nobody's, and in steps neither.
+#[test]
+fn nobody_of_a_released_domain_goes_round_it() {
+    let (server, client) = directory();
+    let account = client.base.rsplit_once('/').unwrap().1;
+    let (path, away) = (
+        format!("/Users/{}", client.create("in@corp.test", "Pro")),
+        format!("/Users/{}", client.create("away@corp.test", "Pro")),
+    );
+    let replace = |path: &str, value: Value| json!([{"op": "replace", "path": path, "value": value}]);
+    client.patch(&away, replace("active", json!(false))).expect(200);
+    server.run(&["domain", "--account", account, "release", "corp.test"]);
+    let released = [client.get(&path).expect(200).body, client.get(&away).expect(200).body];
+    assert_eq!((&released[0]["active"], may_sign_in(&server, "in@corp.test")), (&json!(false), json!(false)));
+    for path in [&path, &away] {
+        client.patch(path, replace("userName", json!("zz@a.invalid"))).refused(409, None, "was released");
+        client.patch(path, replace("emails", json!([{"value": "zz@a.invalid"}]))).refused(409, None, "was released");
+        client.put(path, &user("zz@a.invalid", "")).refused(409, None, "was released");
+    }
+    let bulk = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [{"method": "PUT", "path": path, "data": user("zz@a.invalid", "")}],
+    });
+    assert_eq!(client.post("/Bulk", &bulk).expect(200).at("/Operations/0/status"), "409");
+    let rename = ["user", "--account", account, "rename", "in@corp.test", "zz@a.invalid"];
+    let renamed = server.command(&rename).output().unwrap();
+    assert!(!renamed.status.success(), "{renamed:?}");
+    assert_eq!(may_sign_in(&server, "zz@a.invalid"), false);
+    assert_eq!([client.get(&path).expect(200).body, client.get(&away).expect(200).body], released);
+}
+
 /// A directory identity is one user's, in whatever writing it comes; and goes out as it came.
 #[test]
 fn one_identity_in_many_writings_is_one_user() {

@@ -407,11 +407,13 @@ impl Account {
     /// One answer a wish, in the same order; a refused one leaves that user as is.
     ///
     /// Where nobody new may come with an address, nobody moves to it either: else a claimed domain would keep out only who
-    /// says at once where the way leads. Who is outside already stays, and may come in; `.invalid` is nobody's, and stays open.
+    /// says at once where the way leads. Who is outside already stays, and may come in; `.invalid` is nobody's, and stays
+    /// open but to people of a domain that was released, who would be back in from there.
     ///
     /// # Errors
     /// For each: `NotFound`, `Conflict` for an address that another user has or is given, `Forbidden` for one outside the
-    /// claimed domains (not `Team`, which invites anybody), `PreconditionFailed` for a device's of a domain that was released.
+    /// claimed domains (not `Team`, which invites anybody), `PreconditionFailed` for a device's of a domain that was released, and
+    /// for one at `.invalid` in place of one of such a domain.
     pub fn rename(&mut self, wishes: &[(UserId, Email)]) -> Vec<Result<(), Refusal>> {
         let mut refusals: Vec<Option<Refusal>> = Vec::with_capacity(wishes.len());
         let (mut moving, mut given) = (HashSet::new(), HashSet::new());
@@ -590,15 +592,22 @@ impl Account {
 
     /// Whether a user may have that address in place of the present one: where somebody new could come with it.
     fn check_welcome(&self, user: &User, email: &Email) -> Result<(), Refusal> {
-        // At `.invalid` (RFC 6761 6.4) nobody has an address: clients that change one user at a time put one aside there while
-        // two exchange theirs.
-        if user.email == *email || email.domain().ends_with(".invalid") {
+        if user.email == *email {
             return Ok(());
         }
         if user.is_shared_device() {
             return self.check_not_released(email);
         }
-        if self.profile.kind.is_enterprise() { self.check_claimed(email) } else { Ok(()) }
+        if !self.profile.kind.is_enterprise() {
+            return Ok(());
+        }
+        // At `.invalid` (RFC 6761 6.4) nobody has an address: clients that change one user at a time put one aside there while
+        // two exchange theirs. Who is of a released domain has no address to take in exchange, and would only get round it;
+        // also who is suspended or invited, and would then be activated or accept.
+        if email.domain().ends_with(".invalid") {
+            return self.check_not_released(&user.email);
+        }
+        self.check_claimed(email)
     }
 
     fn check_not_released(&self, email: &Email) -> Result<(), Refusal> {

@@ -155,6 +155,10 @@ fn assert_released(account: &Account, user: &User) {
         let mut tried = account.clone();
         assert!(tried.activate(&user.id).is_err());
         assert!(user.registration == Registration::Registered || tried.accept(&user.id, day(9_999)).is_err());
+        // Nor does a way round by an address that is nobody's.
+        if !user.is_shared_device() {
+            assert!(tried.rename(&[(user.id.clone(), email("aside@parked.invalid"))])[0].is_err());
+        }
         assert_eq!(laws::contents(&tried), laws::contents(account));
     }
 }

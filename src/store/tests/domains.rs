@@ -143,6 +143,34 @@ fn an_address_that_leaves_a_released_domain_leaves_its_fate() {
     assert_eq!(standing[..2], ["active@a.example: Plus", "active@else.example: Plus"]);
 }
 
+/// Else who was put out with the domain would be in again from an address that is nobody's.
+#[test]
+fn nobody_of_a_released_domain_goes_round_it() {
+    let mut book = Book::default();
+    let id = grown(&mut book);
+    let people = ["active@a.example", "suspended@a.example", "invited@a.example"];
+    let account = book.account_mut(&id).unwrap();
+    account.release(DOMAIN, day(5)).unwrap();
+    let users: Vec<User> = account.users().cloned().collect();
+    for user in people {
+        for aside in ["x@a.invalid", "x@A.INVALID"] {
+            let refusal = account.rename(&[(user_id(user), email(aside))]).remove(0).unwrap_err();
+            assert_eq!(refusal.code, RefusalCode::PreconditionFailed, "{user} to {aside}");
+            assert!(refusal.message.contains("was released"), "{refusal}");
+        }
+    }
+    assert!(account.users().eq(&users), "refused, and changed");
+    // Who is of another domain may be put aside, and so may they all once the domain is back.
+    let aside = |account: &mut Account, user: &str| {
+        account.rename(&[(user_id(user), email(&format!("{}@parked.invalid", user.replace('@', "-"))))]).remove(0)
+    };
+    aside(account, "active@else.example").unwrap();
+    book.claim_domain(&id, DOMAIN, TOKEN.to_owned(), day(6)).unwrap();
+    book.verify_domain(&id, DOMAIN).unwrap();
+    let account = book.account_mut(&id).unwrap();
+    people.iter().for_each(|user| aside(account, user).unwrap());
+}
+
 /// Else a claimed domain would keep out only who does not come by a detour.
 #[test]
 fn an_address_moves_only_to_where_somebody_may_come() {
