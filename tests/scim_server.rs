@@ -548,6 +548,53 @@ fn groups_are_licences_and_members_hold_them() {
     client.delete("/Groups/Plus").refused(409, None, "default licence");
 }
 
+/// Nothing said is not nobody: else a field that a client left empty takes everybody's licence.
+#[test]
+fn members_are_not_taken_out_by_a_value_that_is_missing() {
+    let (_server, client) = directory();
+    let ids = ["a", "b"].map(|name| client.create(&format!("{name}@corp.test"), "Pro"));
+    let before = client.get("/Groups/Pro").expect(200).body;
+    let urn = format!("{GROUP}:members");
+    let filter = format!("members[value eq \"{}\"]", ids[0]);
+    let mut lacking = vec![json!({"op": "replace", "value": {"externalId": "g", "Members": null}})];
+    for op in ["add", "replace"] {
+        for path in ["members", " Members ", &urn, &filter, &format!("{filter}.value"), "members.value"] {
+            lacking.push(json!({"op": op, "path": path}));
+            lacking.push(json!({"op": op, "path": path, "value": null}));
+            lacking.push(json!({"op": op, "value": {path.trim(): null}}));
+        }
+    }
+    for operation in lacking {
+        let told = |answer: scim_client::Answer| answer.refused(400, Some("invalidValue"), "members needs a value");
+        told(client.patch("/Groups/Pro", json!([operation])));
+        // Also where another operation gives them, and in a bulk.
+        let add = json!({"op": "add", "path": "members", "value": [{"value": ids[0]}]});
+        told(client.patch("/Groups/Pro", json!([add, operation])));
+        let bulk = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+            "Operations": [{"method": "PATCH", "path": "/Groups/Pro", "data": {
+                "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation]}}],
+        });
+        let answer = client.post("/Bulk", &bulk).expect(200);
+        assert_eq!(answer.at("/Operations/0/response/scimType"), "invalidValue", "{operation}: {answer:#?}");
+        assert_eq!(client.get("/Groups/Pro").expect(200).body, before, "{operation}");
+    }
+    // Who says that there are none, does.
+    for (operation, back) in [
+        (json!({"op": "replace", "path": "members", "value": []}), true),
+        (json!({"op": "replace", "value": {"members": []}}), true),
+        (json!({"op": "remove", "path": "members"}), false),
+    ] {
+        let emptied = client.patch("/Groups/Pro", json!([operation])).expect(200);
+        assert!(emptied.at("/members").is_null(), "{emptied:#?}");
+        if back {
+            let all = json!([{"op": "add", "path": "members", "value": [{"value": ids[0]}, {"value": ids[1]}]}]);
+            client.patch("/Groups/Pro", all).expect(200);
+        }
+    }
+    assert_eq!(licences(&client), ["a@corp.test Plus true", "b@corp.test Plus true"]);
+}
+
 #[test]
 fn many_changes_go_in_one_request() {
     let (server, client) = directory();

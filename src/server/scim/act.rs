@@ -164,6 +164,7 @@ impl Change {
             }
             Verb::Patch => {
                 let (operations, shape) = (self.operations()?, group_shape());
+                group::check_said(&operations, &shape)?;
                 if let Some(named) = group::named(&operations, &shape) {
                     group::move_members(account, &licence, &named)?;
                 } else {

@@ -141,6 +141,34 @@ impl Named {
     }
 }
 
+/// Refuses operations that add or put in place of the members nothing that was said: a value that is missing or `null` is a
+/// client's mistake (RFC 7644 3.5.2.1, 3.5.2.3), and would take the licence of everybody. An empty list says that there are none.
+///
+/// # Errors
+/// `invalidValue`.
+pub(super) fn check_said(operations: &[Operation], shape: &Shape) -> Result<(), Problem> {
+    let speaks = |path: &str| match Target::parse(path, shape) {
+        Ok(Target::Attribute(path) | Target::Values { path, .. }) => path.name.eq_ignore_ascii_case("members"),
+        // What makes no sense is refused where it is carried out.
+        Ok(Target::Extension(_)) | Err(_) => false,
+    };
+    let is_unsaid = |path: &str, value: Option<&Value>| value.is_none_or(Value::is_null) && speaks(path);
+    let lacks = |Operation { op, path, value }: &Operation| {
+        let path = path.as_deref().filter(|path| !path.trim().is_empty());
+        match (path, value) {
+            _ if *op == Op::Remove => false,
+            (Some(path), value) => is_unsaid(path, value.as_ref()),
+            (None, Some(Value::Object(all))) => all.iter().any(|(name, value)| is_unsaid(name, Some(value))),
+            (None, _) => false,
+        }
+    };
+    if !operations.iter().any(lacks) {
+        return Ok(());
+    }
+    let detail = "members needs a value, which is missing or null: nothing was done; an empty list takes everybody out";
+    Err(Problem::bad(ScimType::InvalidValue, detail))
+}
+
 /// The members that operations name, where they speak of nothing else: then no list of all is made and compared, of whom
 /// there may be a hundred thousand.
 pub(super) fn named(operations: &[Operation], shape: &Shape) -> Option<Named> {
