@@ -699,6 +699,59 @@ fn many_changes_go_in_one_request() {
     client.post("/Bulk", &json!({"Operations": []})).refused(400, Some("invalidSyntax"), "BulkRequest");
 }
 
+/// Else a change is made over somebody else's, which the client asked not to happen.
+#[test]
+fn a_condition_that_cannot_be_read_does_not_hold() {
+    let (_server, client) = directory();
+    let made = client.post("/Users", &user("a@corp.test", "Pro")).expect(201);
+    let (path, version) = (format!("/Users/{}", made.text("/id")), made.text("/meta/version"));
+    let group = client.get("/Groups/Pro").expect(200).body;
+    let patch = |value: bool| {
+        json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{"op": "replace", "path": "active", "value": value}],
+        })
+    };
+    let unreadable = format!("{version}, \"é\"");
+    for (lines, words) in [
+        (vec!["\"é\""], "If-Match cannot be read"),
+        (vec![unreadable.as_str()], "If-Match cannot be read"),
+        (vec![version.as_str(), "é"], "If-Match cannot be read"),
+        (vec![""], "changed since"),
+        (vec!["\"old\"", "\"older\""], "changed since"),
+    ] {
+        let lines: Vec<(&str, &str)> = lines.into_iter().map(|line| ("if-match", line)).collect();
+        let ask = |method: &str, path: &str, body: Option<Value>| {
+            client.ask(method, path, &lines, body.map(|body| body.to_string()).as_deref()).refused(412, None, words);
+        };
+        ask("PATCH", &path, Some(patch(false)));
+        ask("PUT", &path, Some(user("b@corp.test", "Plus")));
+        ask("DELETE", &path, None);
+        ask("PUT", "/Groups/Pro", Some(json!({"schemas": [GROUP], "displayName": "Pro", "members": []})));
+    }
+    let bulk = |name: &str, version: Value| {
+        let operation = json!({"method": "PATCH", "path": path, "data": patch(false), name: version});
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+            "Operations": [operation, {"method": "DELETE", "path": path, name: version}],
+        });
+        let answer = client.post("/Bulk", &body).expect(200);
+        [0, 1].map(|at| answer.text(&format!("/Operations/{at}/status")))
+    };
+    for version in [json!(5), json!(["x"]), json!({}), json!(true), json!([version])] {
+        assert_eq!(bulk("version", version.clone()), ["400", "400"], "{version}");
+    }
+    // A name in other letters is the same name (RFC 7643 2.1).
+    assert_eq!(bulk("Version", json!("W/\"old\"")), ["412", "412"]);
+    assert_eq!(bulk("version", json!("")), ["412", "412"]);
+    assert_eq!(client.get(&path).expect(200).body, made.body, "nothing was done");
+    assert_eq!(client.get("/Groups/Pro").expect(200).body, group);
+    // Several lines are one list, of which one is enough.
+    let lines = [("if-match", "\"old\""), ("if-match", version.as_str())];
+    client.ask("PATCH", &path, &lines, Some(&patch(false).to_string())).expect(200);
+    assert_eq!(bulk("version", Value::Null), ["200", "204"], "without a condition");
+}
+
 #[test]
 fn a_bulk_is_done_in_the_order_of_what_it_names() {
     let (_server, client) = directory_with(&["--licences"]);

@@ -16,6 +16,11 @@ pub fn read(bytes: &[u8]) -> Result<Value, Problem> {
         .map_err(|error| Problem::bad(ScimType::InvalidSyntax, format!("the body is not JSON: {error}")))
 }
 
+/// A member of an object, whatever the case of its name (RFC 7643 2.1).
+pub fn member<'v>(of: &'v Value, name: &str) -> Option<&'v Value> {
+    of.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
 /// A value without repeated names.
 struct Once(Value);
 

@@ -9,6 +9,7 @@
 
 use super::PATCH_OP;
 use super::accept::{single, value_of};
+use super::body::member;
 use super::filter::{Filter, Literal, Operator};
 use super::path::{AttributePath, Target};
 use super::problem::{Problem, ScimType};
@@ -52,10 +53,6 @@ pub struct Operation {
 /// `invalidSyntax`.
 pub fn operations(body: &Value) -> Result<Vec<Operation>, Problem> {
     let syntax = |detail: &str| Problem::bad(ScimType::InvalidSyntax, detail);
-    let member = |of: &Value, name: &str| -> Option<Value> {
-        let members = of.as_object()?;
-        members.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
-    };
     let is_patch = member(body, "schemas").is_some_and(|urns| {
         urns.as_array()
             .is_some_and(|urns| urns.iter().any(|urn| urn.as_str().is_some_and(|it| it.eq_ignore_ascii_case(PATCH_OP))))
@@ -63,7 +60,8 @@ pub fn operations(body: &Value) -> Result<Vec<Operation>, Problem> {
     if !is_patch {
         return Err(syntax(&format!("`schemas` has to name {PATCH_OP}")));
     }
-    let Some(Value::Array(list)) = member(body, "Operations").filter(|list| list != &Value::Array(Vec::new())) else {
+    let list = member(body, "Operations").and_then(Value::as_array);
+    let Some(list) = list.filter(|list| !list.is_empty()) else {
         return Err(syntax("`Operations` has to be a list of at least one operation"));
     };
     if list.len() > OPERATIONS_MAX {
@@ -80,10 +78,10 @@ pub fn operations(body: &Value) -> Result<Vec<Operation>, Problem> {
             };
             let path = match member(each, "path") {
                 None | Some(Value::Null) => None,
-                Some(Value::String(path)) => Some(path),
+                Some(Value::String(path)) => Some(path.clone()),
                 Some(_) => return Err(Problem::bad(ScimType::InvalidPath, "`path` is a text")),
             };
-            Ok(Operation { op, path, value: member(each, "value").filter(|value| !value.is_null()) })
+            Ok(Operation { op, path, value: member(each, "value").filter(|value| !value.is_null()).cloned() })
         })
         .collect()
 }

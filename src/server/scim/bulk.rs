@@ -11,6 +11,7 @@ use super::order::order;
 use super::route::{Place, Verb, place_in_bulk};
 use super::unanswered;
 use crate::model::Timestamp;
+use crate::scim::body::member;
 use crate::scim::{BULK_REQUEST, BULK_RESPONSE, Problem, ScimType};
 use crate::server::desk::{Caller, Desk};
 use serde_json::{Map, Value, json};
@@ -76,8 +77,8 @@ pub(super) async fn carry_out(
 ) -> Result<Answer, Problem> {
     let syntax = |detail: String| Problem::bad(ScimType::InvalidSyntax, detail);
     let is_bulk =
-        body.get("schemas").and_then(Value::as_array).is_some_and(|it| it.iter().any(|it| it == BULK_REQUEST));
-    let list = body.get("Operations").and_then(Value::as_array).filter(|_| is_bulk);
+        member(body, "schemas").and_then(Value::as_array).is_some_and(|it| it.iter().any(|it| it == BULK_REQUEST));
+    let list = member(body, "Operations").and_then(Value::as_array).filter(|_| is_bulk);
     let list =
         list.ok_or_else(|| syntax(format!("a bulk names {BULK_REQUEST} in `schemas` and has a list `Operations`")))?;
     if list.len() > BULK_OPERATIONS_MAX {
@@ -86,7 +87,7 @@ pub(super) async fn carry_out(
             format!("a bulk has at most {BULK_OPERATIONS_MAX} operations, not {}", list.len()),
         ));
     }
-    let fail_on_errors = match body.get("failOnErrors") {
+    let fail_on_errors = match member(body, "failOnErrors") {
         None | Some(Value::Null) => usize::MAX,
         Some(value) => {
             let number = value.as_u64().and_then(|it| usize::try_from(it).ok()).filter(|it| *it > 0);
@@ -168,7 +169,7 @@ fn texts<'v>(value: &'v Value, depth: usize, show: &mut impl FnMut(&'v str)) {
 }
 
 fn item(each: &Value, new_id: &impl Fn() -> String) -> Item {
-    let text = |name: &str| each.get(name).and_then(Value::as_str).map(str::to_owned);
+    let text = |name: &str| member(each, name).and_then(Value::as_str).map(str::to_owned);
     let (method, path) = (text("method").unwrap_or_default(), text("path").unwrap_or_default());
     let syntax = |detail: &str| Problem::bad(ScimType::InvalidSyntax, detail);
     let bulk_id = text("bulkId");
@@ -179,8 +180,14 @@ fn item(each: &Value, new_id: &impl Fn() -> String) -> Item {
         if verb == Verb::Post && bulk_id.is_none() {
             return Err(syntax("a POST in a bulk has a `bulkId`"));
         }
-        let body = each.get("data").cloned().unwrap_or(Value::Null);
-        Ok(Change { verb, place: place?, body, if_match: text("version"), new_id: new_id() })
+        let if_match = match member(each, "version") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(version)) => Some(version.clone()),
+            // Not taken for none: the change would be made over somebody else's.
+            Some(_) => return Err(syntax("`version` is a text: send it as it was answered")),
+        };
+        let body = member(each, "data").cloned().unwrap_or(Value::Null);
+        Ok(Change { verb, place: place?, body, if_match, new_id: new_id() })
     });
     let records_max = change.as_ref().map_or(0, Change::records_max);
     Item { method, bulk_id, change, records_max, path }

@@ -214,7 +214,7 @@ async fn perform(
         }
         (Place::Users(_) | Place::Groups(_), _) => {
             let projection = Query::of_url(query)?.projection;
-            let if_match = text(&parts.headers, &header::IF_MATCH);
+            let if_match = condition(&parts.headers)?;
             let new_id = uuid::Uuid::new_v4().to_string();
             changed(front, caller, ground, Change { verb, place, body, if_match, new_id }, &projection).await
         }
@@ -296,6 +296,17 @@ impl Front {
             (None, None) => format!("/scim/v2/{account}"),
         }
     }
+}
+
+/// Which versions the client says that it knows (RFC 9110 13.1.1); several lines are one list (5.3).
+///
+/// # Errors
+/// 412 for what cannot be read: no version is that, and without a condition the change would be made over somebody else's.
+fn condition(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let lines: Result<Vec<&str>, _> = headers.get_all(header::IF_MATCH).iter().map(HeaderValue::to_str).collect();
+    let detail = "If-Match cannot be read: nothing was done; send the version as it was answered, or `*`";
+    let lines = lines.map_err(|_| Problem::new(412, detail))?;
+    Ok((!lines.is_empty()).then(|| lines.join(",")))
 }
 
 fn text(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {
