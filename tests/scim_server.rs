@@ -831,6 +831,31 @@ fn what_can_be_taken_in_two_ways_is_refused() {
     client.ask("PATCH", &path, &[], Some(twice)).refused(400, Some("invalidSyntax"), "\"value\" stands twice");
     let twice = format!(r#"{{"schemas": ["{USER}"], "userName": "b@corp.test", "active": true, "active": false}}"#);
     client.ask("POST", "/Users", &[], Some(&twice)).refused(400, Some("invalidSyntax"), "\"active\" stands twice");
+    // So do names that differ in case alone (RFC 7643 2.1): of an operation, in its value, and in a bulk.
+    for operation in [
+        r#"{"op": "add", "Op": "remove", "path": "members", "value": [{"value": "x"}]}"#,
+        r#"{"op": "replace", "path": "members", "value": [], "Value": [{"value": "x"}]}"#,
+        r#"{"op": "replace", "path": "externalId", "Path": "members", "value": []}"#,
+        r#"{"op": "replace", "value": {"members": [], "Members": [{"value": "x"}]}}"#,
+        r#"{"op": "replace", "path": "members", "value": [{"value": "x", "VALUE": "y"}]}"#,
+    ] {
+        let body =
+            format!(r#"{{"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [{operation}]}}"#);
+        let answer = client.ask("PATCH", "/Groups/Pro", &[], Some(&body));
+        answer.refused(400, Some("invalidSyntax"), "stands twice");
+        let body = format!(
+            r#"{{"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+            "Operations": [{{"method": "PATCH", "path": "/Groups/Pro", "data": {body}}}]}}"#
+        );
+        client.ask("POST", "/Bulk", &[], Some(&body)).refused(400, Some("invalidSyntax"), "stands twice");
+    }
+    for twice in [r#""method": "GET", "Method": "DELETE""#, r#""method": "DELETE", "version": "x", "Version": null"#] {
+        let body = format!(
+            r#"{{"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [{{{twice}, "path": "{path}"}}]}}"#
+        );
+        client.ask("POST", "/Bulk", &[], Some(&body)).refused(400, Some("invalidSyntax"), "stands twice");
+    }
+    assert_eq!(client.get("/Groups/Pro?attributes=members.value").expect(200).at("/members/0/value"), made.at("/id"));
     // A PATCH says that it is one (RFC 7644 3.5.2).
     let operations = json!([{"op": "replace", "path": "active", "value": false}]);
     for body in [
