@@ -80,6 +80,8 @@ pub struct DesiredSet {
     /// Sorted by identity.
     entries: Vec<Entry>,
     gone: Vec<ObjectGuid>,
+    /// Members of mapped groups who were not read.
+    hidden: Hidden,
     /// Each as often as it is different, not as often as it is given.
     verdicts: Vec<Desired>,
     /// What protected people would hold if they were not.
@@ -115,6 +117,7 @@ pub fn desire(roster: &Roster, rules: &Rules, memory: &Memory, now: Timestamp) -
         tiers: rules.order(),
         entries: Vec::with_capacity(memory.snapshot.len()),
         gone: Vec::new(),
+        hidden: Hidden::of(&found),
         verdicts,
         unprotected: HashMap::new(),
         groups: found.into_iter().map(|(group, _)| group).collect(),
@@ -137,7 +140,31 @@ pub fn desire(roster: &Roster, rules: &Rules, memory: &Memory, now: Timestamp) -
     set
 }
 
+/// Members of mapped groups who were not read. A directory takes deleted people out of its groups: these may be there, and hidden
+/// from us.
+#[derive(Clone, Debug, Default)]
+struct Hidden {
+    identities: HashSet<ObjectGuid>,
+    /// Whether there are some of whom only the name is known.
+    is_named: bool,
+}
+
+impl Hidden {
+    fn of(found: &[(FoundGroup, Option<Reach>)]) -> Self {
+        let walks = || found.iter().filter_map(|(_, walk)| walk.as_ref());
+        Self {
+            identities: walks().flat_map(|walk| &walk.unread).copied().collect(),
+            is_named: walks().any(|walk| walk.unknown > walk.unread.len()),
+        }
+    }
+}
+
 impl DesiredSet {
+    /// Whether somebody who was not read may be there all the same.
+    pub(super) fn may_be_hidden(&self, guid: &ObjectGuid) -> bool {
+        self.hidden.is_named || self.hidden.identities.contains(guid)
+    }
+
     /// Everybody concerned, sorted by identity.
     pub fn iter(&self) -> impl Iterator<Item = (ObjectGuid, &Desired)> {
         self.subjects().map(|subject| (subject.guid, subject.desired))

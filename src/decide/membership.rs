@@ -4,7 +4,7 @@
 
 use super::groups::GroupRole;
 use super::roster::{Edges, Place, Roster, same_name};
-use crate::model::{DnKey, Group, GroupPath, GroupRef, Member, RememberedGroup, Warning, WarningKind};
+use crate::model::{DnKey, Group, GroupPath, GroupRef, Member, ObjectGuid, RememberedGroup, Warning, WarningKind};
 use std::collections::{BTreeMap, HashMap};
 
 /// What a configured reference means now.
@@ -135,6 +135,8 @@ pub(super) struct Reach {
     pub(super) doubts: BTreeMap<String, Vec<Place>>,
     /// Member values that name nobody.
     pub(super) unknown: usize,
+    /// Of these, the identities that are known.
+    pub(super) unread: Vec<ObjectGuid>,
     /// Member values that name members of other domains.
     pub(super) foreign: usize,
     parents: HashMap<u32, u32>,
@@ -153,6 +155,7 @@ pub(super) fn reach(roster: &Roster, root: u32, nested: bool) -> Reach {
         next += 1;
         let edges = roster.edges_of(group);
         reach.unknown += edges.unknown();
+        reach.unread.extend(edges.unread());
         reach.foreign += edges.foreign();
         for person in edges.people() {
             if !std::mem::replace(&mut seen_people[person as usize], true) {

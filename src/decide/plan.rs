@@ -255,20 +255,18 @@ impl<'a> Planner<'a> {
             Desired::Keep { .. } => None,
             Desired::Seated { tier, .. } => Some(for_seated(self.kind, seat, tier)),
             Desired::Unseated { because } => {
-                Some(for_unseated(self.kind, seat, self.has_left(*because), self.rules.on_leave))
+                let is_left = self.has_left(turn.guid, *because);
+                Some(for_unseated(self.kind, seat, is_left, self.rules.on_leave))
             }
         }
     }
 
     /// Whether somebody is not to come back of itself, as far as the directory tells. Who is held back there, or has no usable
-    /// address for a while, has not left. Nor is anybody sure to be gone while mapped groups have members who were not read: a
-    /// directory takes deleted people out of its groups, so that these may be there and hidden from us.
-    fn has_left(&self, because: Cause) -> bool {
+    /// address for a while, has not left; nor has, for sure, who is not read and still listed.
+    fn has_left(&self, guid: ObjectGuid, because: Cause) -> bool {
         match because {
             Cause::LeftAllGroups | Cause::Excluded => true,
-            Cause::GoneFromDirectory => {
-                !self.desired.warnings().iter().any(|warning| warning.kind == WarningKind::UnknownMembers)
-            }
+            Cause::GoneFromDirectory => !self.desired.may_be_hidden(&guid),
             Cause::DisabledInDirectory | Cause::ExpiredInDirectory | Cause::DomainNotClaimed | Cause::NoEmail => false,
         }
     }
