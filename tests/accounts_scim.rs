@@ -200,24 +200,20 @@ conformance!(in_groups, ScimWorld::new(ScimServer::strict(Manner::Rich), "group"
 conformance!(in_groups_without_bulk, ScimWorld::new(ScimServer::strict(Manner::Plain), "group"));
 conformance!(in_groups_of_our_own_store, OwnWorld::new("group"));
 conformance!(without_patch_and_filters, ScimWorld::new(ScimServer::strict(Manner::Poor), "userType"));
-// All but the list of a thousand: this product takes a minute to make so many.
-conformance!(
-    at_a_product, ScimWorld::new(ScimServer::product(), "entitlements[licence]");
-    kind_and_limits_are_sensible, people_join, people_are_promoted_and_demoted, people_leave, people_return,
-    a_move_to_another_tier_while_away_is_seen_on_return, twice_is_once, nobody_is_invited_twice,
-    an_invitation_is_withdrawn, an_address_changes_and_the_account_stays, an_address_that_is_taken_is_refused,
-    two_people_exchange_addresses, accounts_are_found_by_key_identity_and_address,
-    another_persons_account_is_not_taken, an_account_made_by_hand_is_taken_over,
-    unmanaged_accounts_are_left_alone, one_bad_intent_does_not_hurt_the_others, what_a_kind_cannot_do_is_refused,
-    what_was_answered_is_there_after_a_restart,
-);
-conformance!(
-    in_groups_of_a_product, ScimWorld::new(ScimServer::product(), "group");
-    kind_and_limits_are_sensible, people_join, people_are_promoted_and_demoted, people_leave, people_return,
-    a_move_to_another_tier_while_away_is_seen_on_return, twice_is_once, nobody_is_invited_twice,
-    an_invitation_is_withdrawn, an_address_changes_and_the_account_stays, an_address_that_is_taken_is_refused,
-    two_people_exchange_addresses, accounts_are_found_by_key_identity_and_address,
-    another_persons_account_is_not_taken, an_account_made_by_hand_is_taken_over,
-    unmanaged_accounts_are_left_alone, one_bad_intent_does_not_hurt_the_others, what_a_kind_cannot_do_is_refused,
-    what_was_answered_is_there_after_a_restart,
-);
+/// All but the list of a thousand: this product takes a minute to make so many.
+macro_rules! conformance_at_a_product {
+    ($name:ident, $world:expr) => {
+        conformance!(
+            $name, $world;
+            kind_and_limits_are_sensible, people_join, people_are_promoted_and_demoted, people_leave, people_return,
+            a_move_to_another_tier_while_away_is_seen_on_return, twice_is_once, nobody_is_invited_twice,
+            an_invitation_is_withdrawn, an_address_changes_and_the_account_stays, an_address_that_is_taken_is_refused,
+            two_people_exchange_addresses, accounts_are_found_by_key_identity_and_address,
+            another_persons_account_is_not_taken, an_account_made_by_hand_is_taken_over,
+            unmanaged_accounts_are_left_alone, one_bad_intent_does_not_hurt_the_others, what_a_kind_cannot_do_is_refused,
+            what_was_answered_is_there_after_a_restart,
+        );
+    };
+}
+conformance_at_a_product!(at_a_product, ScimWorld::new(ScimServer::product(), "entitlements[licence]"));
+conformance_at_a_product!(in_groups_of_a_product, ScimWorld::new(ScimServer::product(), "group"));

@@ -85,18 +85,18 @@ pub(super) async fn carry(
     errands.into_iter().map(Errand::outcome).collect()
 }
 
-/// Says which details the server said yes to and did not keep. They cost nobody the seat, and are not sent again.
+/// Says which details the server refused, or said yes to and did not keep. They cost nobody the seat, and are not sent again.
 fn tell_unkept(errands: &[Errand<'_>]) {
-    let mut unkept: BTreeMap<&str, (usize, ObjectGuid)> = BTreeMap::new();
-    for (name, guid) in errands.iter().flat_map(Errand::unkept) {
-        unkept.entry(name).or_insert((0, guid)).0 += 1;
+    let mut unkept: BTreeMap<&str, (usize, ObjectGuid, &str)> = BTreeMap::new();
+    for (name, guid, said) in errands.iter().flat_map(Errand::unkept) {
+        unkept.entry(name).or_insert((0, guid, said)).0 += 1;
     }
-    for (name, (people, first)) in unkept {
+    for (name, (people, first, said)) in unkept {
         tracing::warn!(
             people,
             %first,
-            "the account store said yes and did not keep {name} as it is in the directory; if it makes {name} itself, or has \
-             none, leave it out of `attributes`"
+            "the account store did not keep {name} as it is in the directory; it said: {said}. It is tried again when it changes \
+             there; if the product makes {name} itself, or has none, leave it out of `attributes`"
         );
     }
 }

@@ -135,8 +135,12 @@ pub(super) struct Errand<'a> {
     undescribed: Option<String>,
     /// Whether the user shows the person's details, or was given them.
     is_described: bool,
-    /// Details that the server said yes to and did not keep.
+    /// Details that the server refused, or said yes to and did not keep.
     unkept: Vec<Detail>,
+    /// What the server said to the last of them that it refused.
+    refusal: Option<String>,
+    /// Whether details are asked for one by one, after everything else: several were refused together.
+    is_singly: bool,
     /// Details of which it is known that this server has none.
     unknown: BTreeSet<Arc<str>>,
     /// What the server answered to the deletion, in words; none was asked for before.
@@ -167,6 +171,8 @@ impl<'a> Errand<'a> {
             undescribed: None,
             is_described: false,
             unkept: Vec::new(),
+            refusal: None,
+            is_singly: false,
             unknown: BTreeSet::new(),
             removal: None,
         };
@@ -227,9 +233,10 @@ impl<'a> Errand<'a> {
         self.dropped.as_deref()
     }
 
-    /// Details that the server said yes to and did not keep.
-    pub(super) fn unkept(&self) -> impl Iterator<Item = (&str, ObjectGuid)> {
-        self.unkept.iter().map(|detail| (&*detail.name, self.intent.guid))
+    /// Details that the server refused, or said yes to and did not keep; whose, and what it said to them.
+    pub(super) fn unkept(&self) -> impl Iterator<Item = (&str, ObjectGuid, &str)> {
+        let said = self.refusal.as_deref().unwrap_or("yes");
+        self.unkept.iter().map(move |detail| (&*detail.name, self.intent.guid, said))
     }
 
     /// Whoever shows nothing there is not asked to show these: others were, and the server has no such thing.
@@ -498,7 +505,15 @@ impl<'a> Errand<'a> {
             }
             // Names that are not taken hold up no seat.
             (Want::Change(_), Some(400 | 403 | 404 | 422 | 501)) if asked.iter().any(is_of_detail) => {
-                self.give_up_details(&message);
+                match asked.as_slice() {
+                    // This value it does not take: that is said, and the others go on.
+                    [Edit::Detail(detail)] if matches!(status, Some(400 | 422)) => {
+                        self.unkept.push(detail.clone());
+                        self.refusal = Some(message.clone());
+                    }
+                    [_] => self.give_up_details(&message),
+                    _ => self.is_singly = true,
+                }
                 match self.seen.clone() {
                     Some(user) => self.toward(user),
                     None => self.settle(Outcome::Rejected(message)),
@@ -623,7 +638,12 @@ impl<'a> Errand<'a> {
             Some(shown) => shown != detail.value && !self.unkept.contains(detail),
             None => !self.unknown.contains(&detail.name) && !self.unkept.contains(detail),
         };
-        edits.extend(self.details().iter().filter(is_due).cloned().map(Edit::Detail));
+        let details = self.details().iter().filter(is_due).cloned().map(Edit::Detail);
+        match (self.is_singly, edits.is_empty()) {
+            (false, _) => edits.extend(details),
+            (true, true) => edits.extend(details.take(1)),
+            (true, false) => {}
+        }
         edits
     }
 

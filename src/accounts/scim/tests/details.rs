@@ -37,6 +37,21 @@ fn anna(fake: &Fake) {
     fake.add("anna", "View", names);
 }
 
+/// One value is refused: the other is taken.
+#[tokio::test]
+async fn one_name_that_is_refused_costs_no_other() {
+    let fake = Fake::start().await;
+    fake.add(
+        "anna",
+        "View",
+        json!({"externalId": guid("anna").to_string(), "displayName": "A", "name": {"givenName": "B"}}),
+    );
+    fake.fail("change", &[refused(), refused(), Fault::None]);
+    let outcomes = client(&fake).apply(&[renamed("anna")]).await;
+    assert_eq!((told(&outcomes), taken(&outcomes)), (vec!["anna plus".into()], vec![mark()]));
+    assert_eq!((shown(&fake, "id-anna"), fake.count("change")), ((json!("B"), json!("Anna Lee")), 3));
+}
+
 fn refused() -> Fault {
     Fault::Before { status: 400, retry_after: None, body: r#"{"scimType": "invalidValue", "detail": "no such name"}"# }
 }
@@ -138,14 +153,21 @@ async fn what_is_not_kept_costs_nobody_the_seat_and_is_taken_for_done() {
 async fn what_is_refused_holds_up_no_seat_and_is_named() {
     let fake = Fake::start().await;
     anna(&fake);
-    fake.fail("change", &[refused(), refused()]);
+    // With a filter in the path and without, then the seat alone, then the name alone.
+    fake.fail("change", &[refused(), refused(), Fault::None, refused()]);
     let outcomes = client(&fake).apply(&[named(promotion("anna"))]).await;
-    assert_eq!(
-        (told(&outcomes), taken(&outcomes)),
-        (vec!["anna pro".into()], vec![None]),
-        "the seat, and not the names"
-    );
-    fake.fail("change", &[refused(), refused()]);
+    assert_eq!((told(&outcomes), taken(&outcomes)), (vec!["anna pro".into()], vec![mark()]));
+    assert_eq!((shown(&fake, "id-anna").1, fake.count("change")), (json!("A. Smith"), 4));
+    // By itself it is not asked for at each pass: the value is what it is until the directory changes.
+    fake.fail("change", &[refused()]);
+    let mut again = renamed("anna");
+    (again.from, again.to) = (active("pro"), active("pro"));
+    let outcomes = client(&fake).apply(&[again]).await;
+    assert_eq!((told(&outcomes), taken(&outcomes)), (vec!["anna pro".into()], vec![mark()]));
+    assert_eq!(shown(&fake, "id-anna").1, "A. Smith");
+    // Who may not change names at all is told so.
+    let forbidden = Fault::Before { status: 403, retry_after: None, body: r#"{"detail": "no such name"}"# };
+    fake.fail("change", &[forbidden]);
     let mut only_names = renamed("anna");
     (only_names.from, only_names.to) = (active("pro"), active("pro"));
     let outcomes = told(&client(&fake).apply(&[only_names]).await);
