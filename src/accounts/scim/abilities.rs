@@ -72,7 +72,7 @@ pub struct Abilities {
     pub users: String,
     /// Where groups are, below the base.
     pub groups: String,
-    /// The attributes that its schemas have, as [`Abilities::declares`] asks for them; empty where it has no schemas.
+    /// The attributes that its schemas have, in lower case and with the schema of an extension in front; empty where it has no schemas.
     pub attributes: BTreeSet<String>,
 }
 
