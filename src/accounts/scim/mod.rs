@@ -10,7 +10,7 @@
 //! | `mapping` | users as seats; pure |
 //! | `detail` | where names and other details stand in a user; pure |
 //! | `paging` | a list from its pages, complete or none; pure |
-//! | `errand` | one intent on its way to its target, a deletion among them (`errand::removal`); pure |
+//! | `errand` | one intent on its way to its target, a deletion among them (`errand::removal`; `errand::difference` is what is to change); pure |
 //! | `call` | one request as a value, and whether it may be said twice |
 //! | `token` | the bearer token, or one from an OAuth2 server |
 //! | `client` | the protocol, for what clients share (`reach`) |
